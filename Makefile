@@ -1,0 +1,30 @@
+# The handful of commands. What they need besides Rust is installed into .tools/ on first use.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint proto bench
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Serve, with every default
+	cargo run --release -- serve
+
+# --all-targets runs the benches too, in the dev profile and without --bench on their command line:
+# they then measure for two seconds, only to prove that they still run. It leaves the doc tests out.
+test: ## Everything that must pass: units, promises, grpcurl, benches for a moment, doc tests
+	grpcurl=$$(scripts/tool grpcurl) && ERIC_GRPCURL=$$grpcurl cargo test --all-targets
+	cargo test --doc
+
+# What is quick comes first.
+lint: ## Format, contract, lints and documentation, without a warning
+	cargo fmt --check
+	buf=$$(scripts/tool buf) && $$buf lint proto && $$buf format proto --diff --exit-code
+	scripts/proto check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+proto: ## Regenerate what comes from proto/; refuses a change that breaks clients
+	scripts/proto write
+
+# Not plain 'cargo bench': that also builds every unit test with the slow profile, and runs none of them.
+bench: ## Measure, in the release profile
+	cargo bench --bench '*'
