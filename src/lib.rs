@@ -10,3 +10,5 @@ pub mod v1 {
 mod wire {
     tonic::include_proto!("server/eric.v1");
 }
+
+pub mod config;
