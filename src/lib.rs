@@ -12,3 +12,4 @@ mod wire {
 }
 
 pub mod config;
+mod telemetry;
