@@ -12,4 +12,5 @@ mod wire {
 }
 
 pub mod config;
+mod signal;
 mod telemetry;
