@@ -12,5 +12,6 @@ mod wire {
 }
 
 pub mod config;
+pub mod server;
 mod signal;
 mod telemetry;
