@@ -11,6 +11,7 @@ mod wire {
     tonic::include_proto!("server/eric.v1");
 }
 
+pub mod cli;
 pub mod config;
 pub mod server;
 mod signal;
