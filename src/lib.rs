@@ -1,10 +1,15 @@
 //! Eric.
 
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod hub;
 pub mod id;
 pub mod log;
 pub mod message;
+pub mod server;
+mod signal;
+mod telemetry;
 
 /// The contract as clients see it, generated from `proto/eric/v1`.
 #[allow(
