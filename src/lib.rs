@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod error;
+mod grpc;
 pub mod hub;
 pub mod id;
 pub mod log;
