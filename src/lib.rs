@@ -1,5 +1,7 @@
 //! Eric.
 
+pub mod client;
+
 /// The contract as clients see it, generated from `proto/eric/v1`.
 #[allow(missing_docs, reason = "generated code")]
 pub mod v1 {
