@@ -1,5 +1,6 @@
 //! Eric.
 
+pub mod cli;
 pub mod client;
 
 /// The contract as clients see it, generated from `proto/eric/v1`.

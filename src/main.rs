@@ -1,1 +1,5 @@
-fn main() {}
+//! The `eric` command.
+
+fn main() -> std::process::ExitCode {
+    eric::cli::run()
+}

@@ -99,9 +99,9 @@ impl Client {
         Builder::new(endpoint.into())
     }
 
-    /// The same, without repeating anything, for those who repeat by themselves.
-    fn once(&self) -> Self {
-        let policy = Policy { repeat_for: Duration::ZERO, ..(*self.policy).clone() };
+    /// The same, repeating for another time.
+    fn repeating_for(&self, time: Duration) -> Self {
+        let policy = Policy { repeat_for: time, ..(*self.policy).clone() };
         Self { policy: policy.into(), ..self.clone() }
     }
 

@@ -97,6 +97,13 @@ impl Pull {
         self
     }
 
+    /// How long to repeat it while the server is UNAVAILABLE: with a token only. Default as
+    /// [the client's](super::Builder::repeat_for).
+    pub fn repeat_for(mut self, time: Duration) -> Self {
+        self.client = self.client.repeating_for(time);
+        self
+    }
+
     async fn ask(self) -> Result<Pulled> {
         let limit = self.client.policy.timeout.saturating_add(self.wait);
         // a token says where to begin, and so the same comes again

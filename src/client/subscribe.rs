@@ -160,7 +160,9 @@ impl Watch {
 impl Listen {
     async fn open(self) -> Result<Subscription> {
         let parts = self.client.clone().listen_stream(self.subscription.clone()).await?;
-        let (client, token) = (self.client.once(), self.subscription.resume_token.clone());
+        // the subscription waits and repeats by itself
+        let client = self.client.repeating_for(Duration::ZERO);
+        let token = self.subscription.resume_token.clone();
         let opener: Opener = Box::new(move |resume_token| {
             let subscription = v1::Subscription { resume_token, ..self.subscription.clone() };
             Box::pin(client.clone().listen_stream(subscription))
@@ -172,7 +174,9 @@ impl Listen {
 impl Watch {
     async fn open(self) -> Result<Subscription> {
         let parts = self.client.clone().watch_stream(self.subscription.clone()).await?;
-        let (client, token) = (self.client.once(), self.subscription.resume_token.clone());
+        // the subscription waits and repeats by itself
+        let client = self.client.repeating_for(Duration::ZERO);
+        let token = self.subscription.resume_token.clone();
         let opener: Opener = Box::new(move |resume_token| {
             let subscription = v1::WatchSubscription { resume_token, ..self.subscription.clone() };
             Box::pin(client.clone().watch_stream(subscription))
