@@ -1,5 +1,9 @@
-//! The `eric` command.
+//! The `eric` command: reads the command line, runs it, and tells the shell how it went.
 
-fn main() -> std::process::ExitCode {
-    eric::cli::run()
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    eric::cli::Cli::parse().run()
 }

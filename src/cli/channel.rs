@@ -1,7 +1,7 @@
 //! `eric channel`: make, look at, change and remove channels.
 
 use super::{
-    context::{Context, duration},
+    context::{Context, duration, size},
     exit::{Exit, Fault},
     output::{Counted, Shown},
     view::{CHANNELS, Row},
@@ -65,7 +65,7 @@ struct Update {
 #[command(next_help_heading = "Settings")]
 struct Settings {
     /// Wait so long between deliveries of a subscription [default: 0s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     stream_delay: Option<Duration>,
     /// What a dispatch to a listener whose backlog is full does [default: reject-new]
     #[arg(long, value_name = "OVERFLOW")]
@@ -77,16 +77,16 @@ struct Settings {
     #[arg(long, value_name = "NUMBER")]
     max_backlog_messages: Option<i64>,
     /// The most bytes that wait for one listener [default: 64MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
     max_backlog_bytes: Option<i64>,
     /// How long delivered messages are kept for clients that resume [default: 60s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     replay_window: Option<Duration>,
     /// The most messages in the replay window [default: 65536]
     #[arg(long, value_name = "NUMBER")]
     max_replay_messages: Option<i64>,
     /// Their most bytes [default: 64MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
     max_replay_bytes: Option<i64>,
 }
 
@@ -202,35 +202,9 @@ impl Shown for Removed<'_> {
     }
 }
 
-/// Bytes as `65536`, `64KiB`, `64MiB` or `1GiB`.
-pub(crate) fn size(text: &str) -> Result<i64, String> {
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit: i64 = match unit.trim() {
-        "" | "B" => 1,
-        "KiB" | "K" => 1 << 10,
-        "MiB" | "M" => 1 << 20,
-        "GiB" | "G" => 1 << 30,
-        other => return Err(format!("{other:?} is no unit: use KiB, MiB or GiB")),
-    };
-    let number: i64 = number.parse().map_err(|_| "no number of bytes".to_owned())?;
-    number.checked_mul(unit).ok_or_else(|| "too many bytes".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(
-            ["0", "7B", "64KiB", "64 MiB", "1G"].map(|text| size(text).unwrap()),
-            [0, 7, 64 << 10, 64 << 20, 1 << 30]
-        );
-        for text in ["", "MiB", "-1", "1.5MiB", "1kb", "9999999999999GiB"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_setting_is_named_as_its_flag_or_as_in_the_contract() {

@@ -1,9 +1,15 @@
 //! What every command that talks to a server is given: where it is, and how to print.
 
 use super::{exit::Fault, output::Output};
-use crate::client::Client;
+use crate::{
+    client::Client,
+    config::{BYTES, TIME},
+};
 use clap::Args;
 use std::time::Duration;
+
+/// These options stand in every help; the heading says that `serve` has no use for them.
+const HEADING: &str = "Options of the commands that talk to a server";
 
 /// Options of every command that talks to a server.
 #[derive(Args, Clone, Debug)]
@@ -18,13 +24,13 @@ pub(crate) struct Connection {
     )]
     server: String,
     /// Print for machines: one JSON object a line, errors too
-    #[arg(long, global = true)]
+    #[arg(long, help_heading = HEADING, global = true)]
     json: bool,
     /// How long the server may take to answer
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, help_heading = HEADING, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     timeout: Duration,
     /// Keep trying for so long while the server is not there
-    #[arg(long, global = true, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    #[arg(long, help_heading = HEADING, global = true, value_name = "TIME", default_value = "0s", value_parser = duration)]
     wait_for_server: Duration,
 }
 
@@ -57,7 +63,26 @@ impl Context {
     }
 }
 
-/// As `250ms`, `5s` or `1h 30m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
-    humantime::parse_duration(text)
+/// As `250ms`, `5s` or `1h30m`, the same way as in the server's configuration.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    (TIME.read)(text).ok_or_else(|| format!("it is not {}", TIME.name))
+}
+
+/// As `65_536`, `64KiB` or `1GiB`, likewise.
+pub(crate) fn size(text: &str) -> Result<i64, String> {
+    let bytes = (BYTES.read)(text).and_then(|bytes| i64::try_from(bytes).ok());
+    bytes.ok_or_else(|| format!("it is not {}", BYTES.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert!(duration("10").is_err_and(|error| error.contains("500ms")));
+        assert!(size("64MB").is_err_and(|error| error.contains("64KiB")));
+    }
 }

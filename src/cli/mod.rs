@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it is run.
+//! The `eric` command: its options, its commands, and how they run.
 
 mod channel;
 mod context;
@@ -10,25 +10,40 @@ mod listener;
 mod output;
 mod receive;
 mod send;
+mod serve;
 mod view;
 
-use clap::{Parser, Subcommand};
+use std::{io, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
 use context::{Connection, Context};
 use exit::{EXIT_CODES, Exit, Fault};
-use std::process::ExitCode;
+use serve::Serve;
 
-/// Eric: a message dispatcher served over gRPC
-#[derive(Parser, Debug)]
-#[command(name = "eric", version, after_help = EXIT_CODES)]
-struct Line {
+/// The command line of `eric`.
+#[derive(Parser)]
+#[command(name = "eric", version, about = "A message dispatcher served over gRPC", after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    connection: Connection,
+
     #[command(subcommand)]
     command: Command,
-    #[command(flatten, next_help_heading = "Server")]
-    connection: Connection,
 }
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand)]
 enum Command {
+    /// Serve, until SIGTERM or SIGINT.
+    Serve(Serve),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// The commands that talk to a server.
+#[derive(Subcommand)]
+enum ClientCommand {
     Channel(channel::Channel),
     Listener(listener::Listener),
     Dispatch(send::Dispatch),
@@ -40,41 +55,65 @@ enum Command {
     Info(info::Info),
 }
 
-impl Command {
-    async fn run(self, context: &Context) -> Result<Exit, Fault> {
-        match self {
-            Command::Channel(command) => command.run(context).await,
-            Command::Listener(command) => command.run(context).await,
-            Command::Dispatch(command) => command.run(context).await,
-            Command::Broadcast(command) => command.run(context).await,
-            Command::NotifyEnd(command) => command.run(context).await,
-            Command::Listen(command) => command.run(context).await,
-            Command::Watch(command) => command.run(context).await,
-            Command::Pull(command) => command.run(context).await,
-            Command::Info(command) => command.run(context).await,
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(serve) => serve.run(&variables(&Self::command())),
+            Command::Client(command) => {
+                let context = Context::new(self.connection);
+                fault::exit(command.run_on(&context), context.output).into()
+            }
         }
     }
 }
 
-/// Reads the command line and runs it.
-pub fn run() -> ExitCode {
-    let line = Line::parse();
-    let context = Context::new(line.connection);
-    fault::exit(serve(line.command, &context), context.output).into()
+impl ClientCommand {
+    fn run_on(self, context: &Context) -> Result<Exit, Fault> {
+        runtime()?.block_on(self.run(context))
+    }
+
+    async fn run(self, context: &Context) -> Result<Exit, Fault> {
+        match self {
+            ClientCommand::Channel(command) => command.run(context).await,
+            ClientCommand::Listener(command) => command.run(context).await,
+            ClientCommand::Dispatch(command) => command.run(context).await,
+            ClientCommand::Broadcast(command) => command.run(context).await,
+            ClientCommand::NotifyEnd(command) => command.run(context).await,
+            ClientCommand::Listen(command) => command.run(context).await,
+            ClientCommand::Watch(command) => command.run(context).await,
+            ClientCommand::Pull(command) => command.run(context).await,
+            ClientCommand::Info(command) => command.run(context).await,
+        }
+    }
 }
 
-fn serve(command: Command, context: &Context) -> Result<Exit, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(command.run(context))
+/// The variables that `command` and all below it read.
+fn variables(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|argument| argument.get_env());
+    let own = own.map(|name| name.to_string_lossy().into_owned());
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+/// What a client command runs on, and what hears the signals of a server: one thread is enough.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_holds_together() {
-        Line::command().debug_assert();
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_variable_of_every_command_is_known() {
+        let known = variables(&Cli::command());
+        for name in ["ERIC_SERVER", "ERIC_CONFIG", "ERIC_MAX_STREAMS"] {
+            assert!(known.iter().any(|variable| variable == name), "{name} in {known:?}");
+        }
     }
 }

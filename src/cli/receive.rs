@@ -55,7 +55,7 @@ pub(crate) struct Pull {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     max: u32,
     /// Wait so long for the first, at most 60s
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     wait: Duration,
     /// Go on after what this token covers
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
@@ -77,7 +77,7 @@ struct How {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// How long to try to reconnect [default: for ever]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     reconnect_for: Option<Duration>,
 }
 
