@@ -71,10 +71,8 @@ impl Fault {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Fault::Client(error) => of(error),
-            Fault::Ended(error) => match of(error) {
-                Exit::NotFound | Exit::Refused => Exit::Ended,
-                other => other,
-            },
+            Fault::Ended(error) if matches!(of(error), Exit::NotFound | Exit::Refused) => Exit::Ended,
+            Fault::Ended(error) => of(error),
             Fault::Usage(_) => Exit::Usage,
             Fault::Io { .. } => Exit::Unexpected,
             Fault::BrokenPipe => Exit::Done,
