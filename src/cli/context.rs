@@ -17,6 +17,7 @@ pub(crate) struct Connection {
     /// The server's address
     #[arg(
         long,
+        help_heading = HEADING,
         global = true,
         env = "ERIC_SERVER",
         value_name = "URL",
@@ -35,6 +36,7 @@ pub(crate) struct Connection {
 }
 
 /// A command's surroundings.
+#[derive(Clone)]
 pub(crate) struct Context {
     connection: Connection,
     /// Where it prints.

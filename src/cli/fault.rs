@@ -4,7 +4,7 @@ use super::{
     exit::{Exit, Fault},
     output::{Output, Shown, printable},
 };
-use crate::client::{Code, Error, Failure, Violation};
+use crate::client::{Error, Failure, Violation};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -60,7 +60,7 @@ fn facts(failure: &Failure) -> serde_json::Map<String, Value> {
     };
     let facts = [
         ("message", json!(failure.message)),
-        ("code", json!(code_name(failure.code))),
+        ("code", json!(failure.code_name())),
         ("reason", json!(failure.reason)),
         ("metadata", json!(failure.metadata)),
         ("violations", json!(violations(&failure.violations))),
@@ -69,21 +69,10 @@ fn facts(failure: &Failure) -> serde_json::Map<String, Value> {
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// `NotFound` as the contract spells it: `NOT_FOUND`.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Code;
     use tonic::Status;
     use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -118,11 +107,5 @@ mod tests {
                 "exitCode": 3,
             } })
         );
-    }
-
-    #[test]
-    fn codes_have_their_names_of_the_contract() {
-        let codes = [Code::Ok, Code::NotFound, Code::ResourceExhausted, Code::Unavailable].map(code_name);
-        assert_eq!(codes, ["OK", "NOT_FOUND", "RESOURCE_EXHAUSTED", "UNAVAILABLE"]);
     }
 }

@@ -1,5 +1,6 @@
 //! The `eric` command: its options, its commands, and how they run.
 
+mod bench;
 mod channel;
 mod context;
 mod delivered;
@@ -53,6 +54,7 @@ enum ClientCommand {
     Watch(receive::Watch),
     Pull(receive::Pull),
     Info(info::Info),
+    Bench(bench::Bench),
 }
 
 impl Cli {
@@ -84,6 +86,7 @@ impl ClientCommand {
             ClientCommand::Watch(command) => command.run(context).await,
             ClientCommand::Pull(command) => command.run(context).await,
             ClientCommand::Info(command) => command.run(context).await,
+            ClientCommand::Bench(command) => command.run(context).await,
         }
     }
 }

@@ -115,6 +115,18 @@ impl Error {
 }
 
 impl Failure {
+    /// The code as the contract spells it: `NOT_FOUND`.
+    pub fn code_name(&self) -> String {
+        let mut name = String::new();
+        for letter in format!("{:?}", self.code).chars() {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_uppercase());
+        }
+        name
+    }
+
     fn code_leaves_it_open(&self) -> bool {
         matches!(
             self.code,
@@ -128,7 +140,7 @@ impl std::error::Error for Failure {}
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.reason.is_empty() {
-            return write!(f, "{} ({:?})", self.message, self.code);
+            return write!(f, "{} ({})", self.message, self.code_name());
         }
         write!(f, "{} ({})", self.message, self.reason)
     }
@@ -182,7 +194,7 @@ fn code(status: &Status) -> Code {
 
 fn message(status: &Status, unsent: bool) -> String {
     match (unsent, status.message()) {
-        (true, _) => format!("no connection: {}", root_cause(status)),
+        (true, _) => root_cause(status),
         (false, "") => status.code().description().to_owned(),
         (false, text) => text.to_owned(),
     }
@@ -260,6 +272,13 @@ mod tests {
                 .unwrap(),
         };
         assert_eq!(Error::from(within).reason(), Some("CHANNEL_NOT_FOUND"));
+    }
+
+    #[test]
+    fn codes_have_their_names_of_the_contract() {
+        let name = |code| Failure::from(Status::new(code, "")).code_name();
+        let codes = [Code::NotFound, Code::ResourceExhausted, Code::Unavailable].map(name);
+        assert_eq!(codes, ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNAVAILABLE"]);
     }
 
     #[test]
