@@ -1,6 +1,7 @@
 //! Eric.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod error;
 mod grpc;
