@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod embed;
 pub mod error;
 pub mod hub;
 pub mod id;
