@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod embed;
 pub mod error;
 mod grpc;
 pub mod hub;
