@@ -107,14 +107,14 @@ impl Subscription {
     ///
     /// It ends with the reason, and then must not be polled again. Waiting costs nothing: the bell wakes it.
     pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
-        if let Some(delay) = &mut self.delay {
-            ready!(delay.as_mut().poll(context));
-            self.delay = None;
-        }
         let Place { channel, seated, .. } = &self.place;
         let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
         if let Some(ending) = glance.ending {
             return Poll::Ready(Err(ending));
+        }
+        if let Some(delay) = &mut self.delay {
+            ready!(delay.as_mut().poll(context));
+            self.delay = None;
         }
         if let Some(batch) = glance.tail.and_then(|tail| self.take(&tail)) {
             return Poll::Ready(Ok(batch));

@@ -14,8 +14,8 @@ pub(super) const BINARY: u32 = 9;
 
 /// A value stands so many levels deeper in a receiver's stream than alone, rounded up, and parsers stop at 100.
 const LEVELS_ABOVE_VALUE: usize = 6;
-/// Receivers' parsers recurse; the strictest that are common stop at about so many levels.
-const MAX_JSON_DEPTH: usize = 128;
+/// Receivers' parsers recurse, and the strictest that are common stop a little above.
+const MAX_JSON_DEPTH: usize = 100;
 
 pub(super) fn check(field: &Field<'_>, max_bytes: usize) -> Result<(), InvalidMessage> {
     let name = name(field.number);
