@@ -184,12 +184,14 @@ impl From<Status> for Failure {
     }
 }
 
-/// tonic says CANCELLED where its own clock ran out; to the caller that is a deadline.
+/// tonic says CANCELLED where its own clock ran out, which to the caller is a deadline, and UNKNOWN where an open
+/// connection broke, which to the caller is a server that is not there.
 fn code(status: &Status) -> Code {
-    match caused_by::<tonic::TimeoutExpired>(status) {
-        true => Code::DeadlineExceeded,
-        false => status.code(),
+    if caused_by::<tonic::TimeoutExpired>(status) {
+        return Code::DeadlineExceeded;
     }
+    let broken = status.code() == Code::Unknown && caused_by::<tonic::transport::Error>(status);
+    if broken { Code::Unavailable } else { status.code() }
 }
 
 fn message(status: &Status, unsent: bool) -> String {
