@@ -2,9 +2,12 @@
 
 mod support;
 
+mod backlog;
 mod broadcast;
 mod configuration;
 mod ends;
+mod gaps;
 mod order;
+mod resume;
 mod start_stop;
 mod takeover;

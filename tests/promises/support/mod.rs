@@ -10,7 +10,7 @@ pub(crate) mod refused;
 pub(crate) mod server;
 pub(crate) mod wire;
 
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Event, Reader};
 pub(crate) use refused::{Refused, refused};
 pub(crate) use server::TestServer;
 pub(crate) use wire::Wire;
