@@ -9,5 +9,7 @@ mod ends;
 mod gaps;
 mod order;
 mod resume;
+mod shutdown;
+mod slow_reader;
 mod start_stop;
 mod takeover;

@@ -16,7 +16,9 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -26,12 +28,23 @@ pub(crate) struct Peer {
 
 pub(crate) struct Frame {
     kind: u8,
-    pub(crate) payload: Vec<u8>,
+    flags: u8,
+    payload: Vec<u8>,
 }
 
 impl Frame {
     pub(crate) fn data(&self) -> bool {
         self.kind == DATA
+    }
+
+    /// The server has taken note of our settings.
+    pub(crate) fn settled(&self) -> bool {
+        self.kind == SETTINGS && self.flags & ACK != 0
+    }
+
+    /// Headers, among which trailers are.
+    pub(crate) fn end(&self) -> bool {
+        self.kind == HEADERS && self.flags & END_STREAM != 0
     }
 
     pub(crate) fn go_away(&self) -> bool {
@@ -101,13 +114,23 @@ impl Peer {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let mut payload = vec![0; length];
         within(self.stream.read_exact(&mut payload)).await.ok()?;
-        Some(Frame { kind: head[3], payload })
+        Some(Frame { kind: head[3], flags: head[4], payload })
+    }
+
+    /// Reads a frame, and answers it where it must be answered.
+    pub(crate) async fn read_politely(&mut self) -> Option<Frame> {
+        let frame = self.read().await?;
+        if matches!(frame.kind, SETTINGS | PING) && frame.flags & ACK == 0 {
+            let payload = if frame.kind == PING { frame.payload.clone() } else { Vec::new() };
+            self.frame(frame.kind, ACK, 0, &payload).await;
+        }
+        Some(frame)
     }
 
     /// Reads up to the first frame that is so.
     pub(crate) async fn read_until(&mut self, so: impl Fn(&Frame) -> bool) -> Frame {
         loop {
-            let frame = self.read().await.expect("the connection is open");
+            let frame = self.read_politely().await.expect("the connection is open");
             if so(&frame) {
                 return frame;
             }
