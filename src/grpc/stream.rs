@@ -156,14 +156,19 @@ impl StreamBody {
 
     /// Turns to the end; what is ready at a shutdown is handed over first.
     fn end(&mut self, ending: Ending) -> Option<Bytes> {
-        let mut subscription = self.subscription.take()?;
-        let (stage, last) = match ending {
-            Ending::Failed(Error::ShuttingDown) => (Stage::GoingAway, subscription.last_batch()),
-            Ending::Failed(error) => (Stage::Ending(self.dispatcher.status(error)), None),
-            Ending::Stopped => (Stage::Ending(Status::ok("stopped")), None),
+        let going = ending == Ending::Failed(Error::ShuttingDown);
+        let last = self.subscription.as_mut().filter(|_| going).and_then(Subscription::last_batch);
+        if let Some(batch) = last {
+            // the next poll asks for what is ready behind it
+            return Some(batch.frame(frame::of_batch));
+        }
+        self.subscription = None;
+        self.stage = match ending {
+            Ending::Failed(Error::ShuttingDown) => Stage::GoingAway,
+            Ending::Failed(error) => Stage::Ending(self.dispatcher.status(error)),
+            Ending::Stopped => Stage::Ending(Status::ok("stopped")),
         };
-        self.stage = stage;
-        last.map(|batch| batch.frame(frame::of_batch))
+        None
     }
 
     fn going_away(&mut self) -> Bytes {
@@ -226,7 +231,7 @@ impl HttpBody for StreamBody {
     }
 }
 
-fn trailers(status: &Status) -> HeaderMap {
+pub(super) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         // a message that no header can hold; the code is what counts
