@@ -17,7 +17,9 @@ use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 #[track_caller]
 fn shutting_down(status: &Status) {
@@ -152,11 +154,21 @@ async fn a_client_that_only_connected_holds_nothing_up() {
 async fn a_client_that_stopped_in_the_middle_of_its_first_words_holds_nothing_up() {
     let server = TestServer::start();
     let mut halves = Vec::new();
-    for half in [&PREFACE[..1], &PREFACE[..12], PREFACE, b"POST /eric.v1.DispatcherService/Dis"] {
+    for half in [1, 12, PREFACE.len() - 1].map(|bytes| &PREFACE[..bytes]) {
         let mut peer = Peer::connect(server.address()).await;
         peer.send(half).await;
         halves.push(peer);
     }
+    server.wire().await.still_answers().await;
+    server.stop();
+    assert_eq!(server.ended().await.cut(), 0);
+}
+
+#[tokio::test]
+async fn half_a_request_of_http_1_holds_nothing_up_for_longer_than_its_head_may_take() {
+    let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
+    let mut peer = Peer::connect(server.address()).await;
+    peer.send(b"POST /eric.v1.DispatcherService/Dis").await;
     server.wire().await.still_answers().await;
     server.stop();
     assert_eq!(server.ended().await.cut(), 0);
@@ -177,9 +189,8 @@ async fn streams_of_the_standard_services_hold_nothing_up() {
     let mut health = HealthClient::new(wire.channel.clone());
     let mut watched = within(health.watch(HealthCheckRequest::default())).await.unwrap().into_inner();
     assert_eq!(within(watched.message()).await.unwrap().unwrap().status(), ServingStatus::Serving);
-    let mut reflection = tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(
-        wire.channel.clone(),
-    );
+    let mut reflection =
+        tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(wire.channel.clone());
     let request = tonic_reflection::pb::v1::ServerReflectionRequest {
         host: String::new(),
         message_request: Some(
@@ -227,7 +238,7 @@ async fn nothing_new_is_taken_during_the_drain() {
     server.stop();
     peer.read_until(|frame| frame.go_away()).await;
     until(async || TcpStream::connect(address).await.is_err()).await;
-    assert!(within(wire.call().get_server(v1::GetServerRequest {})).await.is_err());
+    until(async || wire.call().get_server(v1::GetServerRequest {}).await.is_err()).await;
     peer.reset(1).await;
     while peer.read_politely().await.is_some() {}
     assert_eq!(server.ended().await.cut(), 0);
@@ -303,7 +314,9 @@ async fn a_stream_that_opens_while_the_server_ends_is_refused_or_told() {
         match within(opening).await.unwrap() {
             Ok(reader) => assert_eq!(last(reader).await, []),
             // by the server, or by a connection that takes nothing new
-            Err(status) => assert!(matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown)),
+            Err(status) => {
+                assert!(matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown))
+            }
         }
     }
     assert_eq!(server.ended().await.cut(), 0);
@@ -316,8 +329,7 @@ async fn a_peer_that_reads_its_stream_by_hand_is_told_by_going_away() {
     let mut peer = Peer::connect(server.address()).await;
     peer.begin().await;
     peer.open(1, server.address(), "Listen").await;
-    let subscription =
-        Subscription { channel: "c".into(), listener: "l".into(), ..Default::default() };
+    let subscription = Subscription { channel: "c".into(), listener: "l".into(), ..Default::default() };
     peer.ask(1, &ListenRequest { subscriptions: vec![subscription], max_response_bytes: 0 }).await;
     peer.read_until(|frame| frame.data()).await;
     server.stop();

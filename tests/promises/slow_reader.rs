@@ -21,11 +21,8 @@ fn batch() -> impl Iterator<Item = Message> {
 async fn bounded() -> (TestServer, Wire) {
     let server = TestServer::start();
     let wire = server.wire().await;
-    let settings = ChannelSettings {
-        max_backlog_bytes: Some(KEPT),
-        max_replay_bytes: Some(KEPT),
-        ..Default::default()
-    };
+    let settings =
+        ChannelSettings { max_backlog_bytes: Some(KEPT), max_replay_bytes: Some(KEPT), ..Default::default() };
     wire.create_with("c", settings).await;
     for listener in ["slow", "quick"] {
         wire.register("c", listener).await;

@@ -24,7 +24,8 @@ impl Wire {
     /// A connection that takes in a few KiB of a stream that nobody reads, and no more.
     pub(crate) async fn narrow(url: String) -> Self {
         let endpoint = Endpoint::from_shared(url).expect("it is a URL");
-        Self::over(endpoint.initial_stream_window_size(64 << 10).initial_connection_window_size(1 << 20)).await
+        Self::over(endpoint.initial_stream_window_size(64 << 10).initial_connection_window_size(1 << 20))
+            .await
     }
 
     async fn over(endpoint: Endpoint) -> Self {
