@@ -190,8 +190,8 @@ fn code(status: &Status) -> Code {
     if caused_by::<tonic::TimeoutExpired>(status) {
         return Code::DeadlineExceeded;
     }
-    let broken = status.code() == Code::Unknown && caused_by::<tonic::transport::Error>(status);
-    if broken { Code::Unavailable } else { status.code() }
+    let broken = caused_by::<tonic::transport::Error>(status) || caused_by::<hyper::Error>(status);
+    if broken && status.code() == Code::Unknown { Code::Unavailable } else { status.code() }
 }
 
 fn message(status: &Status, unsent: bool) -> String {
