@@ -7,6 +7,8 @@ mod broadcast;
 mod configuration;
 mod ends;
 mod gaps;
+mod limits;
+mod lost_clients;
 mod order;
 mod resume;
 mod shutdown;
