@@ -3,15 +3,22 @@
 mod support;
 
 mod backlog;
+mod bad_input;
 mod broadcast;
 mod configuration;
 mod ends;
+mod errors;
 mod gaps;
 mod limits;
 mod lost_clients;
 mod order;
+mod pages;
+mod publish;
+mod pull;
 mod resume;
+mod settings;
 mod shutdown;
 mod slow_reader;
 mod start_stop;
 mod takeover;
+mod watch;
