@@ -100,7 +100,7 @@ fn exit_codes_are_those_of_the_table() {
     let code = |arguments: &[&str]| run(&server, arguments).0;
     assert_eq!(code(&["channel", "list"]), 0);
     assert_eq!(code(&["channel"]), 2);
-    assert_eq!(code(&["broadcast", "c", "t", "no json"]), 2);
+    assert_eq!(code(&["broadcast", "c", "t", "{no json"]), 2);
     assert_eq!(code(&["channel", "show", "nope"]), 3);
     assert_eq!(code(&["channel", "create", "c"]), 4);
     assert_eq!(code(&["channel", "create", "an id"]), 4);
