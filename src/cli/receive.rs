@@ -286,9 +286,9 @@ impl Shown for Reported {
     fn text(&self) -> String {
         match &self.0 {
             Interruption::Lost { cause, retry_in, .. } => {
-                format!("connection lost: {cause}; trying again in {} ms", retry_in.as_millis())
+                format!("interrupted: {cause}; trying again in {} ms", retry_in.as_millis())
             }
-            Interruption::Over => "connected again".into(),
+            Interruption::Over => "receiving again".into(),
         }
     }
 

@@ -106,7 +106,11 @@ fn exit_codes_are_those_of_the_table() {
     assert_eq!(code(&["channel", "create", "an id"]), 4);
     assert_eq!(code(&["pull", "c", "l"]), 8);
     let large = format!("{:?}", "x".repeat(3 << 19));
-    let mut child = eric(&server, &["broadcast", "c", "t", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = eric(&server, &["broadcast", "c", "t", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(large.as_bytes()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(5));
     assert_eq!(code(&["--server", "127.0.0.1:1", "info"]), 6);
