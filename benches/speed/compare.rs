@@ -55,9 +55,10 @@ impl<L: Load> Side<'_, L> {
     }
 
     fn figure(&mut self, samples: &[Sample]) -> Figure {
+        let per_second = median(samples.iter().map(|sample| sample.per_second));
         Figure {
             cpu_micros: median(samples.iter().map(|sample| sample.cpu_micros)),
-            per_second: median(samples.iter().map(|sample| sample.per_second)),
+            per_second: (!self.load.pauses()).then_some(per_second),
             latency: self.load.take_latency().map(|histogram| Latency::of(&histogram)),
         }
     }

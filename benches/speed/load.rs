@@ -26,6 +26,11 @@ pub(crate) trait Load {
     /// Works for so long, and on until everything has come to its end: the messages, calls or deliveries.
     async fn run(&mut self, time: Duration) -> Outcome<u64>;
 
+    /// Whether it leaves the server idle at times, so that its rate tells nothing.
+    fn pauses(&self) -> bool {
+        false
+    }
+
     /// The latencies of all runs since the last time, in nanoseconds.
     fn take_latency(&mut self) -> Option<Histogram<u64>> {
         None

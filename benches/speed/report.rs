@@ -30,7 +30,8 @@ pub(crate) struct Comparison {
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
     pub(crate) cpu_micros: f64,
-    pub(crate) per_second: f64,
+    /// Absent where the load pauses by itself.
+    pub(crate) per_second: Option<f64>,
     /// From just before the publishing call to the receipt, on live streams.
     pub(crate) latency: Option<Latency>,
 }
@@ -63,23 +64,17 @@ impl Report {
     /// Prints what there is.
     pub(crate) fn print(&self, plan: &Plan) {
         if plan.json {
-            return println!(
-                "{}",
-                serde_json::to_string_pretty(self).expect("no map has a key that is no text")
-            );
+            let json = serde_json::to_string_pretty(self).expect("no map has a key that is no text");
+            return println!("{json}");
         }
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         println!("{cores} cores, shared by server and client; the median of {plan}.");
         if plan.quick {
             println!("A quick run: the figures mean nothing.");
         }
-        table(
-            "CPU of the server a message, beside bare tonic",
-            &self.beside_bare,
-            BESIDE_BARE,
-            Comparison::cells,
-        );
-        table("Eric beside itself", &self.beside_itself, BESIDE_ITSELF, Comparison::cells);
+        let (bare, itself) = ("CPU of the server a message, beside bare tonic", "Eric beside itself");
+        table(bare, &self.beside_bare, BESIDE_BARE, Comparison::all_cells);
+        table(itself, &self.beside_itself, BESIDE_ITSELF, Comparison::cells);
         table("Resident memory", &self.memory, MEMORY, Memory::cells);
     }
 
@@ -93,9 +88,10 @@ impl Report {
     }
 }
 
-const BESIDE_BARE: &str = "path | bare | Eric | ratio | goal | bare, a second | Eric, a second | bare, latency ms (p99) | Eric, latency ms (p99)";
+const BESIDE_BARE: &str = "path | bare | Eric | ratio | goal | bare, a second | Eric, a second \
+    | bare, latency ms (p99) | Eric, latency ms (p99)";
 const BESIDE_ITSELF: &str =
-    "what | the one | the other | ratio | goal | the one, a second | the other, a second | | ";
+    "what | the one | the other | ratio | goal | the one, a second | the other, a second";
 const MEMORY: &str = "idle | bare | Eric | ratio | goal";
 
 fn table<T>(title: &str, rows: &[T], head: &str, cells: impl Fn(&T) -> Vec<String>) {
@@ -118,15 +114,21 @@ impl Comparison {
             format!("{} µs", digits(self.eric.cpu_micros)),
             format!("{} ×", digits(ratio)),
             judged(ratio <= self.goal, &format!("{} ×", self.goal)),
-            thousands(self.base.per_second),
-            thousands(self.eric.per_second),
-            self.base.latency_cell(),
-            self.eric.latency_cell(),
+            self.base.rate_cell(),
+            self.eric.rate_cell(),
         ]
+    }
+
+    fn all_cells(&self) -> Vec<String> {
+        [self.cells(), vec![self.base.latency_cell(), self.eric.latency_cell()]].concat()
     }
 }
 
 impl Figure {
+    fn rate_cell(&self) -> String {
+        self.per_second.map_or_else(String::new, thousands)
+    }
+
     fn latency_cell(&self) -> String {
         let cell = |latency: &Latency| format!("{} ({})", digits(latency.median), digits(latency.p99));
         self.latency.as_ref().map_or_else(String::new, cell)

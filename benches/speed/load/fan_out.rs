@@ -81,6 +81,10 @@ impl Load for FanOut {
         Ok(messages * self.streams.len())
     }
 
+    fn pauses(&self) -> bool {
+        matches!(self.pace, Pace::Bursts(_))
+    }
+
     fn take_latency(&mut self) -> Option<Histogram<u64>> {
         Some(self.streams.record.take_latency())
     }
