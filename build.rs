@@ -58,7 +58,8 @@ fn make_raw(message: &mut DescriptorProto) {
             field.set_type(Type::Bytes);
             field.type_name = None;
             // a message that is absent is not an empty one
-            field.proto3_optional = Some(field.label() == prost_types::field_descriptor_proto::Label::Optional);
+            field.proto3_optional =
+                Some(field.label() == prost_types::field_descriptor_proto::Label::Optional);
         }
     }
 }

@@ -1,0 +1,98 @@
+//! What an operator may set, and how flags, variables and a file become one [`Config`].
+
+mod fault;
+mod file;
+mod load;
+mod names;
+mod settings;
+mod units;
+
+use std::{net::SocketAddr, num::NonZero, thread, time::Duration};
+
+pub(crate) use fault::{Faults, Origin};
+pub(crate) use load::{Given, load};
+pub(crate) use names::strangers;
+pub(crate) use settings::{SETTINGS, Setting};
+pub(crate) use units::log_filter;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// What a server runs with. `Config::default()` holds the defaults.
+///
+/// Counts are `usize`, sizes are `u64` bytes. The ranges are those of `eric serve`, which refuses what lies
+/// outside; a program that builds a `Config` itself keeps to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The address to serve on. Port 0: any free one. Default `127.0.0.1:50051`: this machine only.
+    pub listen: SocketAddr,
+    /// Threads, each with a runtime and connections of its own: 1 to 1024. Default: the cores.
+    pub workers: usize,
+    /// How long open calls may take to end once the server stops; then they are cut: 0 to 1 hour. Default 10 s.
+    pub drain_deadline: Duration,
+    /// Time between HTTP/2 pings on a connection: 1 s to 1 hour, or zero for none. Default 20 s.
+    pub keep_alive_interval: Duration,
+    /// How long the answer to a ping may take; then the connection is closed: 1 s to 1 hour. Default 20 s.
+    pub keep_alive_timeout: Duration,
+    /// How long a new connection may take to begin its first request; then it is closed: 1 s to 1 hour.
+    /// Default 10 s.
+    pub header_timeout: Duration,
+    /// Open connections: 1 to 1,000,000. Default 20,000.
+    pub max_connections: usize,
+    /// The payload of one message, in bytes: 1 to 1 GiB, at most `max_batch_bytes`. Default 1 MiB.
+    pub max_payload_bytes: u64,
+    /// Publications in one batch: 1 to 65,536. Default 1,024.
+    pub max_batch_messages: usize,
+    /// The encoded size of one batch, in bytes: 1 to 1 GiB. Default 4 MiB.
+    pub max_batch_bytes: u64,
+    /// Channels: 1 to 10,000,000. Default 10,000.
+    pub max_channels: usize,
+    /// Listeners in all channels together: 1 to 100,000,000. Default 1,000,000.
+    pub max_listeners: usize,
+    /// Open Listen and Watch streams: 1 to 1,000,000. Default 10,000.
+    pub max_streams: usize,
+    /// What the log may hold, in bytes: `max_payload_bytes` to 1 PiB, or 0 for no limit. Default 1 GiB.
+    pub max_log_bytes: u64,
+    /// The form of the server's own log. Default text.
+    pub log_format: LogFormat,
+    /// What the server's own log tells, as `tracing` filter directives. Default `info`.
+    pub log_level: String,
+}
+
+/// The form of the server's own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub enum LogFormat {
+    /// A line for people; coloured on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            workers: cores(),
+            drain_deadline: Duration::from_secs(10),
+            keep_alive_interval: Duration::from_secs(20),
+            keep_alive_timeout: Duration::from_secs(20),
+            header_timeout: Duration::from_secs(10),
+            max_connections: 20_000,
+            max_payload_bytes: MIB,
+            max_batch_messages: 1024,
+            max_batch_bytes: 4 * MIB,
+            max_channels: 10_000,
+            max_listeners: 1_000_000,
+            max_streams: 10_000,
+            max_log_bytes: GIB,
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+/// What the operating system lets this process use, by affinity and cgroup.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}

@@ -1,0 +1,129 @@
+//! What can be the matter with a call, as states of the world. Each door has one table that says it in its words.
+
+use crate::log::LogError;
+
+/// Why a call was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no such channel.
+    #[error("no channel {channel:?}")]
+    ChannelNotFound {
+        /// Its id.
+        channel: String,
+    },
+    /// The channel was removed in the last ten minutes.
+    #[error("channel {channel:?} was removed")]
+    ChannelRemoved {
+        /// Its id.
+        channel: String,
+    },
+    /// There is a channel of that id.
+    #[error("channel {channel:?} exists")]
+    ChannelExists {
+        /// Its id.
+        channel: String,
+    },
+    /// There is no such listener in the channel.
+    #[error("no listener {listener:?} in channel {channel:?}")]
+    ListenerNotFound {
+        /// The channel's id.
+        channel: String,
+        /// Its id.
+        listener: String,
+    },
+    /// The listener was removed in the last ten minutes.
+    #[error("listener {listener:?} of channel {channel:?} was removed")]
+    ListenerRemoved {
+        /// The channel's id.
+        channel: String,
+        /// Its id.
+        listener: String,
+    },
+    /// There is a listener of that id.
+    #[error("listener {listener:?} of channel {channel:?} exists")]
+    ListenerExists {
+        /// The channel's id.
+        channel: String,
+        /// Its id.
+        listener: String,
+    },
+    /// A newer stream has taken the listener over.
+    #[error("another stream has taken listener {listener:?} of channel {channel:?} over")]
+    ListenerTakenOver {
+        /// The channel's id.
+        channel: String,
+        /// The listener's id.
+        listener: String,
+    },
+    /// The listener's backlog is full.
+    #[error("the backlog of listener {listener:?} in channel {channel:?} is full")]
+    BacklogFull {
+        /// The channel's id.
+        channel: String,
+        /// The id of a listener that is full.
+        listener: String,
+        /// The most messages that may wait.
+        max_messages: u64,
+        /// The most bytes that may wait.
+        max_bytes: u64,
+    },
+    /// A limit of the server is reached.
+    #[error("the server's limit is reached: {limit} is {value}")]
+    LimitReached {
+        /// Which.
+        limit: Limit,
+        /// What it is set to.
+        value: u64,
+    },
+    /// The text is no resume token.
+    #[error("the text is no resume token of this server")]
+    ResumeTokenInvalid,
+    /// The token is ahead of everything that was accepted.
+    #[error("the resume token is ahead of the channel's newest message")]
+    ResumeTokenAhead,
+    /// A value is not allowed.
+    #[error("{field}: {description}")]
+    InvalidSetting {
+        /// The field, as a path from the request.
+        field: &'static str,
+        /// What is allowed.
+        description: String,
+    },
+    /// The server is about to end.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The log cannot do it for now.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The limits of a server that a call can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// How many channels there may be.
+    Channels,
+    /// How many listeners there may be in all channels.
+    Listeners,
+    /// How many streams may be open.
+    Streams,
+    /// What the log may hold, in bytes.
+    LogBytes,
+}
+
+impl Limit {
+    /// The name of its setting.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Channels => "max_channels",
+            Self::Listeners => "max_listeners",
+            Self::Streams => "max_streams",
+            Self::LogBytes => "max_log_bytes",
+        }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.setting())
+    }
+}

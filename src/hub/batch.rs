@@ -1,0 +1,64 @@
+//! What a stream hands over at once.
+
+use super::{gap::Gap, token::ResumeToken};
+use crate::log::Entry;
+use bytes::Bytes;
+use std::sync::OnceLock;
+
+/// Gaps, and the messages behind them. Streams that are level share one, and the frame made of it.
+#[derive(Debug)]
+pub struct Batch {
+    /// What is missing before the first message.
+    pub gaps: Vec<Gap>,
+    /// The messages, in rising order.
+    pub entries: Vec<Entry>,
+    /// Where a stream stands that has it.
+    pub token: ResumeToken,
+    frame: OnceLock<Bytes>,
+}
+
+impl Batch {
+    pub(super) fn new(gaps: Vec<Gap>, entries: Vec<Entry>, token: ResumeToken) -> Self {
+        Self { gaps, entries, token, frame: OnceLock::new() }
+    }
+
+    /// The batch as its door sends it: made by the first stream that asks, and shared by all.
+    pub fn frame(&self, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.frame.get_or_init(|| make(self)).clone()
+    }
+}
+
+/// How much a batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    messages: usize,
+    bytes: u64,
+}
+
+impl Room {
+    /// What a message takes in a batch beside its own bytes, at most, and rounded up.
+    const BESIDE: u64 = 64;
+    /// More would be a long time in one go for the core's other streams.
+    const MAX_MESSAGES: usize = 4096;
+
+    pub(super) fn new(max_messages: usize, max_bytes: u64) -> Self {
+        Self { messages: max_messages.min(Self::MAX_MESSAGES), bytes: max_bytes }
+    }
+
+    /// Takes the leading messages that fit; the first always does.
+    pub(super) fn take(
+        self,
+        messages: impl Iterator<Item = (crate::log::Position, u64)>,
+    ) -> Vec<crate::log::Position> {
+        let mut left = self.bytes;
+        let mut taken = Vec::new();
+        for (position, bytes) in messages.take(self.messages) {
+            let Some(rest) = left.checked_sub(bytes + Self::BESIDE).or(taken.is_empty().then_some(0)) else {
+                break;
+            };
+            left = rest;
+            taken.push(position);
+        }
+        taken
+    }
+}

@@ -1,0 +1,280 @@
+//! The bells: one for each core, so that a broadcast wakes a core once and not once per stream.
+//!
+//! Ringing a channel marks its desk on every core that has streams there, unless it is marked already, and wakes the
+//! core. The core takes the mark off *before* it looks what is new, so what is accepted later marks it again. It reads
+//! what is new once, lays it on the desk for all streams that are level, and wakes those who wait.
+
+use super::{
+    Hub,
+    batch::{Batch, Room},
+    channel::Channel,
+    desk::Tail,
+    listener::Listener,
+};
+use crate::log::{Position, Watermark};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    task::yield_now,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// What a bell brings at most: as much as one response.
+pub(super) const MAX_TAIL_BYTES: u64 = 256 * 1024;
+/// A core that is kept busy by its bell lets it ring again only after this long, so that more comes with each ring.
+/// The first ring after a pause is heard at once.
+const PACE: Duration = Duration::from_micros(900);
+/// Less work than this behind a ring is not worth waiting to share.
+const WORTH_PACING: Duration = Duration::from_micros(40);
+/// How long what the last ring brought lies on its desk.
+const CLEAR_AFTER: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static HERE: Cell<usize> = const { Cell::new(OUTSIDE) };
+}
+
+/// Where those sit that are on no core.
+const OUTSIDE: usize = 0;
+
+/// Says that this thread is a core, counted from 0. Its streams will wait for [`Hub::attend`] of that core.
+pub fn on_core(core: usize) {
+    HERE.set(core + 1);
+}
+
+/// The desk of this thread.
+pub(super) fn here() -> usize {
+    HERE.get()
+}
+
+#[derive(Debug)]
+enum Ring {
+    Channel(Arc<Channel>),
+    Listener(Arc<Channel>, Arc<Listener>),
+}
+
+#[derive(Debug, Default)]
+struct Core {
+    rung: Mutex<Vec<Ring>>,
+    wake: Notify,
+}
+
+impl Core {
+    fn rung(&self) -> MutexGuard<'_, Vec<Ring>> {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self, ring: Ring) {
+        let first = {
+            let mut rung = self.rung();
+            rung.push(ring);
+            rung.len() == 1
+        };
+        if first {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// The bells of all cores, and what will ring when it is safe.
+#[derive(Debug)]
+pub(super) struct Bells {
+    cores: Box<[Core]>,
+    unsafe_yet: Mutex<BTreeMap<Position, Ring>>,
+}
+
+impl Bells {
+    pub(super) fn new(cores: usize) -> Self {
+        Self { cores: (0..=cores).map(|_| Core::default()).collect(), unsafe_yet: Mutex::default() }
+    }
+
+    /// How many desks a channel has.
+    pub(super) fn desks(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// The desk for a stream that begins on this thread.
+    pub(super) fn desk_here(&self) -> usize {
+        if here() < self.cores.len() { here() } else { OUTSIDE }
+    }
+
+    /// Something was broadcast, and is safe.
+    pub(super) fn ring_channel(&self, channel: &Arc<Channel>) {
+        for (at, (core, desk)) in self.cores.iter().zip(&channel.desks).enumerate() {
+            if desk.occupied() == 0 {
+                continue;
+            }
+            if at == OUTSIDE {
+                let head = channel.lock().ring.last();
+                desk.wake_all(head);
+            } else if !desk.rung.swap(true, Ordering::SeqCst) {
+                core.ring(Ring::Channel(Arc::clone(channel)));
+            }
+        }
+    }
+
+    /// Something was dispatched to a listener, and is safe.
+    pub(super) fn ring_listener(&self, channel: &Arc<Channel>, listener: &Arc<Listener>) {
+        let Some(seated) = listener.lock().seated else { return };
+        if seated.core == OUTSIDE {
+            channel.desks[OUTSIDE].wake(seated.seat);
+        } else if !listener.rung.swap(true, Ordering::SeqCst) {
+            self.cores[seated.core].ring(Ring::Listener(Arc::clone(channel), Arc::clone(listener)));
+        }
+    }
+
+    /// Something was accepted and will be safe later, whatever becomes of the call that brought it.
+    pub(super) fn ring_later(
+        &self,
+        watermark: &Watermark,
+        position: Position,
+        channel: &Arc<Channel>,
+        listener: Option<&Arc<Listener>>,
+    ) {
+        let ring = match listener {
+            None => Ring::Channel(Arc::clone(channel)),
+            Some(listener) => Ring::Listener(Arc::clone(channel), Arc::clone(listener)),
+        };
+        self.unsafe_yet().insert(position, ring);
+        // it may have become safe just before
+        self.settle(watermark.position());
+    }
+
+    /// Everything up to a position is safe.
+    pub(super) fn settle(&self, through: Position) {
+        let mut waiting = self.unsafe_yet();
+        let later = waiting.split_off(&Position(through.0 + 1));
+        let safe = std::mem::replace(&mut *waiting, later);
+        drop(waiting);
+        for ring in safe.into_values() {
+            match ring {
+                Ring::Channel(channel) => self.ring_channel(&channel),
+                Ring::Listener(channel, listener) => self.ring_listener(&channel, &listener),
+            }
+        }
+    }
+
+    fn unsafe_yet(&self) -> MutexGuard<'_, BTreeMap<Position, Ring>> {
+        self.unsafe_yet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hub {
+    /// Answers the bell of this core, for ever. Runs on the thread that said [`on_core`].
+    pub async fn attend(&self) {
+        let core = &self.bells.cores[self.bells.desk_here()];
+        let mut covered = Covered::default();
+        loop {
+            covered.until_rung(core).await;
+            let began = Instant::now();
+            let rung = std::mem::take(&mut *core.rung());
+            rung.into_iter().for_each(|ring| self.answer(ring, &mut covered));
+            pace(core, began).await;
+        }
+    }
+
+    fn answer(&self, ring: Ring, covered: &mut Covered) {
+        match ring {
+            Ring::Channel(channel) => self.answer_channel(&channel, covered),
+            Ring::Listener(channel, listener) => {
+                listener.rung.store(false, Ordering::SeqCst);
+                let seated = listener.lock().seated;
+                if let Some(seated) = seated.filter(|seated| seated.core == here()) {
+                    channel.desks[seated.core].wake(seated.seat);
+                }
+            }
+        }
+    }
+
+    fn answer_channel(&self, channel: &Arc<Channel>, covered: &mut Covered) {
+        let desk = &channel.desks[here()];
+        desk.rung.store(false, Ordering::SeqCst);
+        let safe = self.log.watermark().position();
+        let news = self.news(channel, desk.seen(), safe);
+        let seen = news.seen;
+        if desk.bring(seen, news.tail) {
+            covered.desks.push(Arc::clone(channel));
+        }
+        // a backlog larger than one batch came at once
+        if news.more {
+            self.bells.ring_channel(channel);
+        }
+    }
+
+    /// What is new in a channel, read once for all streams of a core.
+    fn news(&self, channel: &Channel, seen: Position, safe: Position) -> News {
+        let (positions, after, tally, head) = {
+            let state = channel.lock();
+            let after = seen.max(state.ring.floor());
+            let new = state.ring.after(after).take_while(|(position, _)| *position <= safe);
+            let positions = Room::new(usize::MAX, MAX_TAIL_BYTES).take(new);
+            let tally = state.ring.tally_through(positions.last().copied().unwrap_or(after));
+            (positions, after, tally, state.ring.last().min(safe))
+        };
+        let Some(&through) = positions.last() else { return News { seen, tail: None, more: false } };
+        let mut entries = Vec::with_capacity(positions.len());
+        let read = self.log.read(&positions, &mut entries);
+        if read.is_err() || entries.len() < positions.len() {
+            // streams read for themselves, and say what is missing
+            return News { seen: head, tail: None, more: false };
+        }
+        let batch = Arc::new(Batch::new(Vec::new(), entries, self.token(channel, through)));
+        News { seen: through, tail: Some(Tail { after, tally, batch }), more: through < head }
+    }
+}
+
+/// What a bell brings to a desk.
+struct News {
+    seen: Position,
+    tail: Option<Tail>,
+    more: bool,
+}
+
+/// Lets the streams that were woken run, and their connections write. If that was much work and it rings again already,
+/// the next ring waits a little, so that more comes with it.
+async fn pace(core: &Core, began: Instant) {
+    yield_now().await;
+    yield_now().await;
+    if began.elapsed() >= WORTH_PACING && !core.rung().is_empty() {
+        sleep_until(began + PACE).await;
+    }
+}
+
+/// Desks on which something lies. It is cleared away in time: whoever has not taken it by then reads for himself.
+struct Covered {
+    desks: Vec<Arc<Channel>>,
+    cleared: Instant,
+}
+
+impl Default for Covered {
+    fn default() -> Self {
+        Self { desks: Vec::new(), cleared: Instant::now() }
+    }
+}
+
+impl Covered {
+    async fn until_rung(&mut self, core: &Core) {
+        if self.cleared.elapsed() >= CLEAR_AFTER {
+            self.clear();
+        }
+        let rung = core.wake.notified();
+        if self.desks.is_empty() {
+            return rung.await;
+        }
+        let mut rung = pin!(rung);
+        if timeout(CLEAR_AFTER, rung.as_mut()).await.is_err() {
+            self.clear();
+            rung.await;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.cleared = Instant::now();
+        self.desks.drain(..).for_each(|channel| channel.desks[here()].clear());
+    }
+}

@@ -1,0 +1,324 @@
+//! A channel: one order, its broadcasts and its listeners.
+
+use super::{
+    desk::{Desk, Ending},
+    listener::{Listener, Standing},
+    lowest::Lowest,
+    queue::Window,
+    ring::Ring,
+    settings::{ChannelSettings, Overflow},
+    tally::Tally,
+};
+use crate::{error::Error, log::Position};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// How often in a replay window it is noted how far everybody has come: what is old may stay for so much longer.
+const SAMPLES: u32 = 64;
+
+/// A channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) id: Arc<str>,
+    pub(super) birth: Position,
+    pub(super) created_at: i64,
+    /// One for each core; the first is for those outside of the cores.
+    pub(super) desks: Box<[Desk]>,
+    /// It has a stream delay, so that each of its streams goes its own pace.
+    pub(super) paced: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Channel {
+    pub(super) fn new(
+        id: Arc<str>,
+        birth: Position,
+        created_at: i64,
+        settings: ChannelSettings,
+        desks: usize,
+    ) -> Self {
+        Self {
+            id,
+            birth,
+            created_at,
+            desks: (0..desks).map(|_| Desk::default()).collect(),
+            paced: AtomicBool::new(!settings.stream_delay.is_zero()),
+            state: Mutex::new(State::new(birth, settings)),
+        }
+    }
+
+    /// The critical section: it fixes admission, membership and position.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Channel::lock`], unless the channel is gone.
+    pub(super) fn lock_existing(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let state = self.lock();
+        if state.removed { Err(Error::ChannelRemoved { channel: self.id.to_string() }) } else { Ok(state) }
+    }
+
+    /// How many streams are open.
+    pub(super) fn streams(&self) -> usize {
+        self.desks.iter().map(Desk::occupied).sum()
+    }
+
+    pub(super) fn end_streams(&self, ending: &Ending) {
+        self.desks.iter().for_each(|desk| desk.end_all(ending));
+    }
+
+    pub(super) fn set_pace(&self, settings: &ChannelSettings) {
+        self.paced.store(!settings.stream_delay.is_zero(), Ordering::Relaxed);
+    }
+}
+
+/// What a channel's critical section guards.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) settings: ChannelSettings,
+    pub(super) removed: bool,
+    /// The newest message.
+    pub(super) last: Position,
+    pub(super) ring: Ring,
+    by_id: HashMap<Arc<str>, Arc<Listener>>,
+    by_birth: BTreeMap<Position, Arc<Listener>>,
+    /// Who has passed the least.
+    behind: Lowest,
+    /// Who is the nearest to being full, where that refuses broadcasts.
+    fullest: Option<Fullest>,
+    /// Listeners whose window holds something, and when to look at it again, in seconds of the hub's clock.
+    ageing: VecDeque<(u32, Position)>,
+    /// How far everybody had come, and when.
+    passed_by_all: VecDeque<(u32, Position)>,
+}
+
+#[derive(Debug, Default)]
+struct Fullest {
+    in_messages: Lowest,
+    in_bytes: Lowest,
+}
+
+impl State {
+    fn new(birth: Position, settings: ChannelSettings) -> Self {
+        let mut state = Self {
+            settings,
+            removed: false,
+            last: birth,
+            ring: Ring::new(birth),
+            by_id: HashMap::new(),
+            by_birth: BTreeMap::new(),
+            behind: Lowest::default(),
+            fullest: None,
+            ageing: VecDeque::new(),
+            passed_by_all: VecDeque::new(),
+        };
+        state.set(settings);
+        state
+    }
+
+    pub(super) fn set(&mut self, settings: ChannelSettings) {
+        self.settings = settings;
+        match settings.broadcast_overflow {
+            Overflow::DropOldest => self.fullest = None,
+            Overflow::RejectNew => {
+                let mut fullest = Fullest::default();
+                self.by_birth
+                    .values()
+                    .for_each(|listener| fullest.put(listener.birth, &listener.lock(), &self.ring));
+                self.fullest = Some(fullest);
+            }
+        }
+    }
+
+    pub(super) fn listeners(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn listener(&self, id: &str) -> Option<&Arc<Listener>> {
+        self.by_id.get(id)
+    }
+
+    /// Those born after a position, in the order of their births.
+    pub(super) fn listeners_after(&self, birth: Position) -> impl Iterator<Item = &Arc<Listener>> {
+        let after = (std::ops::Bound::Excluded(birth), std::ops::Bound::Unbounded);
+        self.by_birth.range(after).map(|(_, listener)| listener)
+    }
+
+    pub(super) fn add(&mut self, listener: Arc<Listener>) {
+        let standing = listener.lock();
+        self.behind.put(listener.birth, to_key(standing.passed));
+        if let Some(fullest) = &mut self.fullest {
+            fullest.put(listener.birth, &standing, &self.ring);
+        }
+        drop(standing);
+        self.by_birth.insert(listener.birth, Arc::clone(&listener));
+        self.by_id.insert(Arc::clone(&listener.id), listener);
+    }
+
+    pub(super) fn remove(&mut self, id: &str) -> Option<Arc<Listener>> {
+        let listener = self.by_id.remove(id)?;
+        self.by_birth.remove(&listener.birth);
+        self.behind.remove(listener.birth);
+        if let Some(fullest) = &mut self.fullest {
+            fullest.in_messages.remove(listener.birth);
+            fullest.in_bytes.remove(listener.birth);
+        }
+        Some(listener)
+    }
+
+    /// A dispatch has brought a listener nearer to being full.
+    pub(super) fn heavier(&mut self, listener: Position, standing: &Standing) {
+        if let Some(fullest) = &mut self.fullest {
+            fullest.in_messages.lower(listener, standing.slack_in_messages(&self.ring));
+            fullest.in_bytes.lower(listener, standing.slack_in_bytes(&self.ring));
+        }
+    }
+
+    /// A listener whose backlog has no room for one more broadcast of this size; looked for only where that matters.
+    pub(super) fn full_listener(&mut self, bytes: u64) -> Option<Arc<Listener>> {
+        let Self { fullest, by_birth, ring, settings, .. } = self;
+        let fullest = fullest.as_mut()?;
+        let quota = settings.max_backlog;
+        let key = |of: fn(&Standing, &Ring) -> i64| {
+            let (by_birth, ring) = (&*by_birth, &*ring);
+            move |birth: Position| {
+                by_birth.get(&birth).map_or(i64::MAX, |listener| of(&listener.lock(), ring))
+            }
+        };
+        let total = ring.total();
+        let bound = to_i64(total.messages) - to_i64(quota.messages);
+        let by_messages = fullest.in_messages.at_most(bound, key(Standing::slack_in_messages));
+        let bound = to_i64(total.bytes + bytes) - to_i64(quota.bytes) - 1;
+        // a backlog that is empty has room for one message of any size
+        let by_bytes =
+            fullest.in_bytes.at_most(bound.min(to_i64(total.bytes) - 1), key(Standing::slack_in_bytes));
+        by_messages.or(by_bytes).and_then(|birth| by_birth.get(&birth).cloned())
+    }
+
+    /// Takes a broadcast in; what is beyond every listener's backlog and every window goes.
+    pub(super) fn push_broadcast(&mut self, position: Position, bytes: u64, dropped: &mut Vec<Position>) {
+        self.last = position;
+        self.ring.push(position, bytes);
+        self.ring.drop_beyond(self.settings.max_backlog.larger(self.settings.max_replay), dropped);
+    }
+
+    /// Which part of a listener's window still stands.
+    pub(super) fn window(&self, now: u32) -> Window {
+        window(&self.settings, now)
+    }
+
+    /// Has a listener's window looked at when its oldest message is old.
+    pub(super) fn age(&mut self, listener: Position, since: u32) {
+        let due = since.saturating_add(seconds(self.settings.replay_window)).saturating_add(1);
+        self.ageing.push_back((due, listener));
+    }
+
+    /// Lets go of what has grown old.
+    pub(super) fn trim(&mut self, now: u32, dropped: &mut Vec<Position>) {
+        self.trim_windows(now, dropped);
+        if self.ring.kept() != Tally::default() {
+            self.trim_ring(now, dropped);
+        }
+    }
+
+    fn trim_windows(&mut self, now: u32, dropped: &mut Vec<Position>) {
+        // each is looked at once a call, those that are due again included
+        for _ in 0..self.ageing.len() {
+            let Some((_, birth)) = self.ageing.pop_front_if(|(due, _)| *due <= now) else { return };
+            let Some(listener) = self.by_birth.get(&birth).cloned() else { continue };
+            let mut standing = listener.lock();
+            standing.queue.trim_window(self.window(now), dropped);
+            let since = standing.queue.window_since();
+            standing.ageing = since.is_some();
+            if let Some(since) = since {
+                self.age(birth, since);
+            }
+        }
+    }
+
+    /// A broadcast goes when everybody had passed it for as long as the window lasts, or when the window holds more.
+    fn trim_ring(&mut self, now: u32, dropped: &mut Vec<Position>) {
+        let passed = self.passed_by_all();
+        let window = seconds(self.settings.replay_window);
+        let apart = (window / SAMPLES).max(1);
+        if self
+            .passed_by_all
+            .back()
+            .is_none_or(|(at, known)| *known < passed && now >= at.saturating_add(apart))
+        {
+            self.passed_by_all.push_back((now, passed));
+        }
+        let old = now.saturating_sub(window);
+        while let Some((_, through)) = self.passed_by_all.pop_front_if(|(at, _)| *at <= old) {
+            self.ring.drop_through(through, dropped);
+        }
+        while !self.window_fits(passed) && self.ring.drop_first(dropped) {}
+    }
+
+    fn window_fits(&self, passed: Position) -> bool {
+        let Some(first) = self.ring.first().filter(|first| *first <= passed) else { return true };
+        debug_assert!(first > self.ring.floor(), "what is kept lies above the floor");
+        let window = self.ring.tally_through(passed) - self.ring.dropped();
+        let quota = self.settings.max_replay;
+        window.messages <= quota.messages && window.bytes <= quota.bytes
+    }
+
+    fn passed_by_all(&mut self) -> Position {
+        let by_birth = &self.by_birth;
+        let passed = |birth: Position| {
+            by_birth.get(&birth).map_or(i64::MAX, |listener| to_key(listener.lock().passed))
+        };
+        let lowest = self.behind.first(passed).map(|(key, _)| Position(key.unsigned_abs()));
+        lowest.map_or(self.ring.last(), |lowest| lowest.min(self.ring.last()))
+    }
+
+    /// Empties every replay window, to make room. Tells nothing: what goes was delivered.
+    pub(super) fn drop_windows(&mut self, dropped: &mut Vec<Position>) {
+        for (_, birth) in std::mem::take(&mut self.ageing) {
+            if let Some(listener) = self.by_birth.get(&birth) {
+                let mut standing = listener.lock();
+                standing.ageing = false;
+                standing.queue.drop_window(Position(u64::MAX), dropped);
+            }
+        }
+        let passed = self.passed_by_all();
+        self.ring.drop_through(passed, dropped);
+    }
+
+    /// Everything that is kept, to be forgotten with the channel.
+    pub(super) fn drop_all(&mut self, dropped: &mut Vec<Position>) {
+        self.ring.drop_through(Position(u64::MAX), dropped);
+        for listener in self.by_birth.values() {
+            listener.lock().queue.drop_all(dropped);
+        }
+    }
+}
+
+impl Fullest {
+    fn put(&mut self, listener: Position, standing: &Standing, ring: &Ring) {
+        self.in_messages.put(listener, standing.slack_in_messages(ring));
+        self.in_bytes.put(listener, standing.slack_in_bytes(ring));
+    }
+}
+
+/// Which part of a listener's window still stands.
+pub(super) fn window(settings: &ChannelSettings, now: u32) -> Window {
+    Window { handed_since: now.saturating_sub(seconds(settings.replay_window)), quota: settings.max_replay }
+}
+
+fn seconds(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).unwrap_or(u32::MAX)
+}
+
+fn to_key(position: Position) -> i64 {
+    position.to_i64()
+}
+
+fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,168 @@
+//! The verbs of channels.
+
+use super::{
+    Hub,
+    channel::{Channel, State},
+    desk::Ending,
+    settings::ChannelSettings,
+    tally::Tally,
+};
+use crate::{
+    error::{Error, Limit},
+    id::ChannelId,
+    log::{Position, Record},
+};
+use std::sync::{Arc, atomic::Ordering};
+
+/// A channel as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelInfo {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The position of its creation.
+    pub birth: Position,
+    /// When it was created, in nanoseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// Its settings.
+    pub settings: ChannelSettings,
+    /// How many listeners are registered.
+    pub listeners: u64,
+    /// How many streams are open, watchers included.
+    pub streams: u64,
+    /// The position of the newest message; its birth where there was none.
+    pub last: Position,
+    /// The broadcasts that are kept.
+    pub kept: Tally,
+}
+
+/// What became of a creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The channel.
+    pub channel: ChannelInfo,
+    /// It was there before.
+    pub existed: bool,
+}
+
+impl Channel {
+    fn info(&self, state: &State) -> ChannelInfo {
+        ChannelInfo {
+            id: Arc::clone(&self.id),
+            birth: self.birth,
+            created_at: self.created_at,
+            settings: state.settings,
+            listeners: state.listeners() as u64,
+            streams: self.streams() as u64,
+            last: state.last,
+            kept: state.ring.kept(),
+        }
+    }
+}
+
+impl Hub {
+    /// Creates a channel.
+    ///
+    /// # Errors
+    /// [`Error::ChannelExists`], unless `allow_existing`; [`Error::LimitReached`]; [`Error::Log`];
+    /// [`Error::ShuttingDown`].
+    pub fn create_channel(
+        &self,
+        id: ChannelId<'_>,
+        settings: ChannelSettings,
+        allow_existing: bool,
+    ) -> Result<Created, Error> {
+        self.open()?;
+        let mut channels = self.channels_mut();
+        if let Some(there) = channels.by_id.get(id.as_str()) {
+            if !allow_existing {
+                return Err(Error::ChannelExists { channel: id.as_str().to_owned() });
+            }
+            return Ok(Created { channel: there.info(&there.lock()), existed: true });
+        }
+        if channels.by_id.len() as u64 >= self.limits.max_channels {
+            return Err(Error::LimitReached { limit: Limit::Channels, value: self.limits.max_channels });
+        }
+        let birth = self.log.append(Record::Change)?;
+        let channel =
+            Arc::new(Channel::new(id.as_str().into(), birth, super::now(), settings, self.bells.desks()));
+        let info = channel.info(&channel.lock());
+        channels.by_birth.insert(birth, Arc::clone(&channel));
+        channels.by_id.insert(Arc::clone(&channel.id), channel);
+        Ok(Created { channel: info, existed: false })
+    }
+
+    /// One channel.
+    ///
+    /// # Errors
+    /// [`Error::ChannelNotFound`], [`Error::ChannelRemoved`].
+    pub fn get_channel(&self, id: ChannelId<'_>) -> Result<ChannelInfo, Error> {
+        let channel = self.channel(id)?;
+        let info = channel.info(&*channel.lock_existing()?);
+        Ok(info)
+    }
+
+    /// At most `count` channels that were created behind a position, in the order of their creation.
+    pub fn list_channels(&self, after: Position, count: usize) -> Vec<ChannelInfo> {
+        let behind = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        let page: Vec<_> = self
+            .channels()
+            .by_birth
+            .range(behind)
+            .take(count)
+            .map(|(_, channel)| Arc::clone(channel))
+            .collect();
+        page.iter().map(|channel| channel.info(&channel.lock())).collect()
+    }
+
+    /// Changes a channel's settings, from those it has.
+    ///
+    /// # Errors
+    /// [`Error::ChannelNotFound`], [`Error::ChannelRemoved`]; what `change` says; [`Error::Log`].
+    pub fn update_channel<E: From<Error>>(
+        &self,
+        id: ChannelId<'_>,
+        change: impl FnOnce(ChannelSettings) -> Result<ChannelSettings, E>,
+    ) -> Result<ChannelInfo, E> {
+        let channel = self.channel(id)?;
+        let mut state = channel.lock_existing()?;
+        let settings = change(state.settings)?;
+        self.log.append(Record::Change).map_err(Error::from)?;
+        state.set(settings);
+        channel.set_pace(&settings);
+        Ok(channel.info(&state))
+    }
+
+    /// Removes a channel with its listeners and all that is kept for them; its streams end. Tells how many listeners and
+    /// messages went.
+    ///
+    /// # Errors
+    /// [`Error::ChannelNotFound`], [`Error::ChannelRemoved`]; [`Error::Log`].
+    pub fn remove_channel(&self, id: ChannelId<'_>) -> Result<(u64, u64), Error> {
+        let channel = self.take_channel(id)?;
+        let removed = Error::ChannelRemoved { channel: channel.id.to_string() };
+        let mut dropped = Vec::new();
+        let listeners = {
+            let mut state = channel.lock();
+            state.removed = true;
+            state.drop_all(&mut dropped);
+            state.listeners() as u64
+        };
+        self.listeners.fetch_sub(listeners, Ordering::Relaxed);
+        channel.end_streams(&Ending::Failed(removed));
+        self.forget(&dropped);
+        Ok((listeners, dropped.len() as u64))
+    }
+
+    fn take_channel(&self, id: ChannelId<'_>) -> Result<Arc<Channel>, Error> {
+        let mut channels = self.channels_mut();
+        if !channels.by_id.contains_key(id.as_str()) {
+            drop(channels);
+            return Err(self.no_channel(id));
+        }
+        self.log.append(Record::Change)?;
+        self.gone().add(id.as_str(), None);
+        let channel = channels.by_id.remove(id.as_str()).ok_or_else(|| self.no_channel(id))?;
+        channels.by_birth.remove(&channel.birth);
+        Ok(channel)
+    }
+}

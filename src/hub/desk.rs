@@ -1,0 +1,176 @@
+//! A desk: where the streams of one channel on one core wait for its bell.
+//!
+//! Only its own core takes a desk's lock as a matter of course, so the lock costs next to nothing; others take it to
+//! end a stream.
+
+use super::batch::Batch;
+use crate::{error::Error, log::Position};
+use slab::Slab;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+/// Why a stream has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The listener was stopped: final.
+    Stopped,
+    /// Another state of the world.
+    Failed(Error),
+}
+
+/// What the last bell brought, for all streams that were level with it.
+#[derive(Clone, Debug)]
+pub(super) struct Tail {
+    /// No broadcast lies behind this and before the first of the batch.
+    pub(super) after: Position,
+    /// The channel's broadcasts up to the batch's last.
+    pub(super) tally: super::tally::Tally,
+    pub(super) batch: Arc<Batch>,
+}
+
+impl Tail {
+    /// Whether a stream at this place needs the whole batch and nothing before it.
+    pub(super) fn suits(&self, at: Position) -> bool {
+        self.after <= at && self.batch.entries.first().is_some_and(|first| at < first.position)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    waker: Option<Waker>,
+    waiting: bool,
+    ending: Option<Ending>,
+}
+
+impl Seat {
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.waiting)
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    seats: Slab<Seat>,
+    /// Up to here the bell has brought everything.
+    seen: Position,
+    tail: Option<Tail>,
+}
+
+/// What a stream finds when it looks up.
+pub(super) struct Glance {
+    pub(super) ending: Option<Ending>,
+    pub(super) tail: Option<Tail>,
+    pub(super) seen: Position,
+}
+
+/// One per channel and core.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// A bell is on its way.
+    pub(super) rung: AtomicBool,
+    occupied: AtomicUsize,
+    seats: Mutex<Seats>,
+}
+
+impl Desk {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many streams wait here, or could.
+    pub(super) fn occupied(&self) -> usize {
+        self.occupied.load(Ordering::SeqCst)
+    }
+
+    /// Takes a seat; `head` is the channel's newest broadcast. What comes later rings for it.
+    pub(super) fn sit(&self, head: Position) -> usize {
+        let mut seats = self.seats();
+        if seats.seats.is_empty() {
+            seats.seen = head;
+        }
+        self.occupied.fetch_add(1, Ordering::SeqCst);
+        seats.seats.insert(Seat::default())
+    }
+
+    pub(super) fn leave(&self, seat: usize) {
+        let mut seats = self.seats();
+        if seats.seats.try_remove(seat).is_some() {
+            self.occupied.fetch_sub(1, Ordering::SeqCst);
+        }
+        if seats.seats.is_empty() {
+            seats.tail = None;
+        }
+    }
+
+    /// Looks up, and waits from now on: what is rung after this wakes.
+    pub(super) fn look_up(&self, seat: usize, waker: &Waker, at: Position) -> Glance {
+        let mut seats = self.seats();
+        let tail = seats.tail.as_ref().filter(|tail| tail.suits(at)).cloned();
+        let seen = seats.seen;
+        let ending = seats.seats.get_mut(seat).and_then(|seat| {
+            seat.waiting = true;
+            if !seat.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                seat.waker = Some(waker.clone());
+            }
+            seat.ending.clone()
+        });
+        Glance { ending, tail, seen }
+    }
+
+    pub(super) fn seen(&self) -> Position {
+        self.seats().seen
+    }
+
+    /// Brings what is new, and wakes those who wait. Tells whether something lies here now that did not before.
+    pub(super) fn bring(&self, seen: Position, tail: Option<Tail>) -> bool {
+        let mut seats = self.seats();
+        seats.seen = seen;
+        let covered = tail.is_some() && seats.tail.is_none();
+        if tail.is_some() {
+            seats.tail = tail;
+        }
+        seats.seats.iter_mut().for_each(|(_, seat)| seat.wake());
+        covered
+    }
+
+    /// For those outside of the cores, who read for themselves.
+    pub(super) fn wake_all(&self, seen: Position) {
+        let mut seats = self.seats();
+        seats.seen = seen;
+        seats.seats.iter_mut().for_each(|(_, seat)| seat.wake());
+    }
+
+    pub(super) fn wake(&self, seat: usize) {
+        if let Some(seat) = self.seats().seats.get_mut(seat) {
+            seat.wake();
+        }
+    }
+
+    /// Lets go of what the last bell brought: whoever has not taken it reads for himself.
+    pub(super) fn clear(&self) {
+        self.seats().tail = None;
+    }
+
+    pub(super) fn end(&self, seat: usize, ending: Ending) {
+        if let Some(seat) = self.seats().seats.get_mut(seat) {
+            seat.ending.get_or_insert(ending);
+            seat.wake();
+        }
+    }
+
+    pub(super) fn end_all(&self, ending: &Ending) {
+        for (_, seat) in &mut self.seats().seats {
+            seat.ending.get_or_insert_with(|| ending.clone());
+            seat.wake();
+        }
+    }
+}

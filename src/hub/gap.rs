@@ -1,0 +1,138 @@
+//! Gaps: messages that were meant for a listener and cannot reach it.
+
+use crate::log::Position;
+
+/// A listener remembers no more gaps than this; beyond it the two oldest merge.
+pub(super) const MAX_GAPS: usize = 64;
+
+/// Why messages are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// The backlog was full.
+    Overflow,
+    /// They are older than what is kept.
+    Trimmed,
+    /// They were purged.
+    Purged,
+    /// The resume token was of another life.
+    OtherLife,
+}
+
+/// Messages that are missing, at their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Why.
+    pub reason: GapReason,
+    /// Everything up to here is not part of it.
+    pub after: Position,
+    /// The last position it covers.
+    pub through: Position,
+    /// How many are missing, where that is known.
+    pub count: Option<u64>,
+}
+
+impl Gap {
+    fn joined(self, later: Self) -> Self {
+        let count = self.count.zip(later.count).map(|(a, b)| a + b);
+        Self { reason: self.reason, after: self.after, through: later.through, count }
+    }
+}
+
+/// The gaps of one listener, in rising order.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    noted: Vec<Noted>,
+    /// Everything up to here was handed over.
+    said: Position,
+}
+
+#[derive(Debug)]
+struct Noted {
+    gap: Gap,
+    /// When it was handed over, in seconds of the hub's clock.
+    said_at: Option<u32>,
+}
+
+impl Gaps {
+    /// Everything up to here was handed over.
+    pub(super) fn said(&self) -> Position {
+        self.said
+    }
+
+    /// Whether one waits that a stream has not said which has said everything up to `said`.
+    pub(super) fn any_after(&self, said: Position) -> bool {
+        self.noted.last().is_some_and(|last| last.gap.through > said)
+    }
+
+    /// Those behind `said`.
+    pub(super) fn after(&self, said: Position) -> impl Iterator<Item = Gap> + '_ {
+        self.noted.iter().map(|noted| noted.gap).filter(move |gap| gap.through > said)
+    }
+
+    /// Adds one at the end, or makes the last one longer where they touch and nobody has heard of it yet.
+    pub(super) fn note(&mut self, gap: Gap) {
+        if let Some(last) = self.noted.last_mut()
+            && last.said_at.is_none()
+            && last.gap.reason == gap.reason
+            && last.gap.through == gap.after
+        {
+            last.gap = last.gap.joined(gap);
+            return;
+        }
+        self.noted.push(Noted { gap, said_at: None });
+        if self.noted.len() > MAX_GAPS {
+            let later = self.noted.remove(1).gap;
+            self.noted[0].gap = self.noted[0].gap.joined(later);
+        }
+    }
+
+    /// Those up to here were handed over; those that were so before `forget_before` are forgotten.
+    pub(super) fn hand_over(&mut self, through: Position, now: u32, forget_before: u32) {
+        if self.noted.is_empty() {
+            return;
+        }
+        self.said = self.said.max(through);
+        for noted in self.noted.iter_mut().filter(|noted| noted.gap.through <= through) {
+            noted.said_at.get_or_insert(now);
+        }
+        self.noted.retain(|noted| noted.said_at.is_none_or(|at| at >= forget_before));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(reason: GapReason, after: u64, through: u64) -> Gap {
+        Gap { reason, after: Position(after), through: Position(through), count: Some(1) }
+    }
+
+    #[test]
+    fn gaps_that_touch_become_one() {
+        let mut gaps = Gaps::default();
+        gaps.note(gap(GapReason::Overflow, 1, 2));
+        gaps.note(gap(GapReason::Overflow, 2, 5));
+        let joined = Gap { count: Some(2), ..gap(GapReason::Overflow, 1, 5) };
+        assert_eq!(gaps.after(Position(0)).collect::<Vec<_>>(), [joined]);
+    }
+
+    #[test]
+    fn beyond_the_limit_the_two_oldest_merge_and_none_is_lost() {
+        let mut gaps = Gaps::default();
+        for n in 0..100 {
+            gaps.note(gap(GapReason::Purged, n * 10, n * 10 + 1));
+        }
+        assert_eq!(gaps.after(Position(0)).count(), MAX_GAPS);
+        assert_eq!(gaps.after(Position(0)).filter_map(|gap| gap.count).sum::<u64>(), 100);
+    }
+
+    #[test]
+    fn a_gap_that_was_said_is_kept_for_a_while_and_then_forgotten() {
+        let mut gaps = Gaps::default();
+        gaps.note(gap(GapReason::Purged, 1, 2));
+        gaps.hand_over(Position(2), 10, 0);
+        assert!(gaps.any_after(Position(0)) && !gaps.any_after(gaps.said()));
+        gaps.hand_over(Position(3), 80, 20);
+        assert!(!gaps.any_after(Position(0)));
+    }
+}

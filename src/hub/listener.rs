@@ -1,0 +1,269 @@
+//! A listener: a cursor in the channel's order, and its own dispatches.
+
+use super::{
+    gap::{Gap, GapReason, Gaps},
+    look::{Cursor, Look},
+    queue::{Queue, Window},
+    ring::Ring,
+    tally::{Quota, Tally},
+};
+use crate::{log::Position, message::Message};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+
+/// Where a listener's stream sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seated {
+    /// Which stream it is: seats are given again.
+    pub(super) stream: u64,
+    pub(super) core: usize,
+    pub(super) seat: usize,
+}
+
+/// An end that was dispatched.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) position: Position,
+    pub(super) message: Message,
+}
+
+/// A registered listener.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) id: Arc<str>,
+    pub(super) birth: Position,
+    pub(super) created_at: i64,
+    /// A bell for it alone is on its way.
+    pub(super) rung: AtomicBool,
+    standing: Mutex<Standing>,
+}
+
+impl Listener {
+    pub(super) fn new(id: Arc<str>, birth: Position, created_at: i64, standing: Standing) -> Self {
+        Self { id, birth, created_at, rung: AtomicBool::new(false), standing: Mutex::new(standing) }
+    }
+
+    /// Taken after the channel's lock where both are.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a receiver stands. A listener's outlives its streams, a watcher's does not.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// Everything up to here was never meant for it.
+    pub(super) start: Position,
+    /// Everything up to here was handed over, or is a gap.
+    pub(super) passed: Position,
+    /// The channel's broadcasts up to there, to count what waits without walking it.
+    passed_tally: Tally,
+    /// Everything up to here was purged: no token brings it back.
+    pub(super) cleared: Position,
+    /// A gap among broadcasts that are gone was begun and has to go round dispatches that are not.
+    split: bool,
+    pub(super) queue: Queue,
+    pub(super) gaps: Gaps,
+    /// What was lost to gaps, as far as it could be counted.
+    pub(super) lost: u64,
+    pub(super) running: bool,
+    pub(super) seated: Option<Seated>,
+    /// The message that says that no more will come, dispatched to it alone.
+    pub(super) end: Option<Box<End>>,
+    /// It stands in the channel's list of windows that grow old.
+    pub(super) ageing: bool,
+}
+
+impl Standing {
+    /// Begins behind a position; what of it is gone already is a gap.
+    pub(super) fn new(start: Position, ring: &Ring) -> Self {
+        let mut standing = Self {
+            start,
+            passed: start,
+            passed_tally: ring.tally_through(start),
+            cleared: Position::ZERO,
+            split: false,
+            queue: Queue::default(),
+            gaps: Gaps::default(),
+            lost: 0,
+            running: false,
+            seated: None,
+            end: None,
+            ageing: false,
+        };
+        if start < ring.floor() {
+            let gap = Gap { reason: GapReason::Trimmed, after: start, through: ring.floor(), count: None };
+            standing.give_up(gap, ring);
+        }
+        standing
+    }
+
+    /// What waits for it.
+    pub(super) fn backlog(&self, ring: &Ring) -> Tally {
+        let mut backlog = ring.total() - self.gone_or_passed(ring);
+        backlog += self.queue.waiting();
+        backlog
+    }
+
+    fn gone_or_passed(&self, ring: &Ring) -> Tally {
+        let dropped = ring.dropped();
+        if self.passed_tally.messages < dropped.messages { dropped } else { self.passed_tally }
+    }
+
+    /// Whether one more message of this size keeps to the quota.
+    pub(super) fn has_room(&self, ring: &Ring, quota: Quota, bytes: u64) -> bool {
+        let mut backlog = self.backlog(ring);
+        backlog += Tally::one(bytes);
+        quota.holds(backlog)
+    }
+
+    /// Makes the rules true that were left aside while nobody looked: broadcasts that are gone become a gap, and of
+    /// what is beyond the quota the oldest go.
+    pub(super) fn settle(&mut self, ring: &Ring, quota: Quota, dropped: &mut Vec<Position>) {
+        self.note_trimmed(ring);
+        // an end that was dispatched to a full listener stands beside its backlog
+        let beside = u64::from(self.end.as_ref().is_some_and(|end| end.position > self.passed));
+        let quota = Quota { messages: quota.messages.saturating_add(beside), bytes: quota.bytes };
+        if !quota.holds(self.backlog(ring)) {
+            self.drop_oldest(ring, quota, dropped);
+        }
+    }
+
+    /// A gap has its place between the dispatches that are still there.
+    fn note_trimmed(&mut self, ring: &Ring) {
+        let lost = ring.dropped().messages.saturating_sub(self.passed_tally.messages);
+        if lost == 0 || self.passed >= ring.floor() {
+            return;
+        }
+        let before_own = self.queue.first_waiting().map_or(Position(u64::MAX), Position::before);
+        let through = ring.floor().min(before_own);
+        if through <= self.passed {
+            return;
+        }
+        let reason = if ring.overflowed() > self.passed { GapReason::Overflow } else { GapReason::Trimmed };
+        let whole = through == ring.floor();
+        let count = (whole && !self.split).then_some(lost);
+        self.split = !whole;
+        self.lost += if whole { lost } else { 0 };
+        self.give_up(Gap { reason, after: self.passed, through, count }, ring);
+    }
+
+    fn drop_oldest(&mut self, ring: &Ring, quota: Quota, dropped: &mut Vec<Position>) {
+        let mut left = self.backlog(ring);
+        let mut through = self.passed;
+        let mut broadcasts = ring.after(self.passed).peekable();
+        let mut count = ring.dropped().messages.saturating_sub(self.passed_tally.messages);
+        while !quota.holds(left) {
+            let own = self.queue.first_waiting().unwrap_or(Position(u64::MAX));
+            match broadcasts.next_if(|(broadcast, _)| *broadcast < own) {
+                Some((broadcast, bytes)) => {
+                    left -= Tally::one(bytes);
+                    through = broadcast;
+                }
+                None => {
+                    left -= self.queue.drop_waiting(own, dropped);
+                    through = own;
+                }
+            }
+            count += 1;
+        }
+        self.lost += count;
+        self.give_up(
+            Gap { reason: GapReason::Overflow, after: self.passed, through, count: Some(count) },
+            ring,
+        );
+    }
+
+    /// Everything up to a position goes, window included; what waited becomes a gap. Tells how much that was.
+    pub(super) fn purge(&mut self, through: Position, ring: &Ring, dropped: &mut Vec<Position>) -> u64 {
+        self.cleared = self.cleared.max(through);
+        self.queue.drop_window(through, dropped);
+        let waited = self.waiting_through(through, ring);
+        if waited == 0 {
+            return 0;
+        }
+        self.queue.drop_waiting(through, dropped);
+        self.lost += waited;
+        let gap = Gap { reason: GapReason::Purged, after: self.passed, through, count: Some(waited) };
+        self.give_up(gap, ring);
+        waited
+    }
+
+    fn waiting_through(&self, through: Position, ring: &Ring) -> u64 {
+        let own =
+            self.queue.after(self.passed).take_while(|(position, _)| *position <= through).count() as u64;
+        let broadcasts = ring.tally_through(through.max(ring.floor())).messages;
+        let lost_or_waiting = broadcasts.saturating_sub(self.passed_tally.messages);
+        if through > self.passed { own + lost_or_waiting } else { 0 }
+    }
+
+    fn give_up(&mut self, gap: Gap, ring: &Ring) {
+        self.gaps.note(gap);
+        self.pass(gap.through, ring);
+    }
+
+    fn pass(&mut self, through: Position, ring: &Ring) {
+        self.passed = through;
+        if through >= ring.floor() {
+            self.passed_tally = ring.tally_through(through);
+            self.split = false;
+        }
+    }
+
+    /// Messages up to a position were handed over; `tally` is that of the channel's broadcasts up to there, where
+    /// it is known.
+    pub(super) fn hand_over(
+        &mut self,
+        through: Position,
+        tally: Option<Tally>,
+        now: u32,
+        keep: Window,
+        dropped: &mut Vec<Position>,
+    ) {
+        if through <= self.passed {
+            return;
+        }
+        self.passed = through;
+        if let Some(tally) = tally {
+            self.passed_tally = tally;
+            self.split = false;
+        }
+        if self.queue.first_waiting().is_some() {
+            self.queue.hand_over(through, now);
+            self.queue.trim_window(keep, dropped);
+        }
+    }
+
+    /// Moves to where a look has led.
+    pub(super) fn move_to(&mut self, next: &Look, now: u32, keep: Window, dropped: &mut Vec<Position>) {
+        self.gaps.hand_over(next.cursor.said, now, keep.handed_since);
+        self.hand_over(next.cursor.at, next.tally, now, keep, dropped);
+    }
+
+    /// Moves over broadcasts that were shared, for a stream at `cursor`; false where it has something else to say first.
+    pub(super) fn take_level(&mut self, cursor: Cursor, through: Position, tally: Tally) -> bool {
+        let level = cursor.at == self.passed
+            && !self.gaps.any_after(cursor.said)
+            && self.queue.first_waiting().is_none_or(|own| own > through);
+        if level {
+            self.passed = through;
+            self.passed_tally = tally;
+            self.split = false;
+        }
+        level
+    }
+
+    /// How near to being full of messages it is; the lower the nearer. It falls with its own dispatches and rises when
+    /// it is handed messages; broadcasts do not change it.
+    pub(super) fn slack_in_messages(&self, ring: &Ring) -> i64 {
+        to_i64(self.gone_or_passed(ring).messages) - to_i64(self.queue.waiting().messages)
+    }
+
+    /// The same for bytes.
+    pub(super) fn slack_in_bytes(&self, ring: &Ring) -> i64 {
+        to_i64(self.gone_or_passed(ring).bytes) - to_i64(self.queue.waiting().bytes)
+    }
+}
+
+fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

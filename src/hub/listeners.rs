@@ -1,0 +1,248 @@
+//! The verbs of listeners.
+
+use super::{
+    Hub,
+    channel::{Channel, State},
+    desk::Ending,
+    listener::{Listener, Seated, Standing},
+    subscribe::From,
+    tally::Tally,
+};
+use crate::{
+    error::{Error, Limit},
+    id::{ChannelId, ListenerId},
+    log::{Position, Record},
+};
+use std::sync::{Arc, MutexGuard, atomic::Ordering};
+
+/// A listener as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerInfo {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The id of its channel.
+    pub channel: Arc<str>,
+    /// The position of its registration.
+    pub birth: Position,
+    /// When it was registered, in nanoseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// It was started and not stopped since.
+    pub running: bool,
+    /// A stream is open.
+    pub connected: bool,
+    /// What waits for it.
+    pub backlog: Tally,
+    /// The furthest position that was handed over.
+    pub passed: Position,
+    /// How many messages it lost to gaps, as far as that is known.
+    pub lost: u64,
+}
+
+/// What became of a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The listener.
+    pub listener: ListenerInfo,
+    /// It was there before.
+    pub existed: bool,
+}
+
+/// What a purge cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many messages waited.
+    pub messages: u64,
+    /// Up to where.
+    pub through: Position,
+}
+
+impl Hub {
+    /// Registers a listener, stopped.
+    ///
+    /// # Errors
+    /// [`Error::ListenerExists`], unless `allow_existing`; [`Error::ChannelNotFound`], [`Error::ChannelRemoved`];
+    /// [`Error::LimitReached`]; [`Error::Log`]; [`Error::ShuttingDown`].
+    pub fn register(
+        &self,
+        channel: ChannelId<'_>,
+        id: ListenerId<'_>,
+        from: From,
+        allow_existing: bool,
+    ) -> Result<Registered, Error> {
+        self.open()?;
+        let channel = self.channel(channel)?;
+        let mut state = channel.lock_existing()?;
+        if let Some(there) = state.listener(id.as_str()).cloned() {
+            return self.existing(&channel, &state, &there, allow_existing);
+        }
+        if !super::take_one(&self.listeners, self.limits.max_listeners) {
+            return Err(Error::LimitReached { limit: Limit::Listeners, value: self.limits.max_listeners });
+        }
+        let birth = self.log.append(Record::Change).inspect_err(|_| {
+            self.listeners.fetch_sub(1, Ordering::Relaxed);
+        })?;
+        let start = from.position(&state.ring, birth);
+        let standing = Standing::new(start, &state.ring);
+        let listener = Arc::new(Listener::new(id.as_str().into(), birth, super::now(), standing));
+        state.add(Arc::clone(&listener));
+        let info = self.info_of(&channel, &state, &listener, &mut listener.lock());
+        Ok(Registered { listener: info, existed: false })
+    }
+
+    fn existing(
+        &self,
+        channel: &Channel,
+        state: &State,
+        there: &Listener,
+        allowed: bool,
+    ) -> Result<Registered, Error> {
+        if allowed {
+            let listener = self.info_of(channel, state, there, &mut there.lock());
+            return Ok(Registered { listener, existed: true });
+        }
+        Err(Error::ListenerExists { channel: channel.id.to_string(), listener: there.id.to_string() })
+    }
+
+    /// One listener.
+    ///
+    /// # Errors
+    /// [`Error::ListenerNotFound`], [`Error::ListenerRemoved`], [`Error::ChannelNotFound`], [`Error::ChannelRemoved`].
+    pub fn get_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
+        self.with_listener(channel, id, |_| ())
+    }
+
+    /// At most `count` listeners that were registered behind a position, in the order of their registration.
+    ///
+    /// # Errors
+    /// [`Error::ChannelNotFound`], [`Error::ChannelRemoved`].
+    pub fn list_listeners(
+        &self,
+        channel: ChannelId<'_>,
+        after: Position,
+        count: usize,
+    ) -> Result<Vec<ListenerInfo>, Error> {
+        let channel = self.channel(channel)?;
+        let state = channel.lock_existing()?;
+        let page = state.listeners_after(after).take(count);
+        Ok(page.map(|listener| self.info_of(&channel, &state, listener, &mut listener.lock())).collect())
+    }
+
+    /// Marks a listener as running. Twice is once.
+    ///
+    /// # Errors
+    /// As [`Hub::get_listener`].
+    pub fn start_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
+        self.with_listener(channel, id, |standing| standing.running = true)
+    }
+
+    /// Ends a listener's stream for good and keeps its queue. Twice is once.
+    ///
+    /// # Errors
+    /// As [`Hub::get_listener`].
+    pub fn stop_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
+        let owner = self.channel(channel)?;
+        let mut seated = None;
+        let info = self.with_listener(channel, id, |standing| {
+            standing.running = false;
+            seated = standing.seated.take();
+        })?;
+        end(&owner, seated, Ending::Stopped);
+        Ok(info)
+    }
+
+    /// Clears what waits for a listener up to a position, or all of it, and its window.
+    ///
+    /// # Errors
+    /// As [`Hub::get_listener`]; [`Error::InvalidSetting`] beyond the channel's newest message; [`Error::Log`].
+    pub fn purge_listener(
+        &self,
+        channel: ChannelId<'_>,
+        id: ListenerId<'_>,
+        through: Option<Position>,
+    ) -> Result<Purged, Error> {
+        let channel = self.channel(channel)?;
+        let state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, id)?;
+        if through.is_some_and(|through| through > state.last) {
+            let description = format!("the channel's newest message is {}", state.last);
+            return Err(Error::InvalidSetting { field: "through_sequence", description });
+        }
+        let mark = self.log.append(Record::Change)?;
+        let through = through.unwrap_or(mark);
+        let mut dropped = Vec::new();
+        let messages = listener.lock().purge(through, &state.ring, &mut dropped);
+        drop(state);
+        self.forget(&dropped);
+        self.bells.ring_listener(&channel, &listener);
+        Ok(Purged { messages, through })
+    }
+
+    /// Removes a listener and what waits for it; its stream ends. Tells how many messages waited.
+    ///
+    /// # Errors
+    /// As [`Hub::get_listener`]; [`Error::Log`].
+    pub fn remove_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<u64, Error> {
+        let channel = self.channel(channel)?;
+        let (backlog, seated, dropped) = {
+            let mut state = channel.lock_existing()?;
+            self.listener_in(&channel, &state, id)?;
+            self.log.append(Record::Change)?;
+            let listener = state.remove(id.as_str()).ok_or_else(|| self.no_listener(&channel, id))?;
+            self.gone().add(&channel.id, Some(&listener.id));
+            let mut standing = listener.lock();
+            let backlog = standing.backlog(&state.ring).messages;
+            let mut dropped = Vec::new();
+            standing.queue.drop_all(&mut dropped);
+            (backlog, standing.seated.take(), dropped)
+        };
+        self.listeners.fetch_sub(1, Ordering::Relaxed);
+        self.forget(&dropped);
+        let (channel_id, listener) = (channel.id.to_string(), id.as_str().to_owned());
+        end(&channel, seated, Ending::Failed(Error::ListenerRemoved { channel: channel_id, listener }));
+        Ok(backlog)
+    }
+
+    fn with_listener(
+        &self,
+        channel: ChannelId<'_>,
+        id: ListenerId<'_>,
+        change: impl FnOnce(&mut Standing),
+    ) -> Result<ListenerInfo, Error> {
+        let channel = self.channel(channel)?;
+        let state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, id)?;
+        let mut standing = listener.lock();
+        change(&mut standing);
+        Ok(self.info_of(&channel, &state, &listener, &mut standing))
+    }
+
+    fn info_of(
+        &self,
+        channel: &Channel,
+        state: &State,
+        listener: &Listener,
+        standing: &mut MutexGuard<'_, Standing>,
+    ) -> ListenerInfo {
+        let mut dropped = Vec::new();
+        standing.settle(&state.ring, state.settings.max_backlog, &mut dropped);
+        self.forget(&dropped);
+        ListenerInfo {
+            id: Arc::clone(&listener.id),
+            channel: Arc::clone(&channel.id),
+            birth: listener.birth,
+            created_at: listener.created_at,
+            running: standing.running,
+            connected: standing.seated.is_some(),
+            backlog: standing.backlog(&state.ring),
+            passed: standing.passed,
+            lost: standing.lost,
+        }
+    }
+}
+
+/// Ends the stream that sits there, if any.
+pub(super) fn end(channel: &Channel, seated: Option<Seated>, ending: Ending) {
+    if let Some(seated) = seated {
+        channel.desks[seated.core].end(seated.seat, ending);
+    }
+}

@@ -1,0 +1,261 @@
+//! The hub: every verb of the service is one method here, over any log.
+//!
+//! In reading order: [`settings`] and [`tally`] say what may be bounded; a [`channel`] has a [`ring`] of
+//! broadcasts and [`listener`]s, each with a [`queue`] of its own dispatches and its [`gap`]s; [`look`] says what is
+//! next for a stream; a [`subscription`] is a stream's cursor, which waits at a [`desk`] for the [`bell`] of its core;
+//! [`channels`], [`listeners`], [`publish`] and [`subscribe`] are the verbs; [`room`] and [`upkeep`] keep everything
+//! bounded.
+
+mod batch;
+mod bell;
+mod channel;
+mod channels;
+mod desk;
+mod gap;
+mod gone;
+mod listener;
+mod listeners;
+mod look;
+mod lowest;
+mod publish;
+mod queue;
+mod ring;
+mod room;
+mod settings;
+mod subscribe;
+mod subscription;
+mod tally;
+mod token;
+mod upkeep;
+
+pub use batch::Batch;
+pub use bell::on_core;
+pub use channels::{ChannelInfo, Created};
+pub use desk::Ending;
+pub use gap::{Gap, GapReason};
+pub use listeners::{ListenerInfo, Purged, Registered};
+pub use publish::Accepted;
+pub use settings::{ChannelSettings, Limits, Overflow};
+pub use subscribe::{From, ListenOptions, Receiver};
+pub use subscription::{Started, Subscription};
+pub use tally::{Quota, Tally};
+pub use token::{Incarnation, ResumeToken};
+pub use upkeep::keep;
+
+use crate::{
+    error::Error,
+    id::{ChannelId, ListenerId},
+    log::{Durability, Log, Position, Record},
+};
+use bell::Bells;
+use channel::Channel;
+use desk::Ending as End;
+use gone::Gone;
+use listener::Listener;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+use tokio::time::Instant;
+
+/// All channels of a server.
+pub struct Hub {
+    log: Arc<dyn Log>,
+    limits: Limits,
+    incarnation: Incarnation,
+    began: Instant,
+    began_at: i64,
+    channels: RwLock<Channels>,
+    listeners: AtomicU64,
+    streams: AtomicU64,
+    next_stream: AtomicU64,
+    closing: AtomicBool,
+    bells: Bells,
+    gone: Mutex<Gone>,
+    room: room::Room,
+}
+
+#[derive(Default)]
+struct Channels {
+    by_id: HashMap<Arc<str>, Arc<Channel>>,
+    by_birth: BTreeMap<Position, Arc<Channel>>,
+}
+
+/// A hub in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubInfo {
+    /// The tag of this start.
+    pub incarnation: Incarnation,
+    /// When it began, in nanoseconds since 1970-01-01 UTC.
+    pub began_at: i64,
+    /// What accepted means.
+    pub durability: Durability,
+    /// The limits in force.
+    pub limits: Limits,
+    /// How many channels there are.
+    pub channels: u64,
+    /// How many listeners are registered.
+    pub listeners: u64,
+    /// How many streams are open.
+    pub streams: u64,
+    /// What the log holds, in bytes.
+    pub log_bytes: u64,
+}
+
+impl Hub {
+    /// Begins an incarnation over a log.
+    ///
+    /// `cores` is how many threads call [`Hub::attend`], each of which has said [`on_core`] first; 0 where the hub is
+    /// embedded and its streams are polled anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Log`]: the log did not take the start's position.
+    pub fn new(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Result<Arc<Self>, Error> {
+        log.append(Record::Change)?;
+        let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
+            let this = this.clone();
+            log.watermark().follow(move |position| {
+                if let Some(hub) = this.upgrade() {
+                    hub.bells.settle(position);
+                }
+            });
+            Self::over(log, limits, cores)
+        });
+        Ok(hub)
+    }
+
+    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Self {
+        Self {
+            log,
+            limits,
+            incarnation: Incarnation::random(),
+            began: Instant::now(),
+            began_at: now(),
+            channels: RwLock::default(),
+            listeners: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+            next_stream: AtomicU64::new(1),
+            closing: AtomicBool::new(false),
+            bells: Bells::new(cores),
+            gone: Mutex::default(),
+            room: room::Room::default(),
+        }
+    }
+
+    /// The hub in numbers.
+    pub fn info(&self) -> HubInfo {
+        HubInfo {
+            incarnation: self.incarnation,
+            began_at: self.began_at,
+            durability: self.log.durability(),
+            limits: self.limits,
+            channels: self.channels().by_id.len() as u64,
+            listeners: self.listeners.load(Ordering::Relaxed),
+            streams: self.streams.load(Ordering::Relaxed),
+            log_bytes: self.log.bytes(),
+        }
+    }
+
+    /// The tag of this start.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Waits until what was accepted at a position is safe.
+    pub async fn durable(&self, position: Position) {
+        self.log.watermark().reached(position).await;
+    }
+
+    /// Ends every stream with [`Error::ShuttingDown`] and opens no more. Twice is once.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        let ending = End::Failed(Error::ShuttingDown);
+        self.channels().by_id.values().for_each(|channel| channel.end_streams(&ending));
+    }
+
+    fn open(&self) -> Result<(), Error> {
+        if self.closing.load(Ordering::SeqCst) { Err(Error::ShuttingDown) } else { Ok(()) }
+    }
+
+    fn channels(&self) -> RwLockReadGuard<'_, Channels> {
+        self.channels.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn channels_mut(&self) -> RwLockWriteGuard<'_, Channels> {
+        self.channels.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gone(&self) -> MutexGuard<'_, Gone> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn channel(&self, id: ChannelId<'_>) -> Result<Arc<Channel>, Error> {
+        let channel = self.channels().by_id.get(id.as_str()).cloned();
+        channel.ok_or_else(|| self.no_channel(id))
+    }
+
+    fn no_channel(&self, id: ChannelId<'_>) -> Error {
+        let channel = id.as_str().to_owned();
+        if self.gone().holds(&channel, None) {
+            Error::ChannelRemoved { channel }
+        } else {
+            Error::ChannelNotFound { channel }
+        }
+    }
+
+    fn no_listener(&self, channel: &Channel, id: ListenerId<'_>) -> Error {
+        let (channel, listener) = (channel.id.to_string(), id.as_str().to_owned());
+        if self.gone().holds(&channel, Some(&listener)) {
+            Error::ListenerRemoved { channel, listener }
+        } else {
+            Error::ListenerNotFound { channel, listener }
+        }
+    }
+
+    fn listener_in(
+        &self,
+        channel: &Channel,
+        state: &channel::State,
+        id: ListenerId<'_>,
+    ) -> Result<Arc<Listener>, Error> {
+        state.listener(id.as_str()).cloned().ok_or_else(|| self.no_listener(channel, id))
+    }
+
+    /// Seconds since the hub began, by a clock that never goes back.
+    fn clock(&self) -> u32 {
+        u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
+        ResumeToken { incarnation: self.incarnation, birth: channel.birth, sequence }
+    }
+
+    fn forget(&self, dropped: &[Position]) {
+        if !dropped.is_empty() {
+            self.log.delete(dropped);
+        }
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("incarnation", &self.incarnation).finish_non_exhaustive()
+    }
+}
+
+/// Now, in nanoseconds since 1970-01-01 UTC.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Adds one to a count unless it stands at its limit.
+fn take_one(count: &AtomicU64, max: u64) -> bool {
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1))
+        .is_ok()
+}

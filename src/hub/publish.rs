@@ -1,0 +1,197 @@
+//! The verbs of senders: what is accepted takes a position, in one short critical section of its channel.
+
+use super::{
+    Hub, channel::Channel, channel::State, listener::Listener, listener::Standing, settings::Overflow,
+};
+use crate::{
+    error::Error,
+    id::{ChannelId, ListenerId},
+    log::{Kind, Position, Record, kept_bytes},
+    message::Message,
+};
+use std::sync::Arc;
+
+/// A message was accepted. It is safe when [`Hub::durable`] says so for its position; no listener sees it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its place in the order.
+    pub position: Position,
+    /// How many listeners it was accepted for.
+    pub receivers: u64,
+    /// It was there before, and nothing was queued.
+    pub duplicate: bool,
+}
+
+impl Hub {
+    /// Sends a message to one listener.
+    ///
+    /// # Errors
+    /// Nothing was accepted: [`Error::BacklogFull`] where the channel refuses new ones; [`Error::LimitReached`] where
+    /// the log is full; [`Error::ChannelNotFound`], [`Error::ListenerNotFound`] and their like; [`Error::Log`].
+    pub fn dispatch(
+        &self,
+        channel: ChannelId<'_>,
+        listener: ListenerId<'_>,
+        message: Message,
+    ) -> Result<Accepted, Error> {
+        let channel = self.channel(channel)?;
+        self.make_room(kept_bytes(&message))?;
+        let mut state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, listener)?;
+        let position = self.queue(&channel, &mut state, &listener, message, Admission::BySettings)?;
+        drop(state);
+        self.announce_dispatch(position, &channel, &listener);
+        Ok(Accepted { position, receivers: 1, duplicate: false })
+    }
+
+    /// Sends a message to all listeners that are registered, and to the watchers.
+    ///
+    /// # Errors
+    /// As [`Hub::dispatch`]; [`Error::BacklogFull`] where one listener is full and the channel refuses new ones.
+    pub fn broadcast(&self, channel: ChannelId<'_>, message: Message) -> Result<Accepted, Error> {
+        self.broadcast_as(channel, message, Admission::BySettings)
+    }
+
+    fn broadcast_as(
+        &self,
+        channel: ChannelId<'_>,
+        message: Message,
+        admission: Admission,
+    ) -> Result<Accepted, Error> {
+        let channel = self.channel(channel)?;
+        self.make_room(kept_bytes(&message))?;
+        let bytes = message.len() as u64;
+        let mut state = channel.lock_existing()?;
+        if admission == Admission::BySettings
+            && let Some(full) = state.full_listener(bytes)
+        {
+            return Err(backlog_full(&channel, &state, &full));
+        }
+        let position = self.append(Kind::Broadcast, message)?;
+        let mut dropped = Vec::new();
+        state.push_broadcast(position, bytes, &mut dropped);
+        let receivers = state.listeners() as u64;
+        drop(state);
+        self.forget(&dropped);
+        self.announce_broadcast(position, &channel);
+        Ok(Accepted { position, receivers, duplicate: false })
+    }
+
+    /// Says that no more will come, to all of a channel's listeners and watchers. Where a backlog is full the oldest go.
+    ///
+    /// # Errors
+    /// As [`Hub::broadcast`], except [`Error::BacklogFull`].
+    pub fn notify_end(&self, channel: ChannelId<'_>) -> Result<(Message, Accepted), Error> {
+        let message = closed();
+        let accepted = self.broadcast_as(channel, message.clone(), Admission::Always)?;
+        Ok((message, accepted))
+    }
+
+    /// Says it to one listener; while it has not received an earlier one, this one is a duplicate.
+    ///
+    /// # Errors
+    /// As [`Hub::dispatch`], except [`Error::BacklogFull`].
+    pub fn notify_end_of(
+        &self,
+        channel: ChannelId<'_>,
+        listener: ListenerId<'_>,
+    ) -> Result<(Message, Accepted), Error> {
+        let channel = self.channel(channel)?;
+        let message = closed();
+        self.make_room(kept_bytes(&message))?;
+        let mut state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, listener)?;
+        let earlier = {
+            let standing = listener.lock();
+            standing.end.clone().filter(|end| end.position > standing.passed)
+        };
+        if let Some(end) = earlier {
+            return Ok((end.message, Accepted { position: end.position, receivers: 1, duplicate: true }));
+        }
+        let position = self.queue(&channel, &mut state, &listener, message.clone(), Admission::Always)?;
+        listener.lock().end = Some(Box::new(super::listener::End { position, message: message.clone() }));
+        drop(state);
+        self.announce_dispatch(position, &channel, &listener);
+        Ok((message, Accepted { position, receivers: 1, duplicate: false }))
+    }
+
+    fn queue(
+        &self,
+        channel: &Channel,
+        state: &mut State,
+        listener: &Listener,
+        message: Message,
+        admission: Admission,
+    ) -> Result<Position, Error> {
+        let bytes = message.len() as u64;
+        let mut dropped = Vec::new();
+        let mut standing = listener.lock();
+        standing.settle(&state.ring, state.settings.max_backlog, &mut dropped);
+        let refuse =
+            admission == Admission::BySettings && state.settings.dispatch_overflow == Overflow::RejectNew;
+        if refuse && !standing.has_room(&state.ring, state.settings.max_backlog, bytes) {
+            self.forget(&dropped);
+            return Err(backlog_full(channel, state, listener));
+        }
+        let position = self.append(Kind::Dispatch, message)?;
+        standing.queue.push(position, bytes);
+        self.after_push(state, listener, &mut standing, admission, &mut dropped);
+        state.last = position;
+        self.forget(&dropped);
+        Ok(position)
+    }
+
+    fn after_push(
+        &self,
+        state: &mut State,
+        listener: &Listener,
+        standing: &mut Standing,
+        admission: Admission,
+        dropped: &mut Vec<Position>,
+    ) {
+        if admission == Admission::BySettings {
+            standing.settle(&state.ring, state.settings.max_backlog, dropped);
+        }
+        state.heavier(listener.birth, standing);
+    }
+
+    fn append(&self, kind: Kind, message: Message) -> Result<Position, Error> {
+        Ok(self.log.append(Record::Message { kind, accepted_at: super::now(), message })?)
+    }
+
+    fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {
+        if self.log.watermark().position() >= position {
+            self.bells.ring_channel(channel);
+        } else {
+            self.bells.ring_later(self.log.watermark(), position, channel, None);
+        }
+    }
+
+    fn announce_dispatch(&self, position: Position, channel: &Arc<Channel>, listener: &Arc<Listener>) {
+        if self.log.watermark().position() >= position {
+            self.bells.ring_listener(channel, listener);
+        } else {
+            self.bells.ring_later(self.log.watermark(), position, channel, Some(listener));
+        }
+    }
+}
+
+/// Whether a full backlog may refuse.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    BySettings,
+    Always,
+}
+
+fn closed() -> Message {
+    Message::channel_closed(u64::try_from(super::now() / 1_000_000).unwrap_or_default())
+}
+
+fn backlog_full(channel: &Channel, state: &State, listener: &Listener) -> Error {
+    Error::BacklogFull {
+        channel: channel.id.to_string(),
+        listener: listener.id.to_string(),
+        max_messages: state.settings.max_backlog.messages,
+        max_bytes: state.settings.max_backlog.bytes,
+    }
+}

@@ -1,0 +1,309 @@
+//! A subscription: a stream's cursor. It holds no queue, so a slow reader costs a cursor.
+
+use super::{
+    batch::{Batch, Room},
+    channel,
+    desk::{Ending, Tail},
+    listener::{Listener, Standing},
+    look::{Cursor, Look, look},
+    subscribe::{Beginning, ListenOptions, Place},
+    tally::Quota,
+    token::ResumeToken,
+};
+use crate::{
+    error::Error,
+    log::{Entry, Position},
+    message::RESERVED_TYPE_PREFIX,
+};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+};
+use tokio::time::{Sleep, sleep};
+
+/// A watcher is bounded by what its channel keeps.
+const UNBOUNDED: Quota = Quota { messages: u64::MAX, bytes: u64::MAX };
+/// What the first batch after a pause holds at most: a reader that has stalled holds no more in memory. Each batch that
+/// is asked for at once may hold twice as much.
+const FIRST_BYTES: u64 = 16 * 1024;
+/// So many batches in a row may come to nothing, then the core's other streams have a turn.
+const EMPTY_IN_A_ROW: usize = 8;
+
+/// Whose place in the order a subscription moves.
+#[derive(Debug)]
+pub(super) enum Owner {
+    Listener(Arc<Listener>),
+    Watcher(Box<Standing>),
+}
+
+/// Where a subscription began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The channel's id.
+    pub channel: Arc<str>,
+    /// The listener's id; `None` for a watcher.
+    pub listener: Option<Arc<str>>,
+    /// The listener's birth; the channel's for a watcher.
+    pub birth: Position,
+    /// Where it begins.
+    pub token: ResumeToken,
+    /// The stream, by a number that no other of this hub has.
+    pub stream: u64,
+}
+
+/// An open subscription. Dropping it ends it, and stops its listener.
+#[derive(Debug)]
+pub struct Subscription {
+    owner: Owner,
+    cursor: Cursor,
+    /// What is said before all else.
+    first_gap: Option<super::Gap>,
+    /// It has not looked for itself yet.
+    fresh: bool,
+    /// How much the next batch may hold.
+    grant: u64,
+    max_bytes: u64,
+    max_messages: usize,
+    types: Box<[String]>,
+    delay: Option<Pin<Box<Sleep>>>,
+    // last, so that a listener is let go before its seat is
+    place: Place,
+}
+
+impl Subscription {
+    pub(super) fn new(place: Place, owner: Owner, beginning: Beginning, options: ListenOptions) -> Self {
+        Self {
+            place,
+            owner,
+            cursor: beginning.cursor,
+            first_gap: beginning.gap,
+            fresh: true,
+            grant: FIRST_BYTES.min(options.max_bytes),
+            max_bytes: options.max_bytes,
+            max_messages: options.max_messages,
+            types: options.types.into(),
+            delay: None,
+        }
+    }
+
+    /// Where it began.
+    pub fn started(&self) -> Started {
+        let (listener, birth) = match &self.owner {
+            Owner::Listener(listener) => (Some(Arc::clone(&listener.id)), listener.birth),
+            Owner::Watcher(_) => (None, self.place.channel.birth),
+        };
+        let (channel, stream) = (Arc::clone(&self.place.channel.id), self.place.seated.stream);
+        Started { channel, listener, birth, token: self.token(), stream }
+    }
+
+    /// Where it stands.
+    pub fn token(&self) -> ResumeToken {
+        self.place.hub.token(&self.place.channel, self.cursor.at)
+    }
+
+    /// The next batch. What it holds counts as handed over when this returns.
+    ///
+    /// It ends with the reason, and then must not be polled again. Waiting costs nothing: the bell wakes it.
+    pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
+        if let Some(delay) = &mut self.delay {
+            ready!(delay.as_mut().poll(context));
+            self.delay = None;
+        }
+        let Place { channel, seated, .. } = &self.place;
+        let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
+        if let Some(ending) = glance.ending {
+            return Poll::Ready(Err(ending));
+        }
+        if let Some(batch) = glance.tail.and_then(|tail| self.take(&tail)) {
+            return Poll::Ready(Ok(batch));
+        }
+        if !self.behind(glance.seen) {
+            self.grant = FIRST_BYTES.min(self.max_bytes);
+            return Poll::Pending;
+        }
+        self.fetch_some(context)
+    }
+
+    /// Takes what the bell brought, if it is just what comes next.
+    fn take(&mut self, tail: &Tail) -> Option<Arc<Batch>> {
+        if self.fresh || self.place.channel.paced.load(Ordering::Relaxed) {
+            return None;
+        }
+        let through = tail.batch.token.sequence;
+        let taken = match &mut self.owner {
+            Owner::Watcher(standing) => standing.take_level(self.cursor, through, tail.tally),
+            Owner::Listener(listener) => {
+                let mut standing = listener.lock();
+                standing.seated == Some(self.place.seated)
+                    && standing.take_level(self.cursor, through, tail.tally)
+            }
+        };
+        if !taken {
+            return None;
+        }
+        self.cursor.at = through;
+        if self.types.is_empty() {
+            Some(Arc::clone(&tail.batch))
+        } else {
+            self.filtered(tail.batch.entries.clone())
+        }
+    }
+
+    /// Whether there may be something that no bell will bring.
+    fn behind(&self, seen: Position) -> bool {
+        if self.fresh || self.cursor.at < seen {
+            return true;
+        }
+        match &self.owner {
+            Owner::Watcher(standing) => standing.gaps.any_after(self.cursor.said),
+            Owner::Listener(listener) => {
+                let standing = listener.lock();
+                standing.queue.first_waiting().is_some() || standing.gaps.any_after(self.cursor.said)
+            }
+        }
+    }
+
+    fn fetch_some(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
+        for _ in 0..EMPTY_IN_A_ROW {
+            match self.fetch() {
+                Fetched::Batch(batch) => {
+                    self.grant = (self.grant * 2).min(self.max_bytes);
+                    return Poll::Ready(Ok(batch));
+                }
+                Fetched::Failed(error) => return Poll::Ready(Err(Ending::Failed(error))),
+                Fetched::Nothing => return Poll::Pending,
+                Fetched::Again => {}
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads for itself: looks what is next, reads it outside of every lock, and takes it if it still stands.
+    fn fetch(&mut self) -> Fetched {
+        let Some(next) = self.look() else { return Fetched::Nothing };
+        self.fresh = false;
+        if next.empty() && self.first_gap.is_none() {
+            return Fetched::Nothing;
+        }
+        let mut entries = Vec::with_capacity(next.positions.len());
+        if let Err(error) = self.place.hub.log.read(&next.positions, &mut entries) {
+            return Fetched::Failed(Error::Log(error));
+        }
+        // one that went meanwhile is a gap at the next look
+        if entries.len() < next.positions.len() {
+            return Fetched::Again;
+        }
+        if !self.hand_over(&next) {
+            return Fetched::Nothing;
+        }
+        self.cursor = next.cursor;
+        let gaps: Vec<_> = self.first_gap.take().into_iter().chain(next.gaps).collect();
+        self.batch(gaps, entries)
+    }
+
+    fn batch(&mut self, gaps: Vec<super::Gap>, mut entries: Vec<Entry>) -> Fetched {
+        entries.retain(|entry| self.wants(entry));
+        if gaps.is_empty() && entries.is_empty() {
+            return Fetched::Again;
+        }
+        Fetched::Batch(Arc::new(Batch::new(gaps, entries, self.token())))
+    }
+
+    fn filtered(&self, mut entries: Vec<Entry>) -> Option<Arc<Batch>> {
+        entries.retain(|entry| self.wants(entry));
+        (!entries.is_empty()).then(|| Arc::new(Batch::new(Vec::new(), entries, self.token())))
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let kind = entry.message.kind();
+        self.types.is_empty()
+            || self.types.iter().any(|wanted| wanted == kind)
+            || kind.starts_with(RESERVED_TYPE_PREFIX)
+    }
+
+    fn look(&mut self) -> Option<Look> {
+        let Place { hub, channel, seated } = &self.place;
+        let safe = hub.log.watermark().position();
+        let state = channel.lock();
+        let delay = state.settings.stream_delay;
+        let max_messages = if delay.is_zero() { self.max_messages } else { 1 };
+        let room = Room::new(max_messages, self.grant);
+        let mut dropped = Vec::new();
+        let mut next = |standing: &mut Standing, quota| {
+            let level = self.cursor.at >= standing.passed;
+            standing.settle(&state.ring, quota, &mut dropped);
+            debug_assert!(!level || self.cursor.at <= standing.passed, "no stream is ahead of its listener");
+            look(standing, &state.ring, self.cursor, room, safe)
+        };
+        let found = match &mut self.owner {
+            Owner::Watcher(standing) => Some(next(standing, UNBOUNDED)),
+            Owner::Listener(listener) => {
+                let mut standing = listener.lock();
+                (standing.seated == Some(*seated)).then(|| next(&mut standing, state.settings.max_backlog))
+            }
+        };
+        drop(state);
+        hub.forget(&dropped);
+        if !delay.is_zero() && found.as_ref().is_some_and(|found| !found.positions.is_empty()) {
+            self.delay = Some(Box::pin(sleep(delay)));
+        }
+        found
+    }
+
+    /// Moves the receiver's place; false where it has another stream by now.
+    fn hand_over(&mut self, next: &Look) -> bool {
+        let Place { hub, channel, seated } = &self.place;
+        let now = hub.clock();
+        let listener = match &mut self.owner {
+            Owner::Watcher(standing) => {
+                standing.move_to(
+                    next,
+                    now,
+                    channel::window(&super::ChannelSettings::default(), now),
+                    &mut Vec::new(),
+                );
+                return true;
+            }
+            Owner::Listener(listener) => listener,
+        };
+        let mut state = channel.lock();
+        let mut standing = listener.lock();
+        if standing.seated != Some(*seated) {
+            return false;
+        }
+        let mut dropped = Vec::new();
+        standing.move_to(next, now, state.window(now), &mut dropped);
+        if let Some(since) = standing.queue.window_since().filter(|_| !standing.ageing) {
+            standing.ageing = true;
+            state.age(listener.birth, since);
+        }
+        drop(standing);
+        drop(state);
+        hub.forget(&dropped);
+        true
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Owner::Listener(listener) = &self.owner {
+            let mut standing = listener.lock();
+            if standing.seated == Some(self.place.seated) {
+                standing.seated = None;
+                standing.running = false;
+            }
+        }
+    }
+}
+
+/// What a stream found when it read for itself.
+enum Fetched {
+    Batch(Arc<Batch>),
+    Nothing,
+    /// It moved on without anything to show.
+    Again,
+    Failed(Error),
+}

@@ -1,0 +1,140 @@
+//! The log that ends with its process.
+
+use super::{Durability, Entry, Log, LogError, Position, Record, Watermark, kept_bytes};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Messages that stand next to each other share an allocation of this many places. A single message that is kept
+/// for long holds one such block, and not more.
+const BLOCK: u64 = 64;
+
+/// Keeps messages in memory, by position. Accepted means: it survives its sender.
+#[derive(Debug, Default)]
+pub struct Memory {
+    kept: Mutex<Kept>,
+    bytes: AtomicU64,
+    watermark: Watermark,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    last: Position,
+    blocks: BTreeMap<u64, Block>,
+}
+
+#[derive(Debug)]
+struct Block {
+    messages: usize,
+    places: Box<[Option<Entry>]>,
+}
+
+impl Block {
+    fn new() -> Self {
+        Self { messages: 0, places: (0..BLOCK).map(|_| None).collect() }
+    }
+}
+
+fn place(position: Position) -> (u64, usize) {
+    (position.0 / BLOCK, (position.0 % BLOCK) as usize)
+}
+
+impl Kept {
+    fn next(&mut self) -> Position {
+        self.last = Position(self.last.0 + 1);
+        self.last
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let (block, place) = place(entry.position);
+        let block = self.blocks.entry(block).or_insert_with(Block::new);
+        block.messages += 1;
+        block.places[place] = Some(entry);
+    }
+
+    fn take(&mut self, position: Position) -> Option<Entry> {
+        let (number, place) = place(position);
+        let block = self.blocks.get_mut(&number)?;
+        let taken = block.places[place].take()?;
+        block.messages -= 1;
+        if block.messages == 0 {
+            self.blocks.remove(&number);
+        }
+        Some(taken)
+    }
+
+    /// Rising positions mostly lie in the block of the one before.
+    fn read(&self, positions: &[Position], found: &mut Vec<Entry>) {
+        let mut block = None;
+        for &position in positions {
+            let (number, place) = place(position);
+            if !matches!(block, Some((at, _)) if at == number) {
+                block = self.blocks.get(&number).map(|block| (number, block));
+            }
+            found.extend(block.and_then(|(_, block)| block.places[place].clone()));
+        }
+    }
+}
+
+impl Memory {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // no section below can panic half way
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Memory {
+    fn append(&self, record: Record) -> Result<Position, LogError> {
+        let mut kept = self.kept();
+        let position = kept.next();
+        if let Record::Message { kind, accepted_at, message } = record {
+            self.bytes.fetch_add(kept_bytes(&message), Ordering::Relaxed);
+            kept.put(Entry { position, accepted_at, kind, message });
+        }
+        self.watermark.rise_at_append(position);
+        Ok(position)
+    }
+
+    fn watermark(&self) -> &Watermark {
+        &self.watermark
+    }
+
+    fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError> {
+        self.kept().read(positions, found);
+        Ok(())
+    }
+
+    fn delete(&self, positions: &[Position]) {
+        let mut kept = self.kept();
+        for entry in positions.iter().filter_map(|&position| kept.take(position)) {
+            self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::log::contract::suite!(Memory::default());
+
+    #[test]
+    fn what_is_deleted_gives_its_memory_back() {
+        let log = Memory::default();
+        let positions: Vec<_> = (0..1000).map(|_| crate::log::contract::append(&log, "m")).collect();
+        log.delete(&positions);
+        assert_eq!((log.bytes(), log.kept().blocks.len()), (0, 0));
+    }
+}

@@ -1,0 +1,86 @@
+//! What may stand in a payload, and in the other fields whose inside every receiver decodes: one that
+//! cannot be decoded would break the stream of everybody it reaches.
+
+use super::{InvalidMessage, field::Field};
+use prost::Message as _;
+use serde::de::IgnoredAny;
+
+pub(super) const JSON: u32 = 7;
+pub(super) const VALUE: u32 = 8;
+pub(super) const BINARY: u32 = 9;
+
+/// Receivers' parsers recurse; the strictest that are common stop at about so many levels.
+const MAX_JSON_DEPTH: usize = 128;
+
+pub(super) fn check(field: &Field<'_>, max_bytes: usize) -> Result<(), InvalidMessage> {
+    let name = name(field.number);
+    let bytes = field.bytes(name)?;
+    if bytes.len() > max_bytes {
+        return Err(InvalidMessage::too_large(name, max_bytes, bytes.len()));
+    }
+    match field.number {
+        JSON => check_json(field.text(name)?),
+        VALUE => check_value(bytes),
+        _ => Ok(()),
+    }
+}
+
+fn name(number: u32) -> &'static str {
+    match number {
+        JSON => "json",
+        VALUE => "value",
+        _ => "binary",
+    }
+}
+
+fn check_json(text: &str) -> Result<(), InvalidMessage> {
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+        // the place, and nothing of the payload itself
+        let place = format!("line {}, column {}", error.line(), error.column());
+        InvalidMessage::rule("json", format!("the text is not one JSON value: see {place}"))
+    })?;
+    if depth(text) > MAX_JSON_DEPTH {
+        return Err(InvalidMessage::rule("json", format!("JSON has at most {MAX_JSON_DEPTH} levels")));
+    }
+    Ok(())
+}
+
+/// How deeply sound JSON text nests; what has few brackets is not looked through.
+fn depth(text: &str) -> usize {
+    let opens = |byte: u8| matches!(byte, b'[' | b'{');
+    if text.bytes().filter(|byte| opens(*byte)).count() <= MAX_JSON_DEPTH {
+        return 0;
+    }
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn check_value(bytes: &[u8]) -> Result<(), InvalidMessage> {
+    prost_types::Value::decode(bytes)
+        .map(drop)
+        .map_err(|_| InvalidMessage::rule("value", "the bytes are no google.protobuf.Value"))
+}
+
+/// From 0001-01-01 to 9999-12-31, as `google/protobuf/timestamp.proto` has it; other languages refuse more.
+pub(super) fn check_timestamp(bytes: &[u8], name: &str) -> Result<(), InvalidMessage> {
+    let time = prost_types::Timestamp::decode(bytes)
+        .map_err(|_| InvalidMessage::rule(name, "the bytes are no google.protobuf.Timestamp"))?;
+    let sound = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
+        && (0..1_000_000_000).contains(&time.nanos);
+    if !sound {
+        return Err(InvalidMessage::rule(name, "a time lies between the years 1 and 9999"));
+    }
+    Ok(())
+}
