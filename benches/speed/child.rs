@@ -42,7 +42,7 @@ impl Server {
 
     // Nothing of the caller's environment may change what is measured.
     async fn start(mut command: Command, address: SocketAddr) -> Outcome<Self> {
-        command.env_clear().env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
+        command.env_clear().env("ERIC_LOG_LEVEL", "warn").stdin(Stdio::null()).stdout(Stdio::null());
         let mut server = Self { process: command.spawn()?, address };
         server.ready().await?;
         Ok(server)
