@@ -25,7 +25,7 @@ fn main() -> Outcome {
     generate(out.join("server"), with_raw_messages(descriptors), Side::Server)
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Side {
     Client,
     Server,
@@ -38,16 +38,27 @@ fn generate(out: PathBuf, descriptors: FileDescriptorSet, side: Side) -> Outcome
         .build_client(side == Side::Client)
         .build_server(side == Side::Server)
         .extern_path(".google.rpc", "::tonic_types::pb")
+        .codec_path(if side == Side::Server {
+            "crate::grpc::codec::WireCodec"
+        } else {
+            "tonic_prost::ProstCodec"
+        })
         .bytes(".eric.v1")
         .compile_fds(descriptors)?;
     Ok(())
 }
 
+/// The contract as the server serves it.
+///
 /// Declares every field that holds a `Message` or a `Delivery` as `bytes`, which is the same on the wire:
 /// the server keeps what it received and never decodes it to encode it again.
 fn with_raw_messages(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
     for file in descriptors.file.iter_mut().filter(|file| file.package() == "eric.v1") {
         file.message_type.iter_mut().for_each(make_raw);
+        for service in &mut file.service {
+            // their streams hand out frames that are ready, and need no encoder: the door serves them itself
+            service.method.retain(|method| !matches!(method.name(), "Listen" | "Watch"));
+        }
     }
     descriptors
 }

@@ -1,8 +1,10 @@
 //! Eric.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod error;
+mod grpc;
 pub mod hub;
 pub mod id;
 pub mod log;

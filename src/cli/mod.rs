@@ -1,44 +1,60 @@
 //! The `eric` command: its options, its commands, and how they run.
 
+mod bench;
+mod channel;
+mod context;
+mod delivered;
+mod exit;
+mod fault;
+mod info;
+mod listener;
+mod output;
+mod receive;
+mod send;
 mod serve;
+mod view;
 
 use std::{io, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
+use context::{Connection, Context};
+use exit::{EXIT_CODES, Exit, Fault};
 use serve::Serve;
 
 /// The command line of `eric`.
 #[derive(Parser)]
-#[command(name = "eric", version, about = "A message dispatcher served over gRPC")]
+#[command(name = "eric", version, about = "A message dispatcher served over gRPC", after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The server to talk to.
-    #[arg(
-        long,
-        global = true,
-        env = "ERIC_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051",
-        help_heading = CLIENT
-    )]
-    pub server: String,
-
-    /// Print JSON, one object a line.
-    #[arg(long, global = true, help_heading = CLIENT)]
-    pub json: bool,
+    #[command(flatten)]
+    connection: Connection,
 
     #[command(subcommand)]
     command: Command,
 }
 
-/// These options stand in every help; the heading says that `serve` has no use for them.
-const CLIENT: &str = "Options of the commands that talk to a server";
-
 #[derive(Subcommand)]
 enum Command {
     /// Serve, until SIGTERM or SIGINT.
     Serve(Serve),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// The commands that talk to a server.
+#[derive(Subcommand)]
+enum ClientCommand {
+    Channel(channel::Channel),
+    Listener(listener::Listener),
+    Dispatch(send::Dispatch),
+    Broadcast(send::Broadcast),
+    NotifyEnd(send::NotifyEnd),
+    Listen(receive::Listen),
+    Watch(receive::Watch),
+    Pull(receive::Pull),
+    Info(info::Info),
+    Bench(bench::Bench),
 }
 
 impl Cli {
@@ -46,6 +62,31 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Serve(serve) => serve.run(&variables(&Self::command())),
+            Command::Client(command) => {
+                let context = Context::new(self.connection);
+                fault::exit(command.run_on(&context), context.output).into()
+            }
+        }
+    }
+}
+
+impl ClientCommand {
+    fn run_on(self, context: &Context) -> Result<Exit, Fault> {
+        runtime()?.block_on(self.run(context))
+    }
+
+    async fn run(self, context: &Context) -> Result<Exit, Fault> {
+        match self {
+            ClientCommand::Channel(command) => command.run(context).await,
+            ClientCommand::Listener(command) => command.run(context).await,
+            ClientCommand::Dispatch(command) => command.run(context).await,
+            ClientCommand::Broadcast(command) => command.run(context).await,
+            ClientCommand::NotifyEnd(command) => command.run(context).await,
+            ClientCommand::Listen(command) => command.run(context).await,
+            ClientCommand::Watch(command) => command.run(context).await,
+            ClientCommand::Pull(command) => command.run(context).await,
+            ClientCommand::Info(command) => command.run(context).await,
+            ClientCommand::Bench(command) => command.run(context).await,
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) use fault::{Faults, Origin};
 pub(crate) use load::{Given, load};
 pub(crate) use names::strangers;
 pub(crate) use settings::{SETTINGS, Setting};
-pub(crate) use units::log_filter;
+pub(crate) use units::{BYTES, TIME, log_filter};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

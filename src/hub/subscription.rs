@@ -126,6 +126,14 @@ impl Subscription {
         self.fetch_some(context)
     }
 
+    /// What is ready, for a stream that has been told to end.
+    pub fn last_batch(&mut self) -> Option<Arc<Batch>> {
+        match self.fetch() {
+            Fetched::Batch(batch) => Some(batch),
+            Fetched::Nothing | Fetched::Again | Fetched::Failed(_) => None,
+        }
+    }
+
     /// Takes what the bell brought, if it is just what comes next.
     fn take(&mut self, tail: &Tail) -> Option<Arc<Batch>> {
         if self.fresh || self.place.channel.paced.load(Ordering::Relaxed) {

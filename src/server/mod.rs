@@ -1,57 +1,111 @@
-//! Stands in for the server until it is there: binds, and ends when it is told to.
+//! The server: bind, one runtime of one thread per core, accept, and drain with a deadline.
+//!
+//! One thread accepts and hands each connection to the core with the fewest; on its core a connection is served to its
+//! end. A shutdown closes the hub, so that every stream ends by itself, lets connections finish what they have, and at
+//! the deadline cuts what is left.
 
+mod acceptor;
+mod connection;
+mod core;
+
+use crate::{
+    config::Config,
+    error::Error,
+    grpc::{self, Dispatcher, RequestLimits},
+    hub::{Hub, Limits},
+    log::Memory,
+};
+use acceptor::Acceptor;
+use connection::Keeping;
+use core::{Core, CoreThread};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread::JoinHandle,
 };
-
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
-
 /// A server that runs.
+#[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
     address: SocketAddr,
     stopper: Stopper,
+    acceptor: JoinHandle<()>,
+    cores: Vec<CoreThread>,
 }
 
 /// Stops a server, from any thread, also while another joins it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Stopper {
-    stop: CancellationToken,
+    closing: CancellationToken,
     cut: CancellationToken,
 }
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve on {address}: {source}")]
+#[error("cannot serve on {address}: {cause}")]
 pub struct StartError {
     address: SocketAddr,
-    source: io::Error,
+    cause: Cause,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Hub(#[from] Error),
 }
 
 /// How a server ended.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
     cut: usize,
 }
 
 impl Drained {
-    /// How many connections were still open when the deadline, or a second signal, cut them.
+    /// How many connections were still open when the deadline, or [`Stopper::cut`], cut them.
     pub fn cut(&self) -> usize {
         self.cut
     }
 }
 
 impl Server {
-    /// Binds, starts the workers and accepts.
-    pub fn start(config: &Config) -> Result<Server, StartError> {
-        let bound =
-            TcpListener::bind(config.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = bound.map_err(|source| StartError { address: config.listen, source })?;
-        let stopper = Stopper { stop: CancellationToken::new(), cut: CancellationToken::new() };
-        Ok(Server { listener, address, stopper })
+    /// Binds, starts a thread for each worker, and accepts.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the system has no more threads.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::try_start(config).map_err(|cause| StartError { address: config.listen, cause })
+    }
+
+    fn try_start(config: &Config) -> Result<Self, Cause> {
+        let listener = TcpListener::bind(config.listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
+        let hub = Hub::new(Arc::new(Memory::default()), limits(config), config.workers)?;
+        let dispatcher = Dispatcher::new(
+            Arc::clone(&hub),
+            request_limits(config),
+            stopper.closing.clone(),
+            config.drain_deadline,
+        );
+        let (router, health) = grpc::routes(dispatcher);
+        let keeping = Keeping::new(config);
+        let core = Core { hub: Arc::clone(&hub), router, keeping, stopper: stopper.clone() };
+        let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
+        let handles = cores.iter().map(CoreThread::handle).collect();
+        let acceptor = Acceptor {
+            hub,
+            health,
+            cores: handles,
+            stopper: stopper.clone(),
+            deadline: config.drain_deadline,
+            max_connections: config.max_connections,
+        };
+        Ok(Self { address, stopper, acceptor: acceptor.start(listener)?, cores })
     }
 
     /// Where it serves.
@@ -66,22 +120,40 @@ impl Server {
 
     /// Waits until everything has ended.
     pub fn join(self) -> Drained {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().build().expect("no driver, nothing to fail");
-        runtime.block_on(self.stopper.stop.cancelled());
-        drop(self.listener);
-        Drained { cut: usize::from(self.stopper.cut.is_cancelled()) }
+        // a thread that panicked has been reported where it did; the others are waited for all the same
+        drop(self.acceptor.join());
+        Drained { cut: self.cores.into_iter().map(CoreThread::join).sum() }
     }
 }
 
 impl Stopper {
-    /// Begins the drain.
+    /// Begins the drain: streams end, open calls finish, nothing new is taken. Twice is once.
     pub fn stop(&self) {
-        self.stop.cancel();
+        self.closing.cancel();
     }
 
     /// Ends now.
     pub fn cut(&self) {
+        self.closing.cancel();
         self.cut.cancel();
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_channels: config.max_channels as u64,
+        max_listeners: config.max_listeners as u64,
+        max_streams: config.max_streams as u64,
+        max_log_bytes: config.max_log_bytes,
+    }
+}
+
+fn request_limits(config: &Config) -> RequestLimits {
+    // what does not fit in memory's width is no limit on this machine
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX / 4);
+    RequestLimits {
+        max_payload_bytes: size(config.max_payload_bytes),
+        max_batch_messages: config.max_batch_messages,
+        max_batch_bytes: size(config.max_batch_bytes),
     }
 }

@@ -1,0 +1,96 @@
+//! Between the wire's types and the hub's: each request is parsed once, here, and past it nothing is checked again.
+
+use super::{status::Refusal, wire};
+use crate::{
+    hub::{ChannelInfo, From as StartFrom, ListenerInfo},
+    id::{ChannelId, ListenerId},
+    log::Position,
+};
+use std::time::Duration;
+
+pub(super) fn channel_id(text: &str) -> Result<ChannelId<'_>, Refusal> {
+    ChannelId::parse(text).map_err(|invalid| Refusal::id("channel", invalid))
+}
+
+pub(super) fn listener_id(text: &str) -> Result<ListenerId<'_>, Refusal> {
+    ListenerId::parse(text).map_err(|invalid| Refusal::id("listener", invalid))
+}
+
+/// The id that was given, or a new UUIDv4.
+pub(super) fn or_new_id(given: Option<String>) -> String {
+    given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+}
+
+pub(super) fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Nanoseconds since 1970 as the wire has them.
+pub(super) fn time(nanos: i64) -> prost_types::Timestamp {
+    const SECOND: i64 = 1_000_000_000;
+    prost_types::Timestamp {
+        seconds: nanos.div_euclid(SECOND),
+        nanos: i32::try_from(nanos.rem_euclid(SECOND)).unwrap_or_default(),
+    }
+}
+
+pub(super) fn wire_duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: to_i64(duration.as_secs()),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+/// A duration that is not negative and not longer than `max`.
+pub(super) fn duration(given: prost_types::Duration, max: Duration) -> Result<Duration, String> {
+    let told = || format!("a duration from 0 s to {} s", max.as_secs());
+    Duration::try_from(given).ok().filter(|duration| *duration <= max).ok_or_else(told)
+}
+
+pub(super) fn start_from(start_at: i32, field: &str) -> Result<StartFrom, Refusal> {
+    match wire::StartAt::try_from(start_at) {
+        Ok(wire::StartAt::Unspecified | wire::StartAt::New) => Ok(StartFrom::New),
+        Ok(wire::StartAt::Oldest) => Ok(StartFrom::Oldest),
+        Err(_) => Err(Refusal::setting(field, "no such place to start")),
+    }
+}
+
+pub(super) fn position(sequence: i64, field: &str) -> Result<Position, Refusal> {
+    u64::try_from(sequence).map(Position).map_err(|_| Refusal::setting(field, "it must not be negative"))
+}
+
+pub(super) fn channel(info: &ChannelInfo) -> wire::Channel {
+    wire::Channel {
+        id: info.id.to_string(),
+        birth: info.birth.to_i64(),
+        create_time: Some(time(info.created_at)),
+        settings: Some(super::settings::to_wire(&info.settings)),
+        listeners: to_i64(info.listeners),
+        streams: to_i64(info.streams),
+        last_sequence: info.last.to_i64(),
+        kept_broadcasts: to_i64(info.kept.messages),
+        kept_broadcast_bytes: to_i64(info.kept.bytes),
+    }
+}
+
+pub(super) fn listener(info: &ListenerInfo) -> wire::Listener {
+    wire::Listener {
+        id: info.id.to_string(),
+        channel: info.channel.to_string(),
+        birth: info.birth.to_i64(),
+        create_time: Some(time(info.created_at)),
+        acknowledgement_mode: wire::AcknowledgementMode::Automatic.into(),
+        settings: Some(wire::ListenerSettings::default()),
+        running: info.running,
+        connected: info.connected,
+        backlog_messages: to_i64(info.backlog.messages),
+        backlog_bytes: to_i64(info.backlog.bytes),
+        passed_sequence: info.passed.to_i64(),
+        lost_messages: to_i64(info.lost),
+        // AUTOMATIC has nothing outstanding, no generations and, in this release, no sessions
+        unacknowledged_messages: 0,
+        unacknowledged_bytes: 0,
+        generation: 0,
+        session: String::new(),
+    }
+}

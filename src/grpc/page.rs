@@ -1,0 +1,50 @@
+//! Pages of a list, by AIP-158: a token says behind which birth the next page begins.
+
+use super::status::Refusal;
+use crate::log::Position;
+
+const DEFAULT_SIZE: usize = 100;
+const MAX_SIZE: usize = 1000;
+
+/// Which page is asked for.
+pub(super) struct Page {
+    pub(super) after: Position,
+    size: usize,
+}
+
+impl Page {
+    pub(super) fn parse(size: i32, token: &str) -> Result<Self, Refusal> {
+        let size = match usize::try_from(size) {
+            Err(_) => return Err(Refusal::setting("page_size", "it must not be negative")),
+            Ok(0) => DEFAULT_SIZE,
+            Ok(size) => size.min(MAX_SIZE),
+        };
+        let after =
+            if token.is_empty() { Position::ZERO } else { read(token).ok_or_else(Refusal::page_token)? };
+        Ok(Self { after, size })
+    }
+
+    /// One more than the page holds shows whether there is another.
+    pub(super) fn look_for(&self) -> usize {
+        self.size + 1
+    }
+
+    /// The page's items and the next page's token, of what was found.
+    pub(super) fn cut<T>(&self, mut found: Vec<T>, birth: impl Fn(&T) -> Position) -> (Vec<T>, String) {
+        let more = found.len() > self.size;
+        found.truncate(self.size);
+        let last = found.last().filter(|_| more);
+        let token = last.map_or_else(String::new, |last| write(birth(last)));
+        (found, token)
+    }
+}
+
+fn write(after: Position) -> String {
+    format!("p{:x}", after.0)
+}
+
+fn read(token: &str) -> Option<Position> {
+    let digits = token.strip_prefix('p')?;
+    let sound = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    u64::from_str_radix(digits, 16).ok().filter(|_| sound).map(Position)
+}

@@ -1,0 +1,86 @@
+//! The verbs as the generated service wants them.
+
+use super::{
+    Dispatcher, publish,
+    status::Refusal,
+    wire::{self, dispatcher_service_server::DispatcherService},
+};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Makes the service: each verb is a function of the dispatcher under the same name, at once or after a wait.
+macro_rules! service {
+    (
+        now { $($verb:ident($Request:ident) -> $Response:ident;)* }
+        later { $($slow:ident($SlowRequest:ident) -> $SlowResponse:ident;)* }
+        missing { $($missing:ident($MissingRequest:ident) -> $MissingResponse:ident: $name:literal;)* }
+    ) => {
+        #[tonic::async_trait]
+        impl DispatcherService for Dispatcher {
+            $(async fn $verb(
+                &self,
+                request: Request<wire::$Request>,
+            ) -> Result<Response<wire::$Response>, Status> {
+                let answer = Dispatcher::$verb(self, request.into_inner());
+                answer.map(Response::new).map_err(|refusal| self.status(refusal))
+            })*
+
+            $(async fn $slow(
+                &self,
+                request: Request<wire::$SlowRequest>,
+            ) -> Result<Response<wire::$SlowResponse>, Status> {
+                let answer = Dispatcher::$slow(self, request.into_inner()).await;
+                answer.map(Response::new).map_err(|refusal| self.status(refusal))
+            })*
+
+            $(async fn $missing(
+                &self,
+                _: Request<wire::$MissingRequest>,
+            ) -> Result<Response<wire::$MissingResponse>, Status> {
+                Err(self.status(Refusal::not_implemented($name)))
+            })*
+
+            type PublishStream = publish::Answers;
+
+            async fn publish(
+                &self,
+                request: Request<Streaming<wire::PublishRequest>>,
+            ) -> Result<Response<Self::PublishStream>, Status> {
+                Ok(Response::new(self.publish_stream(request.into_inner())))
+            }
+        }
+    };
+}
+
+service! {
+    now {
+        create_channel(CreateChannelRequest) -> CreateChannelResponse;
+        get_channel(GetChannelRequest) -> GetChannelResponse;
+        list_channels(ListChannelsRequest) -> ListChannelsResponse;
+        update_channel(UpdateChannelRequest) -> UpdateChannelResponse;
+        remove_channel(RemoveChannelRequest) -> RemoveChannelResponse;
+        register(RegisterRequest) -> RegisterResponse;
+        get_listener(GetListenerRequest) -> GetListenerResponse;
+        list_listeners(ListListenersRequest) -> ListListenersResponse;
+        update_listener(UpdateListenerRequest) -> UpdateListenerResponse;
+        start_listener(StartListenerRequest) -> StartListenerResponse;
+        stop_listener(StopListenerRequest) -> StopListenerResponse;
+        purge_listener(PurgeListenerRequest) -> PurgeListenerResponse;
+        remove_listener(RemoveListenerRequest) -> RemoveListenerResponse;
+        get_server(GetServerRequest) -> GetServerResponse;
+    }
+    later {
+        dispatch(DispatchRequest) -> DispatchResponse;
+        broadcast(BroadcastRequest) -> BroadcastResponse;
+        notify_end(NotifyEndRequest) -> NotifyEndResponse;
+        publish_batch(PublishBatchRequest) -> PublishBatchResponse;
+        pull(PullRequest) -> PullResponse;
+    }
+    missing {
+        change_listen(ChangeListenRequest) -> ChangeListenResponse: "ChangeListen";
+        acknowledge(AcknowledgeRequest) -> AcknowledgeResponse: "Acknowledge";
+        reject(RejectRequest) -> RejectResponse: "Reject";
+        extend(ExtendRequest) -> ExtendResponse: "Extend";
+        list_messages(ListMessagesRequest) -> ListMessagesResponse: "ListMessages";
+        requeue(RequeueRequest) -> RequeueResponse: "Requeue";
+    }
+}

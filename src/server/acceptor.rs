@@ -1,0 +1,87 @@
+//! The thread that accepts, keeps the hub up, and sees to the end.
+
+use super::{Stopper, core::CoreHandle};
+use crate::{
+    grpc::Health,
+    hub::{self, Hub},
+};
+use std::{
+    io,
+    net::TcpListener,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::{runtime::Builder, time::sleep};
+use tracing::{debug, warn};
+
+/// After an error that will not go away at once, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Acceptor {
+    pub(super) hub: Arc<Hub>,
+    pub(super) health: Health,
+    pub(super) cores: Vec<CoreHandle>,
+    pub(super) stopper: Stopper,
+    pub(super) deadline: Duration,
+    pub(super) max_connections: usize,
+}
+
+impl Acceptor {
+    pub(super) fn start(self, listener: TcpListener) -> io::Result<JoinHandle<()>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        thread::Builder::new().name("acceptor".to_owned()).spawn(move || runtime.block_on(self.run(listener)))
+    }
+
+    async fn run(self, listener: tokio::net::TcpListener) {
+        let upkeep = tokio::spawn(hub::keep(Arc::downgrade(&self.hub)));
+        self.health.serving().await;
+        tokio::select! {
+            () = self.accept(&listener) => {}
+            () = self.stopper.closing.cancelled() => {}
+        }
+        drop(listener);
+        self.stopper.closing.cancel();
+        self.health.draining().await;
+        self.hub.close();
+        tokio::select! {
+            () = self.all_ended() => {}
+            () = sleep(self.deadline) => self.stopper.cut.cancel(),
+        }
+        upkeep.abort();
+    }
+
+    async fn all_ended(&self) {
+        for core in &self.cores {
+            core.ended().await;
+        }
+    }
+
+    async fn accept(&self, listener: &tokio::net::TcpListener) {
+        loop {
+            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => self.place(stream).await,
+                Err(error) => {
+                    warn!(%error, "cannot accept");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a connection to the core with the fewest.
+    async fn place(&self, stream: std::net::TcpStream) {
+        let open: usize = self.cores.iter().map(CoreHandle::connections).sum();
+        if open >= self.max_connections {
+            debug!(open, "a connection too many was closed");
+            return;
+        }
+        if let Some(core) = self.cores.iter().min_by_key(|core| core.connections()) {
+            core.give(stream).await;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One connection, from its first byte to its end.
+
+use crate::config::Config;
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use std::{io, net::TcpStream, pin::pin, time::Duration};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// What a stream may have waiting in its connection; the default, 400 KiB, would let ten thousand slow readers pin 4 GB.
+const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// What a client may send ahead on a stream and on a connection: a Publish stream is filled, not stalled.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Calls at once on a connection. Our own limit of streams answers with an error; this one would let them hang.
+const MAX_CONCURRENT_CALLS: u32 = 100_000;
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How connections are kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keeping {
+    /// A dead peer is noticed after this and `ping_timeout`; `None`: never.
+    ping_every: Option<Duration>,
+    ping_timeout: Duration,
+    header_timeout: Duration,
+}
+
+impl Keeping {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            ping_every: Some(config.keep_alive_interval).filter(|interval| !interval.is_zero()),
+            ping_timeout: config.keep_alive_timeout,
+            header_timeout: config.header_timeout,
+        }
+    }
+
+    fn builder(self) -> Builder<TokioExecutor> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(self.ping_every)
+            .keep_alive_timeout(self.ping_timeout)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_concurrent_streams(MAX_CONCURRENT_CALLS)
+            .max_send_buf_size(MAX_SEND_BUFFER_BYTES);
+        builder
+    }
+}
+
+/// Serves a connection until it ends, or until what it has open has ended after `closing`.
+pub(super) async fn serve(stream: TcpStream, router: Router, keeping: Keeping, closing: CancellationToken) {
+    if let Err(error) = try_serve(stream, router, keeping, closing).await {
+        // a peer that went away is its own business
+        debug!(%error, "a connection ended");
+    }
+}
+
+async fn try_serve(
+    stream: TcpStream,
+    router: Router,
+    keeping: Keeping,
+    closing: CancellationToken,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    // small frames are what this server is about
+    stream.set_nodelay(true)?;
+    tokio::select! {
+        spoke = timeout(keeping.header_timeout, first_words(&stream)) => spoke??,
+        () = closing.cancelled() => return Ok(()),
+    }
+    let builder = keeping.builder();
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// Waits until the client has shown which protocol it speaks. One that connects and says nothing, or stops half way, has
+/// no timer of its own further in.
+async fn first_words(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    let mut words = [0; PREFACE.len()];
+    loop {
+        stream.readable().await?;
+        let heard = stream.peek(&mut words).await?;
+        let half_way = heard > 0 && heard < PREFACE.len() && PREFACE.starts_with(&words[..heard]);
+        if !half_way {
+            return Ok(());
+        }
+        // it stays readable with what is there already
+        sleep(Duration::from_millis(10)).await;
+    }
+}
