@@ -1,8 +1,20 @@
-//! Eric.
+//! Eric dispatches messages: a *channel* holds *listeners*, each with a queue of its own; senders *dispatch* to one
+//! listener or *broadcast* to all of a channel's; receivers *listen* on a stream.
+//!
+//! What a program uses:
+//! - [`client`]: the SDK, for a program that talks to a server.
+//! - [`embed`]: channels and listeners inside a program, without a server.
+//! - [`server`] and [`config`]: the server itself.
+//! - [`v1`]: the contract, for a program that wants a client of its own.
+//!
+//! In reading order, from the bottom: [`id`], [`message`] and [`error`] are the words; [`log`] is what remembers;
+//! [`hub`] is the core, where every verb of the service is one method; over it stand [`embed`] and the gRPC door, over
+//! that [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the invariants.
 
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod embed;
 pub mod error;
 mod grpc;
 pub mod hub;
@@ -23,3 +35,8 @@ mod telemetry;
 pub mod v1 {
     tonic::include_proto!("client/eric.v1");
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -173,7 +173,9 @@ impl Found {
         match field.number {
             ID => self.id = id_field(field, "id")?,
             TYPE => self.kind = type_field(field)?,
-            SENDER_ID => drop(id_field(field, "sender_id")?),
+            SENDER_ID => {
+                id_field(field, "sender_id")?;
+            }
             ATTRIBUTES => self.attribute(field)?,
             CREATE_TIME => payload::check_timestamp(field.bytes("create_time")?, "create_time")?,
             TTL => return Err(not_implemented("ttl")),

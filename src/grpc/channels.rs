@@ -6,10 +6,10 @@ use crate::hub::ChannelSettings;
 impl Dispatcher {
     pub(super) fn create_channel(
         &self,
-        request: wire::CreateChannelRequest,
+        request: &wire::CreateChannelRequest,
     ) -> Result<wire::CreateChannelResponse, Refusal> {
-        let id = convert::or_new_id(request.channel);
-        let given = request.settings.unwrap_or_default();
+        let id = convert::or_new_id(request.channel.clone());
+        let given = request.settings.clone().unwrap_or_default();
         let settings = settings::changed(ChannelSettings::default(), &given, None)?;
         let created = self.hub.create_channel(convert::channel_id(&id)?, settings, request.allow_existing)?;
         let channel = Some(convert::channel(&created.channel));
@@ -18,7 +18,7 @@ impl Dispatcher {
 
     pub(super) fn get_channel(
         &self,
-        request: wire::GetChannelRequest,
+        request: &wire::GetChannelRequest,
     ) -> Result<wire::GetChannelResponse, Refusal> {
         let channel = self.hub.get_channel(convert::channel_id(&request.channel)?)?;
         Ok(wire::GetChannelResponse { channel: Some(convert::channel(&channel)) })
@@ -26,7 +26,7 @@ impl Dispatcher {
 
     pub(super) fn list_channels(
         &self,
-        request: wire::ListChannelsRequest,
+        request: &wire::ListChannelsRequest,
     ) -> Result<wire::ListChannelsResponse, Refusal> {
         let page = Page::parse(request.page_size, &request.page_token)?;
         let found = self.hub.list_channels(page.after, page.look_for());
@@ -39,9 +39,9 @@ impl Dispatcher {
 
     pub(super) fn update_channel(
         &self,
-        request: wire::UpdateChannelRequest,
+        request: &wire::UpdateChannelRequest,
     ) -> Result<wire::UpdateChannelResponse, Refusal> {
-        let given = request.settings.unwrap_or_default();
+        let given = request.settings.clone().unwrap_or_default();
         let mask = request.update_mask.as_ref();
         let channel = self.hub.update_channel(convert::channel_id(&request.channel)?, |current| {
             settings::changed(current, &given, mask)
@@ -51,7 +51,7 @@ impl Dispatcher {
 
     pub(super) fn remove_channel(
         &self,
-        request: wire::RemoveChannelRequest,
+        request: &wire::RemoveChannelRequest,
     ) -> Result<wire::RemoveChannelResponse, Refusal> {
         let (listeners, messages) = self.hub.remove_channel(convert::channel_id(&request.channel)?)?;
         Ok(wire::RemoveChannelResponse {

@@ -5,8 +5,11 @@ use crate::hub::ListenerInfo;
 use prost_types::FieldMask;
 
 impl Dispatcher {
-    pub(super) fn register(&self, request: wire::RegisterRequest) -> Result<wire::RegisterResponse, Refusal> {
-        let id = convert::or_new_id(request.listener);
+    pub(super) fn register(
+        &self,
+        request: &wire::RegisterRequest,
+    ) -> Result<wire::RegisterResponse, Refusal> {
+        let id = convert::or_new_id(request.listener.clone());
         check_mode(request.acknowledgement_mode)?;
         check_settings(request.settings.as_ref(), None)?;
         let from = convert::start_from(request.start_at, "start_at")?;
@@ -18,7 +21,7 @@ impl Dispatcher {
 
     pub(super) fn get_listener(
         &self,
-        request: wire::GetListenerRequest,
+        request: &wire::GetListenerRequest,
     ) -> Result<wire::GetListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
@@ -27,7 +30,7 @@ impl Dispatcher {
 
     pub(super) fn list_listeners(
         &self,
-        request: wire::ListListenersRequest,
+        request: &wire::ListListenersRequest,
     ) -> Result<wire::ListListenersResponse, Refusal> {
         let page = Page::parse(request.page_size, &request.page_token)?;
         let channel = convert::channel_id(&request.channel)?;
@@ -40,7 +43,7 @@ impl Dispatcher {
     /// This release has no setting of a listener to change, and says so for each that is asked for.
     pub(super) fn update_listener(
         &self,
-        request: wire::UpdateListenerRequest,
+        request: &wire::UpdateListenerRequest,
     ) -> Result<wire::UpdateListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
@@ -51,7 +54,7 @@ impl Dispatcher {
 
     pub(super) fn start_listener(
         &self,
-        request: wire::StartListenerRequest,
+        request: &wire::StartListenerRequest,
     ) -> Result<wire::StartListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
@@ -60,7 +63,7 @@ impl Dispatcher {
 
     pub(super) fn stop_listener(
         &self,
-        request: wire::StopListenerRequest,
+        request: &wire::StopListenerRequest,
     ) -> Result<wire::StopListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
@@ -69,7 +72,7 @@ impl Dispatcher {
 
     pub(super) fn purge_listener(
         &self,
-        request: wire::PurgeListenerRequest,
+        request: &wire::PurgeListenerRequest,
     ) -> Result<wire::PurgeListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
@@ -84,7 +87,7 @@ impl Dispatcher {
 
     pub(super) fn remove_listener(
         &self,
-        request: wire::RemoveListenerRequest,
+        request: &wire::RemoveListenerRequest,
     ) -> Result<wire::RemoveListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);

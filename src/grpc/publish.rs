@@ -92,10 +92,7 @@ impl Dispatcher {
     }
 
     fn translated(&self, status: Status) -> Status {
-        match status.code() {
-            Code::OutOfRange => self.status(Refusal::request_too_large()),
-            _ => status,
-        }
+        if status.code() == Code::OutOfRange { self.status(Refusal::request_too_large()) } else { status }
     }
 
     pub(super) fn shutting_down(&self) -> Status {

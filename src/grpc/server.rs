@@ -4,8 +4,8 @@ use super::{Dispatcher, convert, status::Refusal, wire};
 use crate::log::Durability;
 
 impl Dispatcher {
-    #[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "a verb like any other")]
-    pub(super) fn get_server(&self, _: wire::GetServerRequest) -> Result<wire::GetServerResponse, Refusal> {
+    #[expect(clippy::unnecessary_wraps, reason = "a verb like any other")]
+    pub(super) fn get_server(&self, _: &wire::GetServerRequest) -> Result<wire::GetServerResponse, Refusal> {
         let hub = self.hub.info();
         let durability = match hub.durability {
             Durability::Memory => wire::Durability::Memory,

@@ -20,7 +20,7 @@ macro_rules! service {
                 &self,
                 request: Request<wire::$Request>,
             ) -> Result<Response<wire::$Response>, Status> {
-                let answer = Dispatcher::$verb(self, request.into_inner());
+                let answer = Dispatcher::$verb(self, &request.into_inner());
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
             })*
 

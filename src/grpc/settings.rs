@@ -103,6 +103,7 @@ pub(super) fn changed(
         default.max_replay.bytes,
         within(0, MAX_BYTES),
     );
+    change.known_redelivery(given.redelivery);
     if !change.faults.is_empty() {
         return Err(Refusal::settings(change.faults));
     }
@@ -159,6 +160,13 @@ impl Change<'_> {
             })
             .collect();
         self.faults.extend(faults);
+    }
+
+    fn known_redelivery(&mut self, given: Option<i32>) {
+        if given.is_some_and(|given| wire::Redelivery::try_from(given).is_err()) {
+            let description = "REDELIVERY_STRICT or REDELIVERY_OVERTAKING".to_owned();
+            self.faults.push(Violation { field: "settings.redelivery".to_owned(), description });
+        }
     }
 
     /// Without a mask, what is given changes; with one, what it names, and what is then not given has its default.

@@ -1,9 +1,9 @@
 //! The hub: every verb of the service is one method here, over any log.
 //!
-//! In reading order: [`settings`] and [`tally`] say what may be bounded; a [`channel`] has a [`ring`] of
-//! broadcasts and [`listener`]s, each with a [`queue`] of its own dispatches and its [`gap`]s; [`look`] says what is
-//! next for a stream; a [`subscription`] is a stream's cursor, which waits at a [`desk`] for the [`bell`] of its core;
-//! [`channels`], [`listeners`], [`publish`] and [`subscribe`] are the verbs; [`room`] and [`upkeep`] keep everything
+//! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
+//! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
+//! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core;
+//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `room` and `upkeep` keep everything
 //! bounded.
 
 mod batch;

@@ -107,14 +107,14 @@ impl Subscription {
     ///
     /// It ends with the reason, and then must not be polled again. Waiting costs nothing: the bell wakes it.
     pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
-        if let Some(delay) = &mut self.delay {
-            ready!(delay.as_mut().poll(context));
-            self.delay = None;
-        }
         let Place { channel, seated, .. } = &self.place;
         let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
         if let Some(ending) = glance.ending {
             return Poll::Ready(Err(ending));
+        }
+        if let Some(delay) = &mut self.delay {
+            ready!(delay.as_mut().poll(context));
+            self.delay = None;
         }
         if let Some(batch) = glance.tail.and_then(|tail| self.take(&tail)) {
             return Poll::Ready(Ok(batch));
@@ -136,7 +136,8 @@ impl Subscription {
 
     /// Takes what the bell brought, if it is just what comes next.
     fn take(&mut self, tail: &Tail) -> Option<Arc<Batch>> {
-        if self.fresh || self.place.channel.paced.load(Ordering::Relaxed) {
+        let too_many = tail.batch.entries.len() > self.max_messages;
+        if self.fresh || too_many || self.place.channel.paced.load(Ordering::Relaxed) {
             return None;
         }
         let through = tail.batch.token.sequence;
@@ -314,4 +315,35 @@ enum Fetched {
     /// It moved on without anything to show.
     Again,
     Failed(Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ChannelSettings, From, Hub, Limits, Receiver, on_core};
+    use super::*;
+    use crate::{
+        id::{ChannelId, ListenerId},
+        log::Memory,
+    };
+    use std::{future::poll_fn, time::Duration};
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_bell_brings_keeps_to_the_most_messages_of_a_batch() {
+        on_core(0);
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 1).unwrap();
+        let (channel, listener) = (ChannelId::parse("c").unwrap(), ListenerId::parse("l").unwrap());
+        hub.create_channel(channel, ChannelSettings::default(), false).unwrap();
+        hub.register(channel, listener, From::New, false).unwrap();
+        let options = ListenOptions { max_messages: 1, ..ListenOptions::default() };
+        let mut stream = hub.subscribe(channel, Receiver::Listener(listener), options).unwrap();
+        let opened = timeout(Duration::ZERO, poll_fn(|context| stream.poll_batch(context))).await;
+        assert!(opened.is_err(), "nothing is there yet");
+        (0..3).for_each(|_| drop(hub.notify_end(channel).unwrap()));
+        let _ = timeout(Duration::from_millis(10), hub.attend()).await;
+        for _ in 0..3 {
+            let batch = poll_fn(|context| stream.poll_batch(context)).await.unwrap();
+            assert_eq!(batch.entries.len(), 1);
+        }
+    }
 }

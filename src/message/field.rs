@@ -5,6 +5,9 @@
 use super::InvalidMessage;
 use std::{ops::Range, str};
 
+/// No field has a higher number, and other parsers refuse one that does.
+const MAX_NUMBER: u32 = (1 << 29) - 1;
+
 /// One field as it stands in the bytes.
 pub(super) struct Field<'a> {
     pub(super) number: u32,
@@ -38,7 +41,7 @@ impl<'a> Fields<'a> {
 
     fn field(&mut self) -> Option<Field<'a>> {
         let key = self.varint()?;
-        let number = u32::try_from(key >> 3).ok().filter(|number| *number != 0)?;
+        let number = u32::try_from(key >> 3).ok().filter(|number| (1..=MAX_NUMBER).contains(number))?;
         let (length, delimited) = match key & 7 {
             0 => return self.varint().map(|_| Field { number, bytes: None, range: 0..0 }),
             1 => (8, false),

@@ -1,7 +1,10 @@
 //! What may stand in a payload, and in the other fields whose inside every receiver decodes: one that
 //! cannot be decoded would break the stream of everybody it reaches.
 
-use super::{InvalidMessage, field::Field};
+use super::{
+    InvalidMessage,
+    field::{Field, Fields},
+};
 use prost::Message as _;
 use serde::de::IgnoredAny;
 
@@ -9,8 +12,10 @@ pub(super) const JSON: u32 = 7;
 pub(super) const VALUE: u32 = 8;
 pub(super) const BINARY: u32 = 9;
 
-/// Receivers' parsers recurse; the strictest that are common stop at about so many levels.
-const MAX_JSON_DEPTH: usize = 128;
+/// A value stands so many levels deeper in a receiver's stream than alone, rounded up, and parsers stop at 100.
+const LEVELS_ABOVE_VALUE: usize = 6;
+/// Receivers' parsers recurse, and the strictest that are common stop a little above.
+const MAX_JSON_DEPTH: usize = 100;
 
 pub(super) fn check(field: &Field<'_>, max_bytes: usize) -> Result<(), InvalidMessage> {
     let name = name(field.number);
@@ -68,15 +73,34 @@ fn depth(text: &str) -> usize {
 }
 
 fn check_value(bytes: &[u8]) -> Result<(), InvalidMessage> {
-    prost_types::Value::decode(bytes)
-        .map(drop)
-        .map_err(|_| InvalidMessage::rule("value", "the bytes are no google.protobuf.Value"))
+    let description = "the bytes are no google.protobuf.Value, or one that nests too deeply";
+    let refused = |_| InvalidMessage::rule("value", description);
+    let deep = (0..LEVELS_ABOVE_VALUE / 2).fold(bytes.to_vec(), |value, _| in_list(&value));
+    prost_types::Value::decode(&*deep).map(drop).map_err(refused)
+}
+
+/// The value that is a list of this one alone: two levels more.
+fn in_list(value: &[u8]) -> Vec<u8> {
+    const LIST_VALUES: u8 = 1 << 3 | 2;
+    const VALUE_LIST: u8 = 6 << 3 | 2;
+    put(VALUE_LIST, &put(LIST_VALUES, value))
+}
+
+fn put(key: u8, held: &[u8]) -> Vec<u8> {
+    let mut field = vec![key];
+    prost::encoding::encode_varint(held.len() as u64, &mut field);
+    field.extend_from_slice(held);
+    field
 }
 
 /// From 0001-01-01 to 9999-12-31, as `google/protobuf/timestamp.proto` has it; other languages refuse more.
 pub(super) fn check_timestamp(bytes: &[u8], name: &str) -> Result<(), InvalidMessage> {
-    let time = prost_types::Timestamp::decode(bytes)
-        .map_err(|_| InvalidMessage::rule(name, "the bytes are no google.protobuf.Timestamp"))?;
+    let refused = || InvalidMessage::rule(name, "the bytes are no google.protobuf.Timestamp");
+    // groups in it could nest more deeply than a receiver's parser goes
+    if Fields::of(bytes).any(|field| field.is_err()) {
+        return Err(refused());
+    }
+    let time = prost_types::Timestamp::decode(bytes).map_err(|_| refused())?;
     let sound = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
         && (0..1_000_000_000).contains(&time.nanos);
     if !sound {
