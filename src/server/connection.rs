@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its end.
 
+use super::wire::Wire;
 use crate::config::Config;
 use axum::Router;
 use hyper_util::{
@@ -7,7 +8,14 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{io, net::TcpStream, pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    net::TcpStream,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -20,6 +28,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Calls at once on a connection. Our own limit of streams answers with an error; this one would let them hang.
 const MAX_CONCURRENT_CALLS: u32 = 100_000;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// How connections are kept.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +78,7 @@ async fn try_serve(
     router: Router,
     keeping: Keeping,
     closing: CancellationToken,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Outcome {
     let stream = tokio::net::TcpStream::from_std(stream)?;
     // small frames are what this server is about
     stream.set_nodelay(true)?;
@@ -76,14 +86,27 @@ async fn try_serve(
         spoke = timeout(keeping.header_timeout, first_words(&stream)) => spoke??,
         () = closing.cancelled() => return Ok(()),
     }
+    let (wire, socket) = Wire::new(stream);
     let builder = keeping.builder();
-    let mut connection =
-        pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
     tokio::select! {
-        ended = connection.as_mut() => return ended,
+        ended = driven(connection.as_mut(), &wire) => return ended,
         () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    driven(connection, &wire).await
+}
+
+/// Drives a connection, and sends after each turn what it has written.
+async fn driven<C: Future<Output = Outcome>>(mut connection: Pin<&mut C>, wire: &Wire) -> Outcome {
+    poll_fn(|context| {
+        let turn = connection.as_mut().poll(context);
+        match wire.poll_send(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Ok(())) | Poll::Pending => turn,
+        }
+    })
+    .await
 }
 
 /// Waits until the client has shown which protocol it speaks. One that connects and says nothing, or stops half way, has

@@ -7,6 +7,7 @@
 mod acceptor;
 mod connection;
 mod core;
+mod wire;
 
 use crate::{
     config::Config,

@@ -1,0 +1,127 @@
+//! A connection's socket, which sends once what its connection writes in a row.
+//!
+//! h2 gathers only frames below 256 bytes and flushes after every larger one: a system call for each delivery. Here a
+//! write is put aside, a flush does nothing, and whoever drives the connection sends what has gathered after each turn.
+
+use socket2::SockRef;
+use std::{
+    io::{self, ErrorKind},
+    net::Shutdown,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// No more gathers: it is sent, and the writer waits. As much as a stream may have waiting.
+const GATHERED_BYTES: usize = 64 * 1024;
+/// What an idle connection keeps for the next turn.
+const KEPT_BYTES: usize = 2 * 1024;
+
+/// The socket as whoever drives the connection sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Wire(Arc<Shared>);
+
+/// The socket as the connection sees it.
+#[derive(Debug)]
+pub(super) struct Socket(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    stream: TcpStream,
+    unsent: Mutex<Unsent>,
+}
+
+#[derive(Debug, Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream) -> (Self, Socket) {
+        let shared = Arc::new(Shared { stream, unsent: Mutex::default() });
+        (Self(Arc::clone(&shared)), Socket(shared))
+    }
+
+    /// Sends what has gathered.
+    pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_send(&mut self.0.unsent(), context)
+    }
+}
+
+impl Shared {
+    /// The connection and its driver are one task: nobody else asks for it.
+    fn unsent(&self) -> MutexGuard<'_, Unsent> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_send(&self, unsent: &mut Unsent, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while unsent.sent < unsent.bytes.len() {
+            match self.stream.try_write(&unsent.bytes[unsent.sent..]) {
+                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Ok(sent) => unsent.sent += sent,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    ready!(self.stream.poll_write_ready(context))?;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        unsent.clear();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Unsent {
+    fn clear(&mut self) {
+        self.sent = 0;
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut unsent = self.0.unsent();
+        if unsent.bytes.len() >= GATHERED_BYTES {
+            ready!(self.0.poll_send(&mut unsent, context))?;
+        }
+        let taken = bytes.len().min(GATHERED_BYTES);
+        unsent.bytes.extend_from_slice(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.0.poll_send(&mut self.0.unsent(), context))?;
+        let closed = SockRef::from(&self.0.stream).shutdown(Shutdown::Write);
+        // a peer that is gone already has nothing to hear
+        Poll::Ready(
+            closed.or_else(|error| if error.kind() == ErrorKind::NotConnected { Ok(()) } else { Err(error) }),
+        )
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.0.stream.try_read_buf(buffer) {
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    ready!(self.0.stream.poll_read_ready(context))?;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
