@@ -1,0 +1,101 @@
+//! The servers under test: child processes that never outlive the bench.
+
+use crate::Outcome;
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
+
+/// How long a server may take until it accepts connections; an unoptimised one on a busy machine is slow.
+const START: Duration = Duration::from_secs(20);
+
+/// A running server. Dropping it kills it.
+pub(crate) struct Server {
+    process: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts this program again as the bare server.
+    pub(crate) async fn bare() -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(crate::bare::ARGUMENT).arg(address.to_string());
+        Self::start(command, address).await
+    }
+
+    /// Starts Eric with its defaults, apart from `flags`.
+    pub(crate) async fn eric(flags: &[&str]) -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_eric"));
+        command.args(["serve", "--listen", &address.to_string()]).args(flags);
+        Self::start(command, address).await
+    }
+
+    // Nothing of the caller's environment may change what is measured.
+    async fn start(mut command: Command, address: SocketAddr) -> Outcome<Self> {
+        command.env_clear().env("ERIC_LOG_LEVEL", "warn").stdin(Stdio::null()).stdout(Stdio::null());
+        let mut server = Self { process: command.spawn()?, address };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    async fn ready(&mut self) -> Outcome {
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(self.address).await.is_err() {
+            if let Some(status) = self.process.try_wait()? {
+                return Err(format!("the server ended before it served: {status}").into());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the server does not listen on {} after {START:?}", self.address).into());
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    /// Names it in /proc.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // it may have ended by itself
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Returns once this process is told to end.
+pub(crate) async fn interrupted() -> &'static str {
+    let mut terminate = signal(SignalKind::terminate()).expect("a runtime with signals is running");
+    tokio::select! {
+        _ = terminate.recv() => "terminated",
+        _ = tokio::signal::ctrl_c() => "interrupted",
+    }
+}
+
+/// A port that nobody has now. Below 32768, where the system takes the clients' own ports from, so that no
+/// client of ours can take it in between.
+fn free_address() -> Outcome<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    for _ in 0..1_000 {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(format!("no free port from {first}").into())
+}

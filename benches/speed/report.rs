@@ -1,0 +1,169 @@
+//! What was measured, as tables in markdown or as JSON.
+
+use crate::{Outcome, args::Plan};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// All rows that were run.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// Eric beside the bare server.
+    pub(crate) beside_bare: Vec<Comparison>,
+    /// Eric beside itself.
+    pub(crate) beside_itself: Vec<Comparison>,
+    pub(crate) memory: Vec<Memory>,
+    /// Rows that could not be measured, and why.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+/// One path, in CPU of the server process.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) name: String,
+    pub(crate) base: Figure,
+    pub(crate) eric: Figure,
+    /// The ratio that was aimed at.
+    pub(crate) goal: f64,
+}
+
+/// What one message, call or delivery costs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) cpu_micros: f64,
+    /// Absent where the load pauses by itself.
+    pub(crate) per_second: Option<f64>,
+    /// From just before the publishing call to the receipt, on live streams.
+    pub(crate) latency: Option<Latency>,
+}
+
+/// In milliseconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Latency {
+    median: f64,
+    p99: f64,
+}
+
+impl Latency {
+    /// Of a histogram of nanoseconds.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
+        let millis = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e6;
+        Self { median: millis(0.5), p99: millis(0.99) }
+    }
+}
+
+/// What one idle thing keeps resident.
+#[derive(Debug, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) name: String,
+    pub(crate) bare_bytes: Option<f64>,
+    pub(crate) eric_bytes: f64,
+    pub(crate) goal_bytes: f64,
+}
+
+impl Report {
+    /// Prints what there is.
+    pub(crate) fn print(&self, plan: &Plan) {
+        if plan.json {
+            let json = serde_json::to_string_pretty(self).expect("no map has a key that is no text");
+            return println!("{json}");
+        }
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        println!("{cores} cores, shared by server and client; the median of {plan}.");
+        if plan.quick {
+            println!("A quick run: the figures mean nothing.");
+        }
+        let (bare, itself) = ("CPU of the server a message, beside bare tonic", "Eric beside itself");
+        table(bare, &self.beside_bare, BESIDE_BARE, Comparison::all_cells);
+        table(itself, &self.beside_itself, BESIDE_ITSELF, Comparison::cells);
+        table("Resident memory", &self.memory, MEMORY, Memory::cells);
+    }
+
+    /// A fault if a row could not be measured.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let told = |(name, reason): &(String, String)| format!("\n  {name}: {reason}");
+        match self.failed.iter().map(told).collect::<String>() {
+            none if none.is_empty() => Ok(()),
+            failed => Err(format!("not measured:{failed}").into()),
+        }
+    }
+}
+
+const BESIDE_BARE: &str = "path | bare | Eric | ratio | goal | bare, a second | Eric, a second \
+    | bare, latency ms (p99) | Eric, latency ms (p99)";
+const BESIDE_ITSELF: &str =
+    "what | the one | the other | ratio | goal | the one, a second | the other, a second";
+const MEMORY: &str = "idle | bare | Eric | ratio | goal";
+
+fn table<T>(title: &str, rows: &[T], head: &str, cells: impl Fn(&T) -> Vec<String>) {
+    if rows.is_empty() {
+        return;
+    }
+    println!("\n**{title}**\n\n| {head} |");
+    println!("|{}", " --- |".repeat(head.split('|').count()));
+    for row in rows {
+        println!("| {} |", cells(row).join(" | "));
+    }
+}
+
+impl Comparison {
+    fn cells(&self) -> Vec<String> {
+        let ratio = self.eric.cpu_micros / self.base.cpu_micros;
+        vec![
+            self.name.clone(),
+            format!("{} µs", digits(self.base.cpu_micros)),
+            format!("{} µs", digits(self.eric.cpu_micros)),
+            format!("{} ×", digits(ratio)),
+            judged(ratio <= self.goal, &format!("{} ×", self.goal)),
+            self.base.rate_cell(),
+            self.eric.rate_cell(),
+        ]
+    }
+
+    fn all_cells(&self) -> Vec<String> {
+        [self.cells(), vec![self.base.latency_cell(), self.eric.latency_cell()]].concat()
+    }
+}
+
+impl Figure {
+    fn rate_cell(&self) -> String {
+        self.per_second.map_or_else(String::new, thousands)
+    }
+
+    fn latency_cell(&self) -> String {
+        let cell = |latency: &Latency| format!("{} ({})", digits(latency.median), digits(latency.p99));
+        self.latency.as_ref().map_or_else(String::new, cell)
+    }
+}
+
+impl Memory {
+    fn cells(&self) -> Vec<String> {
+        let kib = |bytes: f64| format!("{} KiB", digits(bytes / 1024.0));
+        let ratio = self.bare_bytes.map(|bare| format!("{} ×", digits(self.eric_bytes / bare)));
+        vec![
+            self.name.clone(),
+            self.bare_bytes.map_or_else(String::new, kib),
+            kib(self.eric_bytes),
+            ratio.unwrap_or_default(),
+            judged(self.eric_bytes <= self.goal_bytes, &kib(self.goal_bytes)),
+        ]
+    }
+}
+
+fn judged(reached: bool, goal: &str) -> String {
+    format!("{goal} {}", if reached { "✓" } else { "✗" })
+}
+
+/// Two digits that count: the rest is noise.
+fn digits(value: f64) -> String {
+    match value {
+        _ if value >= 10.0 => format!("{value:.0}"),
+        _ if value >= 1.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn thousands(value: f64) -> String {
+    let text = format!("{value:.0}");
+    let separated = text.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group));
+    separated.collect::<Vec<_>>().join(",")
+}

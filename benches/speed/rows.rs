@@ -1,0 +1,121 @@
+//! What is measured, row by row, each against its goal.
+
+mod beside_bare;
+mod beside_itself;
+mod memory;
+
+use crate::{
+    Outcome,
+    args::Plan,
+    child::Server,
+    load::{Audience, Pace, Receivers},
+    report::Report,
+};
+use What::{BatchBesideUnary, Crowd, Drain, FanOut, ListenerMemory, Publish, StreamMemory, Unary};
+
+/// One line of a table.
+struct Row {
+    name: &'static str,
+    what: What,
+    /// A ratio, or bytes.
+    goal: f64,
+}
+
+enum What {
+    /// Dispatch by so many callers.
+    Unary(usize),
+    Publish,
+    Drain,
+    FanOut(Audience, Pace),
+    BatchBesideUnary,
+    /// A broadcast while a million idle listeners are registered.
+    Crowd,
+    ListenerMemory,
+    StreamMemory(Receivers),
+}
+
+const fn row(name: &'static str, what: What, goal: f64) -> Row {
+    Row { name, what, goal }
+}
+
+const fn watchers(streams: u64, per_connection: u64) -> Audience {
+    Audience { receivers: Receivers::Watchers, streams, per_connection }
+}
+
+const fn listeners(streams: u64, per_connection: u64) -> Audience {
+    Audience { receivers: Receivers::Listeners, streams, per_connection }
+}
+
+const ONE_BY_ONE: Pace = Pace::Bursts(1);
+const BURSTS: Pace = Pace::Bursts(20);
+
+const ROWS: [Row; 23] = [
+    row("unary Dispatch, 1 caller", Unary(1), 0.6),
+    row("unary Dispatch, 64 callers", Unary(64), 0.6),
+    row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
+    row("drain a backlog of 1,000,000 through Listen", Drain, 0.7),
+    row("fan-out to 1 watcher, one by one", FanOut(watchers(1, 1), ONE_BY_ONE), 0.3),
+    row("fan-out to 1 watcher, bursts of 20", FanOut(watchers(1, 1), BURSTS), 0.5),
+    row("fan-out to 1 watcher, flat out", FanOut(watchers(1, 1), Pace::FlatOut), 0.2),
+    row("fan-out to 100 watchers, one by one", FanOut(watchers(100, 10), ONE_BY_ONE), 0.3),
+    row("fan-out to 100 watchers, bursts of 20", FanOut(watchers(100, 10), BURSTS), 0.5),
+    row("fan-out to 100 watchers, flat out", FanOut(watchers(100, 10), Pace::FlatOut), 0.2),
+    row("fan-out to 1,000 watchers, one by one", FanOut(watchers(1_000, 10), ONE_BY_ONE), 0.3),
+    row("fan-out to 1,000 watchers, bursts of 20", FanOut(watchers(1_000, 10), BURSTS), 0.5),
+    row("fan-out to 1,000 watchers, flat out", FanOut(watchers(1_000, 10), Pace::FlatOut), 0.2),
+    row(
+        "fan-out to 1,000 watchers, a connection each, one by one",
+        FanOut(watchers(1_000, 1), ONE_BY_ONE),
+        0.7,
+    ),
+    row("fan-out to 100 listeners, flat out", FanOut(listeners(100, 10), Pace::FlatOut), 0.2),
+    row("fan-out to 1,000 listeners, one by one", FanOut(listeners(1_000, 10), ONE_BY_ONE), 0.3),
+    row("fan-out to 1,000 listeners, bursts of 20", FanOut(listeners(1_000, 10), BURSTS), 0.5),
+    row(
+        "fan-out to 1,000 listeners, a connection each, one by one",
+        FanOut(listeners(1_000, 1), ONE_BY_ONE),
+        0.7,
+    ),
+    row("a message in a batch of 64, beside a unary call of 64 callers", BatchBesideUnary, 0.1),
+    row("a broadcast to 1,000,000 idle listeners, beside one to ten", Crowd, 2.0),
+    row("registered listener, of 100,000", ListenerMemory, 1024.0),
+    row("open Watch stream, 100 a connection", StreamMemory(Receivers::Watchers), 3.0 * 1024.0),
+    row("open Listen stream, 100 a connection", StreamMemory(Receivers::Listeners), 3.0 * 1024.0),
+];
+
+/// Runs the rows that were asked for. One that fails does not keep the others from being told.
+pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
+    let mut report = Report::default();
+    for row in ROWS.iter().filter(|row| plan.wants(row.name)) {
+        if !plan.quick {
+            eprintln!("{} …", row.name);
+        }
+        if let Err(error) = row.run(plan, &mut report).await {
+            report.failed.push((row.name.to_owned(), error.to_string()));
+        }
+    }
+    Ok(report)
+}
+
+impl Row {
+    async fn run(&self, plan: &Plan, report: &mut Report) -> Outcome {
+        match self.what {
+            Unary(callers) => report.beside_bare.push(beside_bare::unary(plan, self, callers).await?),
+            Publish => report.beside_bare.push(beside_bare::publish(plan, self).await?),
+            Drain => report.beside_bare.push(beside_bare::drain(plan, self).await?),
+            FanOut(audience, pace) => {
+                report.beside_bare.push(beside_bare::fan_out(plan, self, audience, pace).await?);
+            }
+            BatchBesideUnary => report.beside_itself.push(beside_itself::batch(plan, self).await?),
+            Crowd => report.beside_itself.extend(beside_itself::crowd(plan, self).await?),
+            ListenerMemory => report.memory.push(memory::listener(plan, self).await?),
+            StreamMemory(receivers) => report.memory.push(memory::stream(plan, self, receivers).await?),
+        }
+        Ok(())
+    }
+}
+
+/// Eric, or what stands in for it.
+async fn eric(plan: &Plan, flags: &[&str]) -> Outcome<Server> {
+    if plan.against_bare { Server::bare().await } else { Server::eric(flags).await }
+}

@@ -1,0 +1,65 @@
+//! Rows that set Eric beside itself: one server, two loads.
+
+use super::{Row, beside_bare, eric};
+use crate::{
+    Outcome,
+    args::Plan,
+    child::Server,
+    client::{Connection, verb},
+    compare::{Side, compare},
+    load::{Load, Publish, Unary},
+    messages::Template,
+    report::Comparison,
+    setup,
+};
+use eric::v1::publication::Receiver;
+
+pub(super) async fn batch(plan: &Plan, row: &Row) -> Outcome<Comparison> {
+    // a server each, since their channels have one name
+    let (called, streamed) = (eric(plan, &[]).await?, eric(plan, &[]).await?);
+    let calls = beside_bare::dispatchers(&called, 64).await?;
+    let batches = beside_bare::publisher(&streamed, beside_bare::BATCH, beside_bare::BATCHES).await?;
+    let (base, eric) =
+        compare(plan, Side { server: &called, load: calls }, Side { server: &streamed, load: batches })
+            .await?;
+    Ok(Comparison { name: row.name.to_owned(), base, eric, goal: row.goal })
+}
+
+/// Twice: by unary calls, as people do, and in batches, where nothing hides what the broadcast itself costs.
+/// Many more are sent than a backlog holds, so that all listeners are full and drop their oldest.
+pub(super) async fn crowd(plan: &Plan, row: &Row) -> Outcome<[Comparison; 2]> {
+    let server = eric(plan, &["--max-listeners", "2000000"]).await?;
+    let (few, many) = ("few", "many");
+    let connection = Connection::open(server.address).await?;
+    for (channel, listeners) in [(few, 10), (many, plan.count(1_000_000))] {
+        setup::channel(&connection, channel, setup::defaults()).await?;
+        setup::register_many(server.address, channel, listeners).await?;
+    }
+    let called = channels(plan, row, &server, callers(&connection, few), callers(&connection, many)).await?;
+    let batched = channels(plan, row, &server, batches(&connection, few), batches(&connection, many)).await?;
+    Ok([named(called, "unary, 16 callers"), named(batched, "in batches of 64")])
+}
+
+fn callers(connection: &Connection, channel: &str) -> Unary {
+    Unary::new(vec![connection.clone()], 16, verb::BROADCAST, Template::broadcast(channel))
+}
+
+fn batches(connection: &Connection, channel: &str) -> Publish {
+    let template = Template::batch(channel, &Receiver::Broadcast(true), beside_bare::BATCH);
+    Publish::new(connection.clone(), template, beside_bare::BATCHES)
+}
+
+async fn channels(
+    plan: &Plan,
+    row: &Row,
+    server: &Server,
+    few: impl Load,
+    many: impl Load,
+) -> Outcome<Comparison> {
+    let (base, eric) = compare(plan, Side { server, load: few }, Side { server, load: many }).await?;
+    Ok(Comparison { name: row.name.to_owned(), base, eric, goal: row.goal })
+}
+
+fn named(comparison: Comparison, how: &str) -> Comparison {
+    Comparison { name: format!("{}: {how}", comparison.name), ..comparison }
+}

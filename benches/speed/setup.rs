@@ -1,0 +1,59 @@
+//! Channels and listeners, made before anything is counted.
+
+use crate::{
+    Outcome,
+    client::{Connection, verb},
+    load::call_all,
+    messages::frame,
+};
+use eric::v1::{ChannelSettings, CreateChannelRequest, Overflow, RegisterRequest};
+use std::{cell::Cell, net::SocketAddr};
+
+/// As a channel is when nobody says anything.
+pub(crate) fn defaults() -> ChannelSettings {
+    ChannelSettings::default()
+}
+
+/// A channel that takes dispatches although nobody listens: the oldest make room.
+pub(crate) fn dropping() -> ChannelSettings {
+    ChannelSettings { dispatch_overflow: Some(Overflow::DropOldest.into()), ..defaults() }
+}
+
+/// A channel whose listeners' backlogs never fill.
+pub(crate) fn bottomless() -> ChannelSettings {
+    ChannelSettings {
+        max_backlog_messages: Some(100_000_000),
+        max_backlog_bytes: Some(1 << 50),
+        ..defaults()
+    }
+}
+
+/// Creates a channel.
+pub(crate) async fn channel(connection: &Connection, id: &str, settings: ChannelSettings) -> Outcome {
+    let channel = Some(id.to_owned());
+    let request = CreateChannelRequest { channel, settings: Some(settings), allow_existing: false };
+    connection.call(verb::CREATE_CHANNEL, frame(&request)).await?;
+    Ok(())
+}
+
+/// Registers a listener.
+pub(crate) async fn register(connection: &Connection, channel: &str, listener: &str) -> Outcome {
+    connection.call(verb::REGISTER, frame(&registration(channel, listener))).await?;
+    Ok(())
+}
+
+/// Registers so many listeners by unary calls, many at once on a few connections.
+pub(crate) async fn register_many(address: SocketAddr, channel: &str, count: u64) -> Outcome {
+    let connections = Connection::open_many(address, 4).await?;
+    let next = Cell::new(0);
+    let one = || {
+        let number = next.replace(next.get() + 1);
+        (number < count).then(|| frame(&registration(channel, &format!("listener-{number:07}"))))
+    };
+    call_all(&connections, 128, verb::REGISTER, one).await?;
+    Ok(())
+}
+
+fn registration(channel: &str, listener: &str) -> RegisterRequest {
+    RegisterRequest { channel: channel.to_owned(), listener: Some(listener.to_owned()), ..Default::default() }
+}
