@@ -9,12 +9,12 @@ use super::{
 };
 use axum::{Router, routing::post};
 use futures_util::future::{FutureExt, Map};
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use std::{
     convert::Infallible,
     task::{Context, Poll},
 };
-use tonic::{Code, Status, codec::CompressionEncoding, server::NamedService, service::RoutesBuilder};
+use tonic::{Status, codec::CompressionEncoding, server::NamedService, service::RoutesBuilder};
 use tonic_web::GrpcWebLayer;
 use tower::Service;
 
@@ -74,10 +74,10 @@ where
 }
 
 fn translated<B: Default>(answer: Answer<B>) -> Answer<B> {
-    const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
-    debug_assert_eq!(Code::OutOfRange as i32, 11, "no verb of ours answers it");
-    answer.map(|response| match response.headers().get(Status::GRPC_STATUS) {
-        Some(status) if *status == OUT_OF_RANGE => Refusal::request_too_large().into_status(None).into_http(),
+    answer.map(|response| match Status::from_header_map(response.headers()) {
+        Some(status) if Refusal::by_size(&status) => {
+            Refusal::request_too_large().into_status(None).into_http()
+        }
         Some(_) | None => response,
     })
 }

@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep};
-use tonic::{Code, Status, Streaming, codec::CompressionEncoding};
+use tonic::{Status, Streaming, codec::CompressionEncoding};
 
 /// An idle stream carries a heartbeat at least this often: gRPC-Web has no ping, and proxies close what is idle for 60 s.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -72,9 +72,7 @@ async fn read<T: Message + Default + 'static>(
     match requests.message().await {
         Ok(Some(request)) => Ok(request),
         Ok(None) => Err(dispatcher.status(Refusal::missing("request"))),
-        Err(status) if status.code() == Code::OutOfRange => {
-            Err(dispatcher.status(Refusal::request_too_large()))
-        }
+        Err(status) if Refusal::by_size(&status) => Err(dispatcher.status(Refusal::request_too_large())),
         Err(status) => Err(status),
     }
 }
