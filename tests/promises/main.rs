@@ -6,6 +6,7 @@ mod backlog;
 mod bad_input;
 mod broadcast;
 mod cli;
+mod client;
 mod configuration;
 mod descriptor;
 mod ends;

@@ -98,7 +98,7 @@ async fn the_server_tells_what_its_services_and_their_error_details_are() {
         ("google.rpc.ErrorInfo", "google/rpc/error_details.proto"),
         ("google.rpc.Status", "google/rpc/status.proto"),
         ("google.protobuf.Value", "google/protobuf/struct.proto"),
-        ("grpc.health.v1.Health", "grpc/health/v1/health.proto"),
+        ("grpc.health.v1.Health", "health.proto"),
     ] {
         let (new, old) = (v1::containing(&wire, symbol).await, v1alpha::containing(&wire, symbol).await);
         assert!(new.name().ends_with(file), "{symbol} in {}", new.name());

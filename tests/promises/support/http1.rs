@@ -13,6 +13,8 @@ pub(crate) struct Http1 {
     connection: BufReader<TcpStream>,
     /// What was read of a body and not asked for yet.
     body: Vec<u8>,
+    /// More of it comes, in chunks.
+    chunked: bool,
 }
 
 /// One frame of a gRPC-Web body.
@@ -25,7 +27,7 @@ pub(crate) enum WebFrame {
 impl Http1 {
     pub(crate) async fn connect(server: SocketAddr) -> Self {
         let stream = within(TcpStream::connect(server)).await.expect("the server accepts");
-        Self { server, connection: BufReader::new(stream), body: Vec::new() }
+        Self { server, connection: BufReader::new(stream), body: Vec::new(), chunked: false }
     }
 
     /// Posts a gRPC-Web call; its status and headers.
@@ -40,8 +42,13 @@ impl Http1 {
             body.len()
         );
         self.say(&[head.as_bytes(), &body].concat()).await;
-        self.body.clear();
-        self.head().await
+        let (status, headers) = self.head().await;
+        let header = |name: &str| headers.iter().find_map(|header| header.strip_prefix(name));
+        self.chunked = header("transfer-encoding:").is_some();
+        let length = header("content-length:").map_or(0, |it| it.trim().parse().expect("it is a number"));
+        self.body = vec![0; length];
+        within(self.connection.read_exact(&mut self.body)).await.expect("the body is as long as it says");
+        (status, headers)
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) {
@@ -66,13 +73,17 @@ impl Http1 {
         (read > 0).then(|| line.trim_end().to_owned())
     }
 
-    /// The next frame of a body that comes in chunks; `None` at its end.
+    /// The next frame of the body; `None` at its end.
     pub(crate) async fn frame(&mut self) -> Option<WebFrame> {
         loop {
             if let Some(frame) = self.complete() {
                 return Some(frame);
             }
-            let chunk = self.chunk().await.filter(|chunk| !chunk.is_empty())?;
+            if !self.chunked {
+                return None;
+            }
+            let chunk = self.chunk().await.unwrap_or_default();
+            self.chunked = !chunk.is_empty();
             self.body.extend(chunk);
         }
     }
