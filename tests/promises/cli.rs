@@ -40,7 +40,7 @@ async fn json(server: &TestServer, arguments: &[&str]) -> Value {
 async fn failed(server: &TestServer, arguments: &[&str]) -> (Option<i32>, Value) {
     let output = run(server, &[arguments, &["--json"]].concat()).await;
     let told = String::from_utf8(output.stderr).expect("it prints text");
-    (output.status.code(), serde_json::from_str(told.trim()).unwrap_or_else(|_| Value::String(told)))
+    (output.status.code(), serde_json::from_str(told.trim()).unwrap_or(Value::String(told)))
 }
 
 async fn listener() -> (TestServer, Wire) {
@@ -335,7 +335,7 @@ async fn serving(arguments: &[&str]) -> (Child, Lines<BufReader<tokio::process::
         .expect("the command is built before its tests");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     loop {
-        let line = within(lines.next_line()).await.unwrap().expect("it says where it serves");
+        let line = within(lines.next_line()).await.expect("it is text").expect("it says where it serves");
         let line: Value = serde_json::from_str(&line).expect("each line of its log is a JSON object");
         if let Some(address) = line["address"].as_str() {
             let url = format!("http://{address}");

@@ -251,7 +251,7 @@ async fn each_answer_tells_which_start_of_the_server_it_is_of() {
 
 async fn next_number(subscription: &mut Subscription) -> i64 {
     match within(subscription.next()).await {
-        Some(Ok(Event::Delivery(delivery))) => delivery.message.json().unwrap(),
+        Some(Ok(Event::Delivery(delivery))) => delivery.message.json().expect("a number was sent"),
         other => panic!("a delivery was expected, not {other:?}"),
     }
 }
