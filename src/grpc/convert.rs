@@ -44,7 +44,11 @@ pub(super) fn wire_duration(duration: Duration) -> prost_types::Duration {
 /// A duration that is not negative and not longer than `max`.
 pub(super) fn duration(given: prost_types::Duration, max: Duration) -> Result<Duration, String> {
     let told = || format!("a duration from 0 s to {} s", max.as_secs());
-    Duration::try_from(given).ok().filter(|duration| *duration <= max).ok_or_else(told)
+    let (seconds, nanos) = (u64::try_from(given.seconds).ok(), u32::try_from(given.nanos).ok());
+    // not by prost: it panics where the least number of seconds is negated
+    let parts = seconds.zip(nanos.filter(|nanos| *nanos < 1_000_000_000));
+    let duration = parts.map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    duration.filter(|duration| *duration <= max).ok_or_else(told)
 }
 
 pub(super) fn start_from(start_at: i32, field: &str) -> Result<StartFrom, Refusal> {

@@ -16,10 +16,12 @@ mod routes;
 mod server;
 mod service;
 mod settings;
+mod standard;
 mod status;
 mod stream;
 
-pub(crate) use routes::{Health, routes};
+pub(crate) use routes::routes;
+pub(crate) use standard::Health;
 
 use crate::hub::Hub;
 use std::{sync::Arc, time::Duration};

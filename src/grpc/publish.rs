@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
 use prost::Message as _;
 use std::{pin::Pin, time::SystemTime};
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 use wire::{publication::Receiver, publish_result::Outcome};
 
 /// So many batches of one stream may wait for the log at once; then the client waits.
@@ -92,7 +92,7 @@ impl Dispatcher {
     }
 
     fn translated(&self, status: Status) -> Status {
-        if status.code() == Code::OutOfRange { self.status(Refusal::request_too_large()) } else { status }
+        if Refusal::by_size(&status) { self.status(Refusal::request_too_large()) } else { status }
     }
 
     pub(super) fn shutting_down(&self) -> Status {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 const MAX_WAIT: Duration = Duration::from_secs(60);
 const MAX_TYPES: usize = 64;
+/// Where the one subscription of a stream stands in its request.
+const FIRST_FIELD: &str = "subscriptions[0]";
 /// What a response aims at.
 const RESPONSE_BYTES: usize = 256 * 1024;
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 3 * 1024 * 1024;
@@ -19,11 +21,16 @@ const BESIDE_MESSAGES: usize = 8 * 1024;
 impl Dispatcher {
     pub(super) fn listen(&self, mut request: wire::ListenRequest) -> Result<Subscription, Refusal> {
         let asked = only_one(&mut request.subscriptions)?;
+        let max_bytes = self.max_bytes(request.max_response_bytes)?;
+        self.listen_one(asked, max_bytes).map_err(|refusal| refusal.within(FIRST_FIELD))
+    }
+
+    fn listen_one(&self, asked: wire::Subscription, max_bytes: u64) -> Result<Subscription, Refusal> {
         not_yet(&asked.session, asked.take_over)?;
         if asked.credit.is_some() {
-            return Err(Refusal::not_explicit("subscriptions[0].credit"));
+            return Err(Refusal::not_explicit("credit"));
         }
-        let options = self.options(asked.resume_token, asked.types, request.max_response_bytes)?;
+        let options = options(asked.resume_token, asked.types, max_bytes)?;
         let (channel, listener) =
             (convert::channel_id(&asked.channel)?, convert::listener_id(&asked.listener)?);
         Ok(self.hub.subscribe(channel, Receiver::Listener(listener), options)?)
@@ -34,8 +41,13 @@ impl Dispatcher {
         if request.presence {
             return Err(Refusal::not_implemented("presence"));
         }
-        let from = convert::start_from(asked.start_at, "subscriptions[0].start_at")?;
-        let options = self.options(asked.resume_token, asked.types, request.max_response_bytes)?;
+        let max_bytes = self.max_bytes(request.max_response_bytes)?;
+        self.watch_one(asked, max_bytes).map_err(|refusal| refusal.within(FIRST_FIELD))
+    }
+
+    fn watch_one(&self, asked: wire::WatchSubscription, max_bytes: u64) -> Result<Subscription, Refusal> {
+        let from = convert::start_from(asked.start_at, "start_at")?;
+        let options = options(asked.resume_token, asked.types, max_bytes)?;
         Ok(self.hub.subscribe(convert::channel_id(&asked.channel)?, Receiver::Watcher(from), options)?)
     }
 
@@ -45,7 +57,8 @@ impl Dispatcher {
             return Err(Refusal::not_explicit("credit"));
         }
         let wait = wait(request.wait)?;
-        let mut options = self.options(request.resume_token, request.types, request.max_response_bytes)?;
+        let max_bytes = self.max_bytes(request.max_response_bytes)?;
+        let mut options = options(request.resume_token, request.types, max_bytes)?;
         options.max_messages = self.max_messages(request.max_messages)?;
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
@@ -74,16 +87,10 @@ impl Dispatcher {
         }
     }
 
-    fn options(
-        &self,
-        token: String,
-        types: Vec<String>,
-        max_response_bytes: i32,
-    ) -> Result<ListenOptions, Refusal> {
-        check_types(&types)?;
+    /// What the messages of a response may take.
+    fn max_bytes(&self, max_response_bytes: i32) -> Result<u64, Refusal> {
         let largest = self.max_response_bytes(max_response_bytes)?;
-        let max_bytes = (largest - BESIDE_MESSAGES).min(RESPONSE_BYTES) as u64;
-        Ok(ListenOptions { resume_token: Some(token), types, max_bytes, ..ListenOptions::default() })
+        Ok((largest - BESIDE_MESSAGES).min(RESPONSE_BYTES) as u64)
     }
 
     fn max_response_bytes(&self, asked: i32) -> Result<usize, Refusal> {
@@ -98,6 +105,11 @@ impl Dispatcher {
             }
         }
     }
+}
+
+fn options(token: String, types: Vec<String>, max_bytes: u64) -> Result<ListenOptions, Refusal> {
+    check_types(&types)?;
+    Ok(ListenOptions { resume_token: Some(token), types, max_bytes, ..ListenOptions::default() })
 }
 
 /// A subscription's beginning as the wire has it.

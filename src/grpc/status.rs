@@ -70,6 +70,12 @@ impl Refusal {
         Self::new(Code::InvalidArgument, "INVALID_MESSAGE", &message).at("request", &message)
     }
 
+    /// Whether tonic has refused a request beyond what the server reads: OUT_OF_RANGE as it came, or RESOURCE_EXHAUSTED once
+    /// it was unpacked. Ours have details.
+    pub(super) fn by_size(status: &Status) -> bool {
+        matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) && status.details().is_empty()
+    }
+
     /// A request beyond what the server reads.
     pub(super) fn request_too_large() -> Self {
         let message = "the request is larger than a batch may be";

@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep};
-use tonic::{Code, Status, Streaming, codec::CompressionEncoding};
+use tonic::{Status, Streaming, codec::CompressionEncoding};
 
 /// An idle stream carries a heartbeat at least this often: gRPC-Web has no ping, and proxies close what is idle for 60 s.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -72,9 +72,7 @@ async fn read<T: Message + Default + 'static>(
     match requests.message().await {
         Ok(Some(request)) => Ok(request),
         Ok(None) => Err(dispatcher.status(Refusal::missing("request"))),
-        Err(status) if status.code() == Code::OutOfRange => {
-            Err(dispatcher.status(Refusal::request_too_large()))
-        }
+        Err(status) if Refusal::by_size(&status) => Err(dispatcher.status(Refusal::request_too_large())),
         Err(status) => Err(status),
     }
 }
@@ -154,14 +152,19 @@ impl StreamBody {
 
     /// Turns to the end; what is ready at a shutdown is handed over first.
     fn end(&mut self, ending: Ending) -> Option<Bytes> {
-        let mut subscription = self.subscription.take()?;
-        let (stage, last) = match ending {
-            Ending::Failed(Error::ShuttingDown) => (Stage::GoingAway, subscription.last_batch()),
-            Ending::Failed(error) => (Stage::Ending(self.dispatcher.status(error)), None),
-            Ending::Stopped => (Stage::Ending(Status::ok("stopped")), None),
+        let going = ending == Ending::Failed(Error::ShuttingDown);
+        let last = self.subscription.as_mut().filter(|_| going).and_then(Subscription::last_batch);
+        if let Some(batch) = last {
+            // the next poll asks for what is ready behind it
+            return Some(batch.frame(frame::of_batch));
+        }
+        self.subscription = None;
+        self.stage = match ending {
+            Ending::Failed(Error::ShuttingDown) => Stage::GoingAway,
+            Ending::Failed(error) => Stage::Ending(self.dispatcher.status(error)),
+            Ending::Stopped => Stage::Ending(Status::ok("stopped")),
         };
-        self.stage = stage;
-        last.map(|batch| batch.frame(frame::of_batch))
+        None
     }
 
     fn going_away(&mut self) -> Bytes {
@@ -224,7 +227,7 @@ impl HttpBody for StreamBody {
     }
 }
 
-fn trailers(status: &Status) -> HeaderMap {
+pub(super) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         // a message that no header can hold; the code is what counts

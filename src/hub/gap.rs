@@ -44,6 +44,8 @@ pub(super) struct Gaps {
     noted: Vec<Noted>,
     /// Everything up to here was handed over.
     said: Position,
+    /// The end of the last one that is remembered no more.
+    forgotten: Position,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,11 @@ impl Gaps {
     /// Everything up to here was handed over.
     pub(super) fn said(&self) -> Position {
         self.said
+    }
+
+    /// The end of the last one that was handed over too long ago to be told again.
+    pub(super) fn forgotten(&self) -> Position {
+        self.forgotten
     }
 
     /// Whether one waits that a stream has not said which has said everything up to `said`.
@@ -95,7 +102,12 @@ impl Gaps {
         for noted in self.noted.iter_mut().filter(|noted| noted.gap.through <= through) {
             noted.said_at.get_or_insert(now);
         }
-        self.noted.retain(|noted| noted.said_at.is_none_or(|at| at >= forget_before));
+        let forgotten = &mut self.forgotten;
+        self.noted.retain(|noted| {
+            let kept = noted.said_at.is_none_or(|at| at >= forget_before);
+            *forgotten = if kept { *forgotten } else { noted.gap.through.max(*forgotten) };
+            kept
+        });
     }
 }
 
@@ -134,5 +146,6 @@ mod tests {
         assert!(gaps.any_after(Position(0)) && !gaps.any_after(gaps.said()));
         gaps.hand_over(Position(3), 80, 20);
         assert!(!gaps.any_after(Position(0)));
+        assert_eq!(gaps.forgotten(), Position(2));
     }
 }

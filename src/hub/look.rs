@@ -57,7 +57,7 @@ fn say_what_is_too_old(standing: &Standing, ring: &Ring, cursor: &mut Cursor, ga
     if cursor.at >= standing.passed {
         return;
     }
-    let gone = ring.floor().max(standing.queue.floor());
+    let gone = ring.floor().max(standing.queue.floor()).max(standing.gaps.forgotten());
     let reason = if standing.cleared >= gone { GapReason::Purged } else { GapReason::Trimmed };
     let floor = gone.max(standing.cleared).min(standing.passed);
     let noted = standing.gaps.after(cursor.said).next().map_or(floor, |gap| gap.after);

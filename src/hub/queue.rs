@@ -33,7 +33,7 @@ pub(super) struct Queue {
     waiting: VecDeque<Own>,
     window_tally: Tally,
     waiting_tally: Tally,
-    /// The last one that left the window, or that was dropped.
+    /// The last one that left the window.
     floor: Position,
 }
 
@@ -54,7 +54,7 @@ impl Queue {
         self.waiting.front().map(|own| own.position)
     }
 
-    /// The last one that can no longer be asked for.
+    /// The last one that was handed over and can no longer be asked for; what was dropped while it waited is a gap.
     pub(super) fn floor(&self) -> Position {
         self.floor
     }
@@ -96,7 +96,6 @@ impl Queue {
         let mut tally = Tally::default();
         while let Some(own) = self.take_waiting(through) {
             tally += own.tally();
-            self.floor = own.position;
             dropped.push(own.position);
         }
         tally

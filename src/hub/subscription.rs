@@ -105,7 +105,7 @@ impl Subscription {
 
     /// The next batch. What it holds counts as handed over when this returns.
     ///
-    /// It ends with the reason, and then must not be polled again. Waiting costs nothing: the bell wakes it.
+    /// It ends with the reason, as often as it is polled again. Waiting costs nothing: the bell wakes it.
     pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
         let Place { channel, seated, .. } = &self.place;
         let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
@@ -126,12 +126,16 @@ impl Subscription {
         self.fetch_some(context)
     }
 
-    /// What is ready, for a stream that has been told to end.
+    /// What is still ready, batch after batch, for a stream that has been told to end. What a delay holds is not.
     pub fn last_batch(&mut self) -> Option<Arc<Batch>> {
-        match self.fetch() {
-            Fetched::Batch(batch) => Some(batch),
-            Fetched::Nothing | Fetched::Again | Fetched::Failed(_) => None,
+        while self.delay.is_none() {
+            match self.fetch() {
+                Fetched::Batch(batch) => return Some(batch),
+                Fetched::Again => {}
+                Fetched::Nothing | Fetched::Failed(_) => return None,
+            }
         }
+        None
     }
 
     /// Takes what the bell brought, if it is just what comes next.

@@ -1,6 +1,6 @@
 //! Subscriptions of the SDK: they resume, and they end.
 
-use crate::support::{Proxy, TestServer, next, numbered, numbers};
+use super::support::{Proxy, TestServer, next, numbered, numbers};
 use eric::client::{Code, End, Event, Interruption, Message, StartAt};
 use std::{
     sync::{

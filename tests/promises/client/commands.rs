@@ -1,6 +1,6 @@
 //! The commands of `eric`: what they print, and the exit codes that scripts trust.
 
-use crate::support::TestServer;
+use super::support::TestServer;
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},

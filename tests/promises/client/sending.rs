@@ -1,6 +1,6 @@
 //! The verbs that send and manage, through the SDK.
 
-use crate::support::{Proxy, TestServer, next, numbered, numbers, until_free};
+use super::support::{Proxy, TestServer, next, numbered, numbers, until_free};
 use eric::client::{
     ChannelSettings, ChannelUpdate, Client, Code, Error, Event, Message, NewChannel, Overflow, Payload,
     Publication,

@@ -1,0 +1,87 @@
+//! A server of the test's own, in this process, on a free port of the loopback.
+
+use super::{PATIENCE, Wire};
+use eric::{
+    client::{Backoff, Client},
+    config::Config,
+    server::{Drained, Server, Stopper},
+};
+use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
+use tokio::sync::oneshot;
+
+/// Longer than any test waits: what ends in time was not cut.
+pub(crate) const NEVER: Duration = Duration::from_secs(3600);
+
+pub(crate) struct TestServer {
+    address: SocketAddr,
+    stopper: Stopper,
+    server: Option<Server>,
+}
+
+impl TestServer {
+    /// With the defaults, two cores, and a drain that waits for ever.
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = Config { listen, workers: 2, drain_deadline: NEVER, ..Config::default() };
+        change(&mut config);
+        let server = Server::start(&config).expect("the loopback has a free port");
+        Self { address: server.address(), stopper: server.stopper(), server: Some(server) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A client of the bare wire, over a connection of its own.
+    pub(crate) async fn wire(&self) -> Wire {
+        Wire::connect(self.url()).await
+    }
+
+    /// A client of the SDK that does not wait long before it tries again.
+    pub(crate) fn client(&self) -> Client {
+        client(&self.url())
+    }
+
+    pub(crate) fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Begins the drain.
+    pub(crate) fn stop(&self) {
+        self.stopper.stop();
+    }
+
+    /// Waits until everything has ended.
+    pub(crate) async fn ended(mut self) -> Drained {
+        let server = self.server.take().expect("it is taken by `ended` and `drop` alone");
+        let (told, ended) = oneshot::channel();
+        thread::spawn(move || told.send(server.join()));
+        super::within(ended).await.expect("joining does not panic")
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stopper.cut();
+        let Some(server) = self.server.take() else { return };
+        let (told, ended) = mpsc::sync_channel(1);
+        thread::spawn(move || told.send(server.join()));
+        // not in a panic: the first one is the one to be read
+        if ended.recv_timeout(PATIENCE).is_err() && !thread::panicking() {
+            panic!("a server that was cut has not ended");
+        }
+    }
+}
+
+pub(crate) fn client(url: &str) -> Client {
+    let backoff = Backoff { initial: Duration::from_millis(20), maximum: Duration::from_millis(100) };
+    Client::builder(url).backoff(backoff).connect().expect("the address is an endpoint")
+}
