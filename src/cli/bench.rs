@@ -25,7 +25,7 @@ use report::Report;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
-    task::{JoinHandle, spawn_blocking},
+    task::{JoinError, JoinHandle, spawn_blocking},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -163,7 +163,10 @@ impl Stage {
         stop_publishing.cancel();
         ended(publishing).await?;
         self.board.published();
-        self.drain().await;
+        let exit = tokio::select! {
+            () = self.drain() => exit,
+            exit = self.interrupted.clone() => exit,
+        };
         stop_receiving.cancel();
         try_join_all(receiving.into_iter().map(ended)).await?;
         Ok(exit)
@@ -257,6 +260,9 @@ impl Stage {
 }
 
 async fn ended(thread: Thread) -> Result<(), Fault> {
-    let outcome = thread.await;
-    outcome.map_err(|panic| Fault::Io { what: "a thread of the bench".into(), cause: panic.into() })?
+    thread.await.map_err(panicked)?
+}
+
+fn panicked(panic: JoinError) -> Fault {
+    Fault::Io { what: "a task of the bench".into(), cause: panic.into() }
 }

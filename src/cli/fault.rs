@@ -47,7 +47,11 @@ impl Shown for Fault {
 
 fn add_details(text: &mut String, error: &Error) -> std::fmt::Result {
     let Some(failure) = error.failure() else { return Ok(()) };
-    for Violation { subject, description } in failure.violations.iter().chain(&failure.limits) {
+    let details = failure.violations.iter().chain(&failure.limits);
+    // a single one is often the message itself
+    for Violation { subject, description } in
+        details.filter(|detail| !failure.message.contains(&detail.description))
+    {
         write!(text, "\n  {}: {}", printable(subject), printable(description))?;
     }
     Ok(())

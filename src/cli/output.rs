@@ -44,6 +44,13 @@ impl Output {
         let _ = print(io::stderr().lock(), self.render(shown));
     }
 
+    /// A remark for people alone, to stderr: machines read it from the exit code.
+    pub(crate) fn remark(self, text: &str) {
+        if !self.json {
+            let _ = print(io::stderr().lock(), text.to_owned());
+        }
+    }
+
     /// A title above rows, for people alone.
     pub(crate) fn title(self, title: &str) -> Result<(), Fault> {
         if self.json {

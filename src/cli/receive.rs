@@ -109,13 +109,14 @@ impl Listen {
         while left > 0 {
             let begun = Instant::now();
             let pull = self.pull(&client, left, &token).into_future();
-            let pulled = tokio::select! {
+            let mut pulled = tokio::select! {
                 pulled = pull => pulled.map_err(|error| failed(error, &token, context.output))?,
                 exit = &mut interrupted => return leave(Cause::Interrupted, &token, exit, context.output),
             };
+            let cause = end_of(&mut pulled, begun.elapsed());
             show(&pulled, context.output)?;
             token.clone_from(&pulled.resume_token);
-            if let Some(cause) = end_of(&pulled, begun.elapsed()) {
+            if let Some(cause) = cause {
                 return leave(cause, &token, Exit::Done, context.output);
             }
             left -= pulled.deliveries.len() as u64;
@@ -134,14 +135,16 @@ impl Listen {
     }
 }
 
-/// The end that a sender announced comes as a message; a stop answers a pull before its time.
-fn end_of(pulled: &Pulled, waited: Duration) -> Option<Cause> {
-    let closed = |delivery: &Delivery| delivery.message.message_type() == CHANNEL_CLOSED;
-    match (pulled.deliveries.iter().any(closed), pulled.deliveries.is_empty() && pulled.gaps.is_empty()) {
-        (true, _) => Some(Cause::ChannelClosed),
-        (_, true) if waited < PATIENCE => Some(Cause::Stopped),
-        _ => None,
+/// The end that a sender announced comes as a message, which is taken out with what stands behind it; a stop
+/// answers a pull before its time.
+fn end_of(pulled: &mut Pulled, waited: Duration) -> Option<Cause> {
+    let nothing = pulled.deliveries.is_empty() && pulled.gaps.is_empty();
+    let is_end = |delivery: &Delivery| delivery.message.message_type() == CHANNEL_CLOSED;
+    if let Some(end) = pulled.deliveries.iter().position(is_end) {
+        pulled.deliveries.truncate(end);
+        return Some(Cause::ChannelClosed);
     }
+    (nothing && waited < PATIENCE).then_some(Cause::Stopped)
 }
 
 impl Watch {
@@ -163,10 +166,11 @@ impl Pull {
         let pull = context.client()?.pull(self.channel, self.listener).max_messages(self.max).wait(self.wait);
         let pulled = pull.resume_from(self.resume_token).types(self.types).await?;
         show(&pulled, context.output)?;
-        match pulled.deliveries.is_empty() {
-            true => Ok(Exit::Nothing),
-            false => Ok(Exit::Done),
+        if pulled.deliveries.is_empty() {
+            context.output.remark("no message waits");
+            return Ok(Exit::Nothing);
         }
+        Ok(Exit::Done)
     }
 }
 
@@ -282,9 +286,9 @@ impl Shown for Reported {
     fn text(&self) -> String {
         match &self.0 {
             Interruption::Lost { cause, retry_in, .. } => {
-                format!("connection lost: {cause}; trying again in {} ms", retry_in.as_millis())
+                format!("interrupted: {cause}; trying again in {} ms", retry_in.as_millis())
             }
-            Interruption::Over => "connected again".into(),
+            Interruption::Over => "receiving again".into(),
         }
     }
 

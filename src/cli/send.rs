@@ -6,6 +6,7 @@ use super::{
 };
 use crate::client::Message;
 use clap::Args;
+use serde::de::IgnoredAny;
 use std::{
     fs,
     io::{self, Read as _},
@@ -47,13 +48,13 @@ struct Written {
     /// What kind of message it is; receivers select by it
     #[arg(value_name = "TYPE")]
     message_type: String,
-    /// JSON; `-` reads it from standard input; nothing: no payload
+    /// JSON, or plain text, which is sent as a JSON string; `-` reads JSON from standard input
     #[arg(conflicts_with = "file", allow_negative_numbers = true)]
     payload: Option<String>,
-    /// Read the payload from a file; `-` is standard input
+    /// Read JSON from a file; `-` is standard input
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// The payload is text, and sent as a JSON string
+    /// Whatever it looks like, the payload is text, and sent as a JSON string
     #[arg(long, conflicts_with = "binary")]
     text: bool,
     /// The payload is sent as it is, byte for byte
@@ -97,6 +98,8 @@ impl NotifyEnd {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
     Json,
+    /// By its looks: what does not begin as JSON is text.
+    Typed,
     Text,
     Binary,
 }
@@ -122,8 +125,14 @@ impl Written {
         match (self.text, self.binary) {
             (_, true) => Form::Binary,
             (true, _) => Form::Text,
+            (false, false) if self.is_typed() => Form::Typed,
             (false, false) => Form::Json,
         }
+    }
+
+    /// It stands on the command line itself: a program's output is never guessed at.
+    fn is_typed(&self) -> bool {
+        self.payload.as_deref().is_some_and(|payload| payload != "-")
     }
 }
 
@@ -155,13 +164,19 @@ fn carrying(message: Message, payload: Vec<u8>, form: Form) -> Result<Message, F
         .map_err(|_| Fault::Usage("the payload is not UTF-8: send it with --binary".into()))?;
     match form {
         Form::Text => Ok(message.with_json(&text)?),
-        Form::Json | Form::Binary => json(message, &text),
+        Form::Typed if is_plain(&text) => Ok(message.with_json(&text)?),
+        Form::Typed | Form::Json | Form::Binary => json(message, &text),
     }
 }
 
-/// What is no JSON is not guessed to be text: `true` and `"true"` differ for those who receive it.
+/// Text that nobody means as JSON: it is none, and does not begin as if it were to be.
+fn is_plain(text: &str) -> bool {
+    let begins = text.trim_start().starts_with(['{', '[', '"']);
+    !begins && serde_json::from_str::<IgnoredAny>(text).is_err()
+}
+
 fn json(message: Message, text: &str) -> Result<Message, Fault> {
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+    match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => Ok(message.with_json_text(text.trim())),
         Err(error) => Err(Fault::Usage(format!("the payload is not JSON ({error}): send text with --text"))),
     }
@@ -197,14 +212,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_not_guessed() {
-        assert!(matches!(read(&["t", "hello"]), Err(Fault::Usage(text)) if text.contains("--text")));
-        assert!(matches!(read(&["t", ""]), Err(Fault::Usage(_))));
-        assert!(matches!(read(&["t", "1 2"]), Err(Fault::Usage(_))));
+    fn plain_text_is_sent_as_a_json_string() {
+        for text in ["hello", "only for you", "1 2", ""] {
+            assert_eq!(read(&["t", text]).unwrap().json::<String>().unwrap(), text);
+        }
     }
 
     #[test]
-    fn text_is_sent_as_a_json_string() {
+    fn what_begins_as_json_and_is_none_is_refused() {
+        for text in [r#"{"p": 1"#, "[1, 2", "\"quoted", "{}{}"] {
+            assert!(
+                matches!(read(&["t", text]), Err(Fault::Usage(told)) if told.contains("--text")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_be_text_is_not_read_as_json() {
+        assert_eq!(read(&["t", "--text", "1"]).unwrap().payload(), Payload::Json(r#""1""#));
         assert_eq!(read(&["t", "--text", "say \"hi\""]).unwrap().payload(), Payload::Json(r#""say \"hi\"""#));
     }
 
@@ -220,6 +246,8 @@ mod tests {
         fs::write(file.path(), "[1]\n").unwrap();
         let path = file.path().to_str().unwrap();
         assert_eq!(read(&["t", "--file", path]).unwrap().payload(), Payload::Json("[1]"));
+        fs::write(file.path(), "no json").unwrap();
+        assert!(matches!(read(&["t", "--file", path]), Err(Fault::Usage(_))));
         assert!(matches!(read(&["t", "--file", "/not/there"]), Err(Fault::Io { .. })));
         assert!(matches!(read(&["t", "1", "--file", path]), Err(Fault::Usage(_))));
     }

@@ -45,12 +45,12 @@ pub(crate) struct Row<'s, T>(pub(crate) &'s T);
 
 /// The title of [`Row`]s of channels.
 pub(crate) const CHANNELS: &str =
-    "CHANNEL                           LISTENERS   STREAMS  LAST SEQUENCE  CREATED";
+    "CHANNEL                               LISTENERS   STREAMS  LAST SEQUENCE  CREATED";
 
 impl Shown for Row<'_, Channel> {
     fn text(&self) -> String {
         let Channel { id, listeners, streams, last_sequence, create_time, .. } = self.0;
-        format!("{id:<32}  {listeners:>9} {streams:>9} {last_sequence:>14}  {}", time(*create_time))
+        format!("{id:<36}  {listeners:>9} {streams:>9} {last_sequence:>14}  {}", time(*create_time))
     }
 
     fn json(&self) -> impl Serialize {
@@ -140,13 +140,13 @@ impl Shown for Listener {
 
 /// The title of [`Row`]s of listeners.
 pub(crate) const LISTENERS: &str =
-    "LISTENER                          STATE          BACKLOG       PASSED         LOST";
+    "LISTENER                              STATE          BACKLOG       PASSED         LOST";
 
 impl Shown for Row<'_, Listener> {
     fn text(&self) -> String {
         let Listener { id, backlog_messages, passed_sequence, lost_messages, .. } = self.0;
         let state = state(self.0);
-        format!("{id:<32}  {state:<9} {backlog_messages:>12} {passed_sequence:>12} {lost_messages:>12}")
+        format!("{id:<36}  {state:<9} {backlog_messages:>12} {passed_sequence:>12} {lost_messages:>12}")
     }
 
     fn json(&self) -> impl Serialize {

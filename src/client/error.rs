@@ -184,17 +184,26 @@ impl From<Status> for Failure {
     }
 }
 
-/// tonic says CANCELLED where its own clock ran out; to the caller that is a deadline.
+/// What tonic says of its own clock and of its connection, in the terms of the contract: a deadline that
+/// passed is no cancellation, and a connection that broke is no unknown error of the server's.
 fn code(status: &Status) -> Code {
-    match caused_by::<tonic::TimeoutExpired>(status) {
-        true => Code::DeadlineExceeded,
+    if caused_by::<tonic::TimeoutExpired>(status) {
+        return Code::DeadlineExceeded;
+    }
+    match matches!(status.code(), Code::Unknown | Code::Internal) && is_broken(status) {
+        true => Code::Unavailable,
         false => status.code(),
     }
+}
+
+fn is_broken(status: &Status) -> bool {
+    caused_by::<tonic::transport::Error>(status) || caused_by::<hyper::Error>(status)
 }
 
 fn message(status: &Status, unsent: bool) -> String {
     match (unsent, status.message()) {
         (true, _) => root_cause(status),
+        (false, _) if is_broken(status) => format!("the connection was lost: {}", root_cause(status)),
         (false, "") => status.code().description().to_owned(),
         (false, text) => text.to_owned(),
     }

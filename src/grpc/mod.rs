@@ -22,7 +22,8 @@ mod stream;
 pub(crate) use routes::{Health, routes};
 
 use crate::hub::Hub;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// The contract as the server serves it, generated from `proto/eric/v1`: messages are raw bytes.
@@ -67,17 +68,20 @@ pub(crate) struct Dispatcher {
     limits: RequestLimits,
     /// The server is about to end, and waits so long.
     closing: CancellationToken,
-    grace: std::time::Duration,
+    grace: Duration,
+    clock: Handle,
 }
 
 impl Dispatcher {
+    /// Long timers run on the runtime of `clock`: one on a core's own would have it set an alarm each time it sleeps.
     pub(crate) fn new(
         hub: Arc<Hub>,
         limits: RequestLimits,
         closing: CancellationToken,
-        grace: std::time::Duration,
+        grace: Duration,
+        clock: Handle,
     ) -> Self {
-        Self { hub, limits, closing, grace }
+        Self { hub, limits, closing, grace, clock }
     }
 
     fn status(&self, refusal: impl Into<status::Refusal>) -> tonic::Status {

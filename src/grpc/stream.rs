@@ -118,13 +118,11 @@ struct StreamBody {
 
 impl StreamBody {
     fn new(dispatcher: Dispatcher, subscription: Subscription) -> Self {
-        Self {
-            dispatcher,
-            subscription: Some(subscription),
-            stage: Stage::Opening,
-            beat: Box::pin(sleep(LOOK_AFTER)),
-            lively: true,
-        }
+        let beat = {
+            let _clock = dispatcher.clock.enter();
+            Box::pin(sleep(LOOK_AFTER))
+        };
+        Self { dispatcher, subscription: Some(subscription), stage: Stage::Opening, beat, lively: true }
     }
 
     fn opened(&mut self) -> Bytes {

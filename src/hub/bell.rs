@@ -15,25 +15,21 @@ use crate::log::{Position, Watermark};
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
     sync::Notify,
-    task::yield_now,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 
 /// What a bell brings at most: as much as one response.
 pub(super) const MAX_TAIL_BYTES: u64 = 256 * 1024;
-/// A core that is kept busy by its bell lets it ring again only after this long, so that more comes with each ring.
-/// The first ring after a pause is heard at once.
+/// A core that has woken many streams hears its bell again only after this long, so that more comes with each ring. The
+/// first ring after a pause is heard at once. Timers tick in milliseconds, so it may be one longer.
 const PACE: Duration = Duration::from_micros(900);
-/// Less work than this behind a ring is not worth waiting to share.
-const WORTH_PACING: Duration = Duration::from_micros(40);
-/// How long what the last ring brought lies on its desk.
-const CLEAR_AFTER: Duration = Duration::from_secs(1);
+/// A ring that wakes fewer streams is so little work that there is nothing to wait for.
+const WORTH_PACING: usize = 24;
 
 thread_local! {
     static HERE: Cell<usize> = const { Cell::new(OUTSIDE) };
@@ -168,42 +164,43 @@ impl Hub {
     /// Answers the bell of this core, for ever. Runs on the thread that said [`on_core`].
     pub async fn attend(&self) {
         let core = &self.bells.cores[self.bells.desk_here()];
-        let mut covered = Covered::default();
         loop {
-            covered.until_rung(core).await;
+            core.wake.notified().await;
             let began = Instant::now();
             let rung = std::mem::take(&mut *core.rung());
-            rung.into_iter().for_each(|ring| self.answer(ring, &mut covered));
-            pace(core, began).await;
+            let woken: usize = rung.into_iter().map(|ring| self.answer(ring)).sum();
+            if woken >= WORTH_PACING {
+                sleep_until(began + PACE).await;
+            }
         }
     }
 
-    fn answer(&self, ring: Ring, covered: &mut Covered) {
+    /// Tells how many streams were woken.
+    fn answer(&self, ring: Ring) -> usize {
         match ring {
-            Ring::Channel(channel) => self.answer_channel(&channel, covered),
+            Ring::Channel(channel) => self.answer_channel(&channel),
             Ring::Listener(channel, listener) => {
                 listener.rung.store(false, Ordering::SeqCst);
                 let seated = listener.lock().seated;
                 if let Some(seated) = seated.filter(|seated| seated.core == here()) {
                     channel.desks[seated.core].wake(seated.seat);
                 }
+                1
             }
         }
     }
 
-    fn answer_channel(&self, channel: &Arc<Channel>, covered: &mut Covered) {
+    fn answer_channel(&self, channel: &Arc<Channel>) -> usize {
         let desk = &channel.desks[here()];
         desk.rung.store(false, Ordering::SeqCst);
         let safe = self.log.watermark().position();
         let news = self.news(channel, desk.seen(), safe);
-        let seen = news.seen;
-        if desk.bring(seen, news.tail) {
-            covered.desks.push(Arc::clone(channel));
-        }
+        let woken = desk.bring(news.seen, news.tail);
         // a backlog larger than one batch came at once
         if news.more {
             self.bells.ring_channel(channel);
         }
+        woken
     }
 
     /// What is new in a channel, read once for all streams of a core.
@@ -233,48 +230,4 @@ struct News {
     seen: Position,
     tail: Option<Tail>,
     more: bool,
-}
-
-/// Lets the streams that were woken run, and their connections write. If that was much work and it rings again already,
-/// the next ring waits a little, so that more comes with it.
-async fn pace(core: &Core, began: Instant) {
-    yield_now().await;
-    yield_now().await;
-    if began.elapsed() >= WORTH_PACING && !core.rung().is_empty() {
-        sleep_until(began + PACE).await;
-    }
-}
-
-/// Desks on which something lies. It is cleared away in time: whoever has not taken it by then reads for himself.
-struct Covered {
-    desks: Vec<Arc<Channel>>,
-    cleared: Instant,
-}
-
-impl Default for Covered {
-    fn default() -> Self {
-        Self { desks: Vec::new(), cleared: Instant::now() }
-    }
-}
-
-impl Covered {
-    async fn until_rung(&mut self, core: &Core) {
-        if self.cleared.elapsed() >= CLEAR_AFTER {
-            self.clear();
-        }
-        let rung = core.wake.notified();
-        if self.desks.is_empty() {
-            return rung.await;
-        }
-        let mut rung = pin!(rung);
-        if timeout(CLEAR_AFTER, rung.as_mut()).await.is_err() {
-            self.clear();
-            rung.await;
-        }
-    }
-
-    fn clear(&mut self) {
-        self.cleared = Instant::now();
-        self.desks.drain(..).for_each(|channel| channel.desks[here()].clear());
-    }
 }

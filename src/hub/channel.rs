@@ -72,6 +72,10 @@ impl Channel {
         self.desks.iter().for_each(|desk| desk.end_all(ending));
     }
 
+    pub(super) fn clear_desks(&self) {
+        self.desks.iter().for_each(Desk::clear);
+    }
+
     pub(super) fn set_pace(&self, settings: &ChannelSettings) {
         self.paced.store(!settings.stream_delay.is_zero(), Ordering::Relaxed);
     }

@@ -48,12 +48,13 @@ struct Seat {
 }
 
 impl Seat {
-    fn wake(&mut self) {
-        if std::mem::take(&mut self.waiting)
-            && let Some(waker) = &self.waker
-        {
+    /// Tells whether somebody waited.
+    fn wake(&mut self) -> bool {
+        let waited = std::mem::take(&mut self.waiting);
+        if let Some(waker) = self.waker.as_ref().filter(|_| waited) {
             waker.wake_by_ref();
         }
+        waited
     }
 }
 
@@ -130,23 +131,23 @@ impl Desk {
         self.seats().seen
     }
 
-    /// Brings what is new, and wakes those who wait. Tells whether something lies here now that did not before.
-    pub(super) fn bring(&self, seen: Position, tail: Option<Tail>) -> bool {
+    /// Brings what is new, and wakes those who wait; tells how many.
+    pub(super) fn bring(&self, seen: Position, tail: Option<Tail>) -> usize {
         let mut seats = self.seats();
         seats.seen = seen;
-        let covered = tail.is_some() && seats.tail.is_none();
         if tail.is_some() {
             seats.tail = tail;
         }
-        seats.seats.iter_mut().for_each(|(_, seat)| seat.wake());
-        covered
+        seats.seats.iter_mut().filter_map(|(_, seat)| seat.wake().then_some(())).count()
     }
 
     /// For those outside of the cores, who read for themselves.
     pub(super) fn wake_all(&self, seen: Position) {
         let mut seats = self.seats();
         seats.seen = seen;
-        seats.seats.iter_mut().for_each(|(_, seat)| seat.wake());
+        for (_, seat) in &mut seats.seats {
+            seat.wake();
+        }
     }
 
     pub(super) fn wake(&self, seat: usize) {
@@ -155,7 +156,7 @@ impl Desk {
         }
     }
 
-    /// Lets go of what the last bell brought: whoever has not taken it reads for himself.
+    /// Lets go of what the bell brought, which should not lie here for ever: whoever has not taken it reads for himself.
     pub(super) fn clear(&self) {
         self.seats().tail = None;
     }

@@ -15,6 +15,7 @@ impl Hub {
         let mut dropped = Vec::new();
         for channel in channels {
             channel.lock().trim(now, &mut dropped);
+            channel.clear_desks();
             self.forget(&dropped);
             dropped.clear();
         }

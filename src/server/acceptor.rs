@@ -12,7 +12,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-use tokio::{runtime::Builder, time::sleep};
+use tokio::{runtime::Runtime, time::sleep};
 use tracing::{debug, warn};
 
 /// After an error that will not go away at once, such as too many open files.
@@ -28,13 +28,16 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn start(self, listener: TcpListener) -> io::Result<JoinHandle<()>> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+    /// Runs on a thread of its own, which gives the runtime back at its end.
+    pub(super) fn start(self, runtime: Runtime, listener: TcpListener) -> io::Result<JoinHandle<Runtime>> {
         let listener = {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        thread::Builder::new().name("acceptor".to_owned()).spawn(move || runtime.block_on(self.run(listener)))
+        thread::Builder::new().name("acceptor".to_owned()).spawn(move || {
+            runtime.block_on(self.run(listener));
+            runtime
+        })
     }
 
     async fn run(self, listener: tokio::net::TcpListener) {

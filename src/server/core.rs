@@ -114,8 +114,12 @@ impl Core {
 
     fn serve(&self, stream: TcpStream, open: &TaskTracker, connections: &Arc<AtomicUsize>) {
         let counted = Counted(Arc::clone(connections));
-        let served =
-            connection::serve(stream, self.router.clone(), self.keeping, self.stopper.closing.clone());
+        let served = connection::serve(
+            stream,
+            self.router.clone(),
+            self.keeping.clone(),
+            self.stopper.closing.clone(),
+        );
         open.spawn(async move {
             served.await;
             drop(counted);

@@ -25,6 +25,7 @@ use std::{
     sync::Arc,
     thread::JoinHandle,
 };
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 /// A server that runs.
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Server {
     address: SocketAddr,
     stopper: Stopper,
-    acceptor: JoinHandle<()>,
+    acceptor: JoinHandle<Runtime>,
     cores: Vec<CoreThread>,
 }
 
@@ -86,27 +87,27 @@ impl Server {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let hub = Hub::new(Arc::new(Memory::default()), limits(config), config.workers)?;
-        let dispatcher = Dispatcher::new(
+        let (router, health) = grpc::routes(Dispatcher::new(
             Arc::clone(&hub),
             request_limits(config),
             stopper.closing.clone(),
             config.drain_deadline,
-        );
-        let (router, health) = grpc::routes(dispatcher);
-        let keeping = Keeping::new(config);
+            runtime.handle().clone(),
+        ));
+        let keeping = Keeping::new(config, runtime.handle().clone());
         let core = Core { hub: Arc::clone(&hub), router, keeping, stopper: stopper.clone() };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
-        let handles = cores.iter().map(CoreThread::handle).collect();
         let acceptor = Acceptor {
             hub,
             health,
-            cores: handles,
+            cores: cores.iter().map(CoreThread::handle).collect(),
             stopper: stopper.clone(),
             deadline: config.drain_deadline,
             max_connections: config.max_connections,
         };
-        Ok(Self { address, stopper, acceptor: acceptor.start(listener)?, cores })
+        Ok(Self { address, stopper, acceptor: acceptor.start(runtime, listener)?, cores })
     }
 
     /// Where it serves.
@@ -122,8 +123,11 @@ impl Server {
     /// Waits until everything has ended.
     pub fn join(self) -> Drained {
         // a thread that panicked has been reported where it did; the others are waited for all the same
-        drop(self.acceptor.join());
-        Drained { cut: self.cores.into_iter().map(CoreThread::join).sum() }
+        let clock = self.acceptor.join();
+        let cut = self.cores.into_iter().map(CoreThread::join).sum();
+        // the timers of the cores run on it
+        drop(clock);
+        Drained { cut }
     }
 }
 

@@ -1,13 +1,12 @@
 //! The publishers of a bench.
 
-use super::{Bench, Mode, board::Board, listener_id};
+use super::{Bench, Mode, board::Board, listener_id, panicked};
 use crate::{
     cli::{context::Context, exit::Fault},
     client::{Client, Error, Failure, Message, Pending, Publication, Publisher, PublisherOptions},
 };
-use futures_util::future::try_join_all;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// What a message costs besides its payload, at least: enough to bound how many are in flight.
@@ -26,21 +25,24 @@ pub(super) struct Load {
 impl Load {
     /// Publishes until it is stopped, and waits for the receipts.
     pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
-        let publishers = (0..self.bench.publishers).map(|number| self.publish(number, context.client()));
-        try_join_all(publishers).await.map(|_| ())
+        let load = Arc::new(self);
+        // a task each: within one, the first would spend the time of all
+        let mut publishers = JoinSet::new();
+        for number in 0..load.bench.publishers {
+            publishers.spawn(load.clone().publish(number, context.client()?));
+        }
+        while let Some(ended) = publishers.join_next().await {
+            ended.map_err(panicked)??;
+        }
+        Ok(())
     }
 
-    async fn publish(&self, number: u32, client: Result<Client, Fault>) -> Result<(), Fault> {
-        let publisher = client?.publish_with(self.options());
+    async fn publish(self: Arc<Self>, number: u32, client: Client) -> Result<(), Fault> {
+        let publisher = client.publish_with(self.options());
         let (sent, receipts) = mpsc::channel(self.bench.in_flight as usize);
-        let sending = async {
-            let sending = self.send(number, &publisher, sent);
-            tokio::select! {
-                outcome = sending => outcome,
-                () = self.stop.cancelled() => Ok(()),
-            }
-        };
-        let (outcome, ()) = tokio::join!(sending, self.collect(receipts));
+        let collecting = tokio::spawn(collect(receipts, self.board.clone()));
+        let outcome = self.send(number, &publisher, sent).await;
+        collecting.await.map_err(panicked)?;
         Ok(outcome?)
     }
 
@@ -61,7 +63,10 @@ impl Load {
     ) -> Result<(), Error> {
         for turn in 0.. {
             let due = self.due(number, turn);
-            self.wait_for(due).await;
+            // only here: what was sent must also be counted
+            if self.stop.run_until_cancelled(self.wait_for(due)).await.is_none() {
+                break;
+            }
             let time = self.time(due);
             let pending = publisher.send(self.publication(number, turn, time)).await?;
             // the receipts are read as long as this runs
@@ -103,14 +108,14 @@ impl Load {
             }
         }
     }
+}
 
-    /// Counts receipts, until the last message that was sent has its own.
-    async fn collect(&self, mut receipts: mpsc::Receiver<(u64, Pending)>) {
-        while let Some((time, pending)) = receipts.recv().await {
-            match pending.await {
-                Ok(_) => self.board.accept(time),
-                Err(error) => self.board.refuse(&name_of(&error)),
-            }
+/// Counts receipts, until the last message that was sent has its own.
+async fn collect(mut receipts: mpsc::Receiver<(u64, Pending)>, board: Arc<Board>) {
+    while let Some((time, pending)) = receipts.recv().await {
+        match pending.await {
+            Ok(_) => board.accept(time),
+            Err(error) => board.refuse(&name_of(&error)),
         }
     }
 }

@@ -10,10 +10,10 @@ use crate::{
     cli::{context::Context, exit::Fault},
     client::{Client, Delivery, Event, Interruption, Payload, Subscription},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hdrhistogram::Histogram;
-use std::{cell::RefCell, sync::Arc};
-use tokio::sync::oneshot;
+use std::sync::{Arc, Mutex};
+use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// The receivers of one thread.
@@ -31,13 +31,15 @@ impl Receivers {
         let subscriptions = self.open(context).await?;
         // who waits for it may have been interrupted
         let _ = ready.send(());
-        let times = RefCell::new(histogram());
-        let receiving = subscriptions.into_iter().map(|subscription| self.receive(subscription, &times));
-        tokio::select! {
-            _ = join_all(receiving) => {}
-            () = self.stop.cancelled() => {}
+        let times = Arc::new(Mutex::new(histogram()));
+        // a task each: within one, the first would spend the time of all
+        let mut receiving = JoinSet::new();
+        for subscription in subscriptions {
+            receiving.spawn(receive(subscription, self.board.clone(), times.clone()));
         }
-        lock(&self.board.delivery).add(&*times.borrow()).expect("both have the same bounds");
+        self.stop.cancelled().await;
+        receiving.shutdown().await;
+        lock(&self.board.delivery).add(&*lock(&times)).expect("both have the same bounds");
         Ok(())
     }
 
@@ -71,23 +73,24 @@ impl Receivers {
         };
         Ok(subscription?)
     }
+}
 
-    async fn receive(&self, mut subscription: Subscription, times: &RefCell<Histogram<u64>>) {
-        while let Some(event) = subscription.next().await {
-            match event {
-                Ok(Event::Delivery(delivery)) => self.deliver(&delivery, times),
-                Ok(Event::Gap(gap)) => self.board.gap(gap.count),
-                Err(error) => self.board.error(&name_of(&error)),
-            }
+/// Counts what comes. The times are those of one thread: nobody waits for their lock.
+async fn receive(mut subscription: Subscription, board: Arc<Board>, times: Arc<Mutex<Histogram<u64>>>) {
+    while let Some(event) = subscription.next().await {
+        match event {
+            Ok(Event::Delivery(delivery)) => deliver(&delivery, &board, &times),
+            Ok(Event::Gap(gap)) => board.gap(gap.count),
+            Err(error) => board.error(&name_of(&error)),
         }
     }
+}
 
-    fn deliver(&self, delivery: &Delivery, times: &RefCell<Histogram<u64>>) {
-        let now = self.board.now();
-        self.board.deliver(now);
-        if let Some(sent) = sent(delivery) {
-            times.borrow_mut().saturating_record(now.saturating_sub(sent));
-        }
+fn deliver(delivery: &Delivery, board: &Board, times: &Mutex<Histogram<u64>>) {
+    let now = board.now();
+    board.deliver(now);
+    if let Some(sent) = sent(delivery) {
+        lock(times).saturating_record(now.saturating_sub(sent));
     }
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Report {
     gaps: u64,
     missing: u64,
     reconnects: u64,
-    /// Accepted, and neither delivered nor said to be missing.
-    lost: u64,
+    /// Accepted, and neither delivered nor said to be missing by the end.
+    unaccounted: u64,
     errors: BTreeMap<String, u64>,
     payload_bytes: u64,
 }
@@ -98,7 +98,7 @@ impl Report {
             gaps: board.gaps(),
             missing: board.missing(),
             reconnects: board.reconnects(),
-            lost: (accepted * bench.receivers_of_each()).saturating_sub(board.arrived()),
+            unaccounted: (accepted * bench.receivers_of_each()).saturating_sub(board.arrived()),
             errors: board.errors(),
             payload_bytes: bench.size.unsigned_abs(),
         }
@@ -126,7 +126,7 @@ impl Shown for Report {
             ("  to the receipt", self.published.latency.text()),
             ("delivered", self.delivered.text(self.payload_bytes)),
             ("  to the receiver", self.delivered.latency.text()),
-            ("missing", format!("{} in {gaps}; {} lost", self.missing, self.lost)),
+            ("missing", format!("{} in {gaps}; {} unaccounted for", self.missing, self.unaccounted)),
             ("refused", self.refused.to_string()),
         ];
         if self.reconnects > 0 {
@@ -145,7 +145,7 @@ impl Shown for Report {
             "refused": self.refused,
             "gaps": self.gaps,
             "missing": self.missing,
-            "lost": self.lost,
+            "unaccounted": self.unaccounted,
             "reconnects": self.reconnects,
             "errors": self.errors,
         } })

@@ -1,0 +1,146 @@
+//! A server to talk to, and a way to it that can be cut.
+
+use eric::{
+    client::{Client, Event, Message, Subscription},
+    config::Config,
+    server::{Server, Stopper},
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A server of one worker on a port of its own, cut when it is dropped.
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    stopper: Stopper,
+}
+
+impl TestServer {
+    pub(crate) fn start() -> Self {
+        Self::start_on(([127, 0, 0, 1], 0).into())
+    }
+
+    /// On the port of one that is about to be gone.
+    pub(crate) async fn restart_on(address: SocketAddr) -> Self {
+        until_free(address).await;
+        Self::start_on(address)
+    }
+
+    fn start_on(listen: SocketAddr) -> Self {
+        let config = Config { listen, workers: 1, ..Config::default() };
+        let server = Server::start(&config).expect("the port is free");
+        Self { address: server.address(), stopper: server.stopper() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.url()).expect("the address is one")
+    }
+
+    /// With a channel `c` and a listener `l`.
+    pub(crate) async fn with_listener() -> (Self, Client) {
+        let server = Self::start();
+        let client = server.client();
+        client.create_channel("c").await.expect("it is new");
+        client.register("c", "l").await.expect("it is new");
+        (server, client)
+    }
+}
+
+/// Until nobody listens there any more.
+pub(crate) async fn until_free(address: SocketAddr) {
+    while std::net::TcpListener::bind(address).is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stopper.cut();
+    }
+}
+
+/// Passes connections on to a server, until they are cut.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    connections: Arc<std::sync::Mutex<CancellationToken>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let connections = Arc::new(std::sync::Mutex::new(CancellationToken::new()));
+        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&connections)));
+        Self { address, connections, accepting }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(format!("http://{}", self.address)).expect("the address is one")
+    }
+
+    /// Ends every connection; new ones are passed on.
+    pub(crate) fn cut(&self) {
+        let mut connections = self.connections.lock().expect("nobody panics with it");
+        std::mem::take(&mut *connections).cancel();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: SocketAddr,
+    connections: Arc<std::sync::Mutex<CancellationToken>>,
+) {
+    while let Ok((near, _)) = listener.accept().await {
+        let cut = connections.lock().expect("nobody panics with it").clone();
+        tokio::spawn(async move { cut.run_until_cancelled(pass_on(near, server)).await });
+    }
+}
+
+async fn pass_on(mut near: TcpStream, server: SocketAddr) {
+    if let Ok(mut far) = TcpStream::connect(server).await {
+        let _ = copy_bidirectional(&mut near, &mut far).await;
+    }
+}
+
+pub(crate) fn numbered(number: u64) -> Message {
+    Message::new("number").with_json(&number).expect("a number is JSON")
+}
+
+/// The next event, in time.
+pub(crate) async fn next(subscription: &mut Subscription) -> Option<eric::client::Result<Event>> {
+    timeout(LONG, subscription.next()).await.expect("something comes, or it ends")
+}
+
+/// The numbers of the next so many deliveries; a gap is none of them.
+pub(crate) async fn numbers(subscription: &mut Subscription, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::with_capacity(count);
+    while numbers.len() < count {
+        match next(subscription).await {
+            Some(Ok(Event::Delivery(delivery))) => {
+                numbers.push(delivery.message.json().expect("a number was sent"));
+            }
+            other => panic!("after {} of {count}: {other:?}", numbers.len()),
+        }
+    }
+    numbers
+}
