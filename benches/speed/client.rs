@@ -1,5 +1,9 @@
 //! A gRPC client that costs as little as can be: HTTP/2 frames, bytes ready to send, nothing decoded.
 
+mod subscriber;
+
+pub(crate) use subscriber::Subscriber;
+
 use crate::Outcome;
 use bytes::{Bytes, BytesMut};
 use h2::{
@@ -68,15 +72,6 @@ impl Connection {
         }
         check(&head.headers, body.trailers().await?.as_ref())?;
         Ok(answer.freeze())
-    }
-
-    /// A server stream, once its head is there.
-    pub(crate) async fn subscribe(&self, verb: &str, frame: Bytes) -> Outcome<RecvStream> {
-        let (mut request, response) = self.exchange(verb).await?;
-        request.send_data(frame, true)?;
-        let (head, body) = response.await?.into_parts();
-        check(&head.headers, None)?;
-        Ok(body)
     }
 
     /// A call of which both sides stay open.

@@ -1,4 +1,4 @@
-//! What the operating system says of a process: CPU to the nanosecond, memory, open files.
+//! What the operating system says of a process: CPU to the nanosecond, memory, open files; and how busy the machine is.
 
 use crate::Outcome;
 use std::{collections::HashMap, fs, time::Duration};
@@ -33,6 +33,40 @@ impl CpuTime {
         let of_thread = |(thread, now): (&String, &u64)| now - earlier.0.get(thread).copied().unwrap_or(0);
         Duration::from_nanos(self.0.iter().map(of_thread).sum())
     }
+}
+
+/// The CPU time of the whole machine, in ticks, and what this process and its children that have ended took of it.
+pub(crate) struct Machine {
+    all: u64,
+    busy: u64,
+    own: u64,
+}
+
+impl Machine {
+    /// Reads it now.
+    pub(crate) fn now() -> Outcome<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        let cpu = numbers(stat.lines().next().unwrap_or_default().trim_start_matches("cpu"), 8)?;
+        let own = fs::read_to_string("/proc/self/stat")?;
+        // behind the name, which may hold anything: eleven fields, then utime, stime, cutime, cstime
+        let fields = own.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        let own = numbers(fields.splitn(12, ' ').last().unwrap_or_default(), 4)?;
+        let all = cpu.iter().sum();
+        Ok(Self { all, busy: all - cpu[3] - cpu[4], own: own.iter().sum() })
+    }
+
+    /// The share of the machine that others have taken since, in percent.
+    pub(crate) fn percent_for_others(&self) -> Outcome<u64> {
+        let now = Self::now()?;
+        let others = (now.busy - self.busy).saturating_sub(now.own - self.own);
+        Ok(100 * others / (now.all - self.all).max(1))
+    }
+}
+
+fn numbers(text: &str, count: usize) -> Outcome<Vec<u64>> {
+    let numbers: Vec<_> = text.split_whitespace().take(count).map(str::parse).collect::<Result<_, _>>()?;
+    if numbers.len() == count { Ok(numbers) } else { Err("more numbers were expected".into()) }
 }
 
 /// The resident memory of a process in bytes.

@@ -12,6 +12,8 @@ pub(crate) struct Report {
     /// Eric beside itself.
     pub(crate) beside_itself: Vec<Comparison>,
     pub(crate) memory: Vec<Memory>,
+    /// How much of the machine's CPU other programs took meanwhile: above a few percent the figures are in doubt.
+    pub(crate) percent_for_others: u64,
     /// Rows that could not be measured, and why.
     pub(crate) failed: Vec<(String, String)>,
 }
@@ -69,6 +71,7 @@ impl Report {
         }
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         println!("{cores} cores, shared by server and client; the median of {plan}.");
+        println!("Other programs took {} % of the CPU meanwhile.", self.percent_for_others);
         if plan.quick {
             println!("A quick run: the figures mean nothing.");
         }

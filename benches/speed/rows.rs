@@ -9,6 +9,7 @@ use crate::{
     args::Plan,
     child::Server,
     load::{Audience, Pace, Receivers},
+    proc::Machine,
     report::Report,
 };
 use What::{BatchBesideUnary, Crowd, Drain, FanOut, ListenerMemory, Publish, StreamMemory, Unary};
@@ -86,6 +87,7 @@ const ROWS: [Row; 23] = [
 /// Runs the rows that were asked for. One that fails does not keep the others from being told.
 pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     let mut report = Report::default();
+    let machine = Machine::now()?;
     for row in ROWS.iter().filter(|row| plan.wants(row.name)) {
         if !plan.quick {
             eprintln!("{} …", row.name);
@@ -94,6 +96,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
             report.failed.push((row.name.to_owned(), error.to_string()));
         }
     }
+    report.percent_for_others = machine.percent_for_others()?;
     Ok(report)
 }
 

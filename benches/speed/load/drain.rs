@@ -3,18 +3,17 @@
 use super::{Load, Publish};
 use crate::{
     Outcome, bare,
-    client::{self, Connection, verb},
+    client::{Connection, Subscriber, verb},
     messages::{self, Template},
-    scan::Scan,
     setup,
 };
 use bytes::Bytes;
 use eric::v1::publication::Receiver;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 /// Fills a listener's backlog, which is not counted, and drains it through Listen.
 pub(crate) struct Drain {
-    connection: Connection,
+    address: SocketAddr,
     fill: Publish,
     listen: Bytes,
     backlog: u64,
@@ -24,13 +23,14 @@ pub(crate) struct Drain {
 
 impl Drain {
     /// In a channel of its own.
-    pub(crate) async fn new(connection: Connection, backlog: u64, ready: bool) -> Outcome<Self> {
+    pub(crate) async fn new(address: SocketAddr, backlog: u64, ready: bool) -> Outcome<Self> {
+        let connection = Connection::open(address).await?;
         let (channel, listener) = ("drained", format!("{}{backlog}", bare::BACKLOG));
         setup::channel(&connection, channel, setup::bottomless()).await?;
         setup::register(&connection, channel, &listener).await?;
         let listen = messages::frame(&messages::listen(channel, &listener));
         let batch = Template::batch(channel, &Receiver::Listener(listener), batch_of(backlog));
-        Ok(Self { fill: Publish::new(connection.clone(), batch, 1), connection, listen, backlog, ready })
+        Ok(Self { address, fill: Publish::new(connection, batch, 1), listen, backlog, ready })
     }
 }
 
@@ -48,15 +48,14 @@ impl Load for Drain {
     }
 
     async fn run(&mut self, _: Duration) -> Outcome<u64> {
-        let mut body = self.connection.subscribe(verb::LISTEN, self.listen.clone()).await?;
-        let mut scan = Scan::deliveries();
-        while scan.items < self.backlog {
-            let bytes = client::next(&mut body).await?.ok_or("the stream ended before the backlog")?;
-            scan.feed(&bytes);
+        let listen = std::slice::from_ref(&self.listen);
+        let mut stream = Subscriber::open(self.address, verb::LISTEN, listen).await?;
+        while stream.deliveries() < self.backlog && !stream.ended {
+            stream.read(|_, _| ()).await?;
         }
-        match scan.items - self.backlog {
-            0 => Ok(scan.items),
-            extra => Err(format!("{extra} more than were sent").into()),
+        match stream.deliveries() {
+            all if all == self.backlog => Ok(all),
+            other => Err(format!("{other} deliveries of {}", self.backlog).into()),
         }
     }
 }

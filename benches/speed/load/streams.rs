@@ -2,16 +2,15 @@
 
 use crate::{
     Outcome,
-    client::{self, Connection, verb},
-    messages,
-    scan::Scan,
-    setup,
+    client::{Connection, Subscriber, verb},
+    messages, setup,
 };
+use bytes::Bytes;
 use futures_util::future::try_join_all;
-use h2::RecvStream;
 use hdrhistogram::Histogram;
 use std::{
     net::SocketAddr,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -61,17 +60,36 @@ impl Streams {
 
     /// Opens more; whatever is broadcast from now reaches them.
     pub(crate) async fn open(&mut self, address: SocketAddr, audience: Audience) -> Outcome {
-        for number in 0..audience.connections() {
-            let connection = Connection::open(address).await?;
-            let count = audience.per_connection.min(audience.streams - number * audience.per_connection);
-            let numbers = self.opened..self.opened + count;
-            let one = |number| subscribe(&connection, audience.receivers, self.channel, number);
-            for body in try_join_all(numbers.map(one)).await? {
-                self.readers.spawn(read(body, self.record.clone()));
-            }
-            self.opened += count;
+        let control = Connection::open(address).await?;
+        let end = self.opened + audience.streams;
+        while self.opened < end {
+            let numbers = self.opened..end.min(self.opened + audience.per_connection);
+            self.opened = numbers.end;
+            let (verb, requests) = self.requests(&control, audience.receivers, numbers).await?;
+            let subscriber = Subscriber::open(address, verb, &requests).await?;
+            self.readers.spawn(read(subscriber, self.record.clone()));
         }
         Ok(())
+    }
+
+    async fn requests(
+        &self,
+        control: &Connection,
+        receivers: Receivers,
+        numbers: Range<u64>,
+    ) -> Outcome<(&'static str, Vec<Bytes>)> {
+        match receivers {
+            Receivers::Watchers => {
+                let watch = messages::frame(&messages::watch(self.channel));
+                Ok((verb::WATCH, numbers.map(|_| watch.clone()).collect()))
+            }
+            Receivers::Listeners => {
+                let listeners: Vec<_> = numbers.map(|number| format!("listener-{number}")).collect();
+                try_join_all(listeners.iter().map(|it| setup::register(control, self.channel, it))).await?;
+                let listen = |listener| messages::frame(&messages::listen(self.channel, listener));
+                Ok((verb::LISTEN, listeners.iter().map(|it| listen(it)).collect()))
+            }
+        }
     }
 
     /// How many are open.
@@ -80,36 +98,15 @@ impl Streams {
     }
 }
 
-async fn subscribe(
-    connection: &Connection,
-    who: Receivers,
-    channel: &str,
-    number: u64,
-) -> Outcome<RecvStream> {
-    match who {
-        Receivers::Watchers => {
-            let request = messages::frame(&messages::watch(channel));
-            connection.subscribe(verb::WATCH, request).await
-        }
-        Receivers::Listeners => {
-            let listener = format!("listener-{number}");
-            setup::register(connection, channel, &listener).await?;
-            let request = messages::frame(&messages::listen(channel, &listener));
-            connection.subscribe(verb::LISTEN, request).await
-        }
-    }
-}
-
-async fn read(mut body: RecvStream, record: Arc<Record>) {
-    let mut scan = Scan::deliveries();
+async fn read(mut subscriber: Subscriber, record: Arc<Record>) {
+    let mut arrivals = Vec::new();
     loop {
-        match client::next(&mut body).await {
-            Ok(Some(bytes)) => {
-                let seen = scan.items;
-                scan.feed(&bytes);
-                record.received(seen, scan.items);
-            }
-            Ok(None) => return record.fail("a stream ended"),
+        arrivals.clear();
+        let read = subscriber.read(|from, to| arrivals.push(from..to)).await;
+        record.received(&arrivals);
+        match read {
+            Ok(()) if subscriber.ended => return record.fail("a stream ended"),
+            Ok(()) => {}
             Err(error) => return record.fail(&error.to_string()),
         }
     }
@@ -175,17 +172,17 @@ impl Record {
         std::mem::replace(&mut self.lock().latency, empty_histogram())
     }
 
-    // One stream got the messages of these numbers.
-    fn received(&self, from: u64, to: u64) {
+    // Some streams got the messages of these numbers.
+    fn received(&self, arrivals: &[Range<u64>]) {
         let mut state = self.lock();
         let now = Instant::now();
-        for number in from..to {
+        for number in arrivals.iter().cloned().flatten() {
             match state.sent.get(number as usize).map(|sent| now - *sent) {
                 Some(latency) => state.latency.saturating_record(latency.as_nanos() as u64),
                 None => state.fault = Some("a stream got more than was sent".to_owned()),
             }
+            state.received += 1;
         }
-        state.received += to - from;
         if state.received >= state.expected || state.fault.is_some() {
             self.changed.notify_one();
         }

@@ -64,8 +64,8 @@ async fn receiver(connection: &Connection) -> Outcome {
 pub(super) async fn drain(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     let backlog = plan.count(1_000_000);
     let (bare, eric) = (Server::bare().await?, eric(plan, &["--max-log-bytes", "0"]).await?);
-    let ready = Drain::new(Connection::open(bare.address).await?, backlog, true).await?;
-    let filled = Drain::new(Connection::open(eric.address).await?, backlog, plan.against_bare).await?;
+    let ready = Drain::new(bare.address, backlog, true).await?;
+    let filled = Drain::new(eric.address, backlog, plan.against_bare).await?;
     beside(plan, row, Side { server: &bare, load: ready }, Side { server: &eric, load: filled }).await
 }
 
