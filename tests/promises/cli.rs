@@ -174,7 +174,7 @@ async fn a_command_may_wait_for_its_server() {
     let waiting = eric(&gone, &["info", "--wait-for-server", "30s"]).output();
     drop(gone);
     let waiting = tokio::spawn(waiting);
-    let _server = TestServer::with(|config| config.listen = address);
+    let _server = TestServer::again_on(address).await;
     assert_eq!(within(waiting).await.unwrap().unwrap().status.code(), Some(0));
 }
 
@@ -305,7 +305,7 @@ async fn listening_goes_on_after_the_server_was_started_again() {
     line(&mut lines).await;
     drop((server, wire));
     // what was in memory is gone: the channel is no more, and the command says so
-    let _server = TestServer::with(|config| config.listen = address);
+    let _server = TestServer::again_on(address).await;
     let output = within(child.wait_with_output()).await.unwrap();
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("CHANNEL_NOT_FOUND"), "{output:?}");
