@@ -237,6 +237,7 @@ impl Hub {
     fn forget(&self, dropped: &[Position]) {
         if !dropped.is_empty() {
             self.log.delete(dropped);
+            self.room.changed();
         }
     }
 }
