@@ -95,13 +95,12 @@ impl HttpBody for Ending {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Some(mut end) = self.end.take() else { return Poll::Ready(None) };
         let ended = end.as_mut().poll(context).is_ready();
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Pending if ended => Poll::Ready(self.trailers.take().map(Frame::trailers).map(Ok)),
-            polled => {
-                self.end = Some(end);
-                polled
-            }
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if ended && polled.is_pending() {
+            return Poll::Ready(self.trailers.take().map(Frame::trailers).map(Ok));
         }
+        self.end = Some(end);
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
