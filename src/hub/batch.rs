@@ -45,6 +45,16 @@ impl Room {
         Self { messages: max_messages.min(Self::MAX_MESSAGES), bytes: max_bytes }
     }
 
+    /// What these take of it.
+    pub(super) fn taken_by(entries: &[Entry]) -> u64 {
+        entries.iter().map(|entry| entry.message.len() as u64 + Self::BESIDE).sum()
+    }
+
+    /// Whether so many messages that take so much fit; one always does.
+    pub(super) fn holds(self, messages: usize, bytes: u64) -> bool {
+        messages <= 1 || (messages <= self.messages && bytes <= self.bytes)
+    }
+
     /// Takes the leading messages that fit; the first always does.
     pub(super) fn take(
         self,

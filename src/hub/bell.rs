@@ -182,8 +182,11 @@ impl Hub {
             Ring::Listener(channel, listener) => {
                 listener.rung.store(false, Ordering::SeqCst);
                 let seated = listener.lock().seated;
-                if let Some(seated) = seated.filter(|seated| seated.core == here()) {
-                    channel.desks[seated.core].wake(seated.seat);
+                match seated {
+                    Some(seated) if seated.core == here() => channel.desks[seated.core].wake(seated.seat),
+                    // another core's stream has taken over, and this bell has kept its own from being rung
+                    Some(_) => self.bells.ring_listener(&channel, &listener),
+                    None => {}
                 }
                 1
             }
@@ -213,15 +216,17 @@ impl Hub {
             let tally = state.ring.tally_through(positions.last().copied().unwrap_or(after));
             (positions, after, tally, state.ring.last().min(safe))
         };
-        let Some(&through) = positions.last() else { return News { seen, tail: None, more: false } };
+        // what was trimmed before the bell was heard is a gap, which streams find by themselves
+        let Some(&through) = positions.last() else { return News { seen: head, tail: None, more: false } };
         let mut entries = Vec::with_capacity(positions.len());
         let read = self.log.read(&positions, &mut entries);
         if read.is_err() || entries.len() < positions.len() {
             // streams read for themselves, and say what is missing
             return News { seen: head, tail: None, more: false };
         }
+        let bytes = Room::taken_by(&entries);
         let batch = Arc::new(Batch::new(Vec::new(), entries, self.token(channel, through)));
-        News { seen: through, tail: Some(Tail { after, tally, batch }), more: through < head }
+        News { seen: through, tail: Some(Tail { after, tally, batch, bytes }), more: through < head }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     desk::{Desk, Ending},
-    listener::{Listener, Standing},
+    listener::{Allowance, Listener, Standing},
     lowest::Lowest,
     queue::Window,
     ring::Ring,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{error::Error, log::Position};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -85,6 +85,8 @@ impl Channel {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: ChannelSettings,
+    /// When the backlog's limit was set.
+    limited_at: Position,
     pub(super) removed: bool,
     /// The newest message.
     pub(super) last: Position,
@@ -96,7 +98,7 @@ pub(super) struct State {
     /// Who is the nearest to being full, where that refuses broadcasts.
     fullest: Option<Fullest>,
     /// Listeners whose window holds something, and when to look at it again, in seconds of the hub's clock.
-    ageing: VecDeque<(u32, Position)>,
+    ageing: BTreeSet<(u32, Position)>,
     /// How far everybody had come, and when.
     passed_by_all: VecDeque<(u32, Position)>,
 }
@@ -111,6 +113,7 @@ impl State {
     fn new(birth: Position, settings: ChannelSettings) -> Self {
         let mut state = Self {
             settings,
+            limited_at: birth,
             removed: false,
             last: birth,
             ring: Ring::new(birth),
@@ -118,15 +121,19 @@ impl State {
             by_birth: BTreeMap::new(),
             behind: Lowest::default(),
             fullest: None,
-            ageing: VecDeque::new(),
+            ageing: BTreeSet::new(),
             passed_by_all: VecDeque::new(),
         };
-        state.set(settings);
+        state.set(settings, birth);
         state
     }
 
-    pub(super) fn set(&mut self, settings: ChannelSettings) {
+    pub(super) fn set(&mut self, settings: ChannelSettings, at: Position) {
+        if settings.max_backlog != self.settings.max_backlog {
+            self.limited_at = at;
+        }
         self.settings = settings;
+        self.age_anew();
         match settings.broadcast_overflow {
             Overflow::DropOldest => self.fullest = None,
             Overflow::RejectNew => {
@@ -156,6 +163,8 @@ impl State {
     pub(super) fn add(&mut self, listener: Arc<Listener>) {
         let standing = listener.lock();
         self.behind.put(listener.birth, to_key(standing.passed));
+        // what everybody had passed before, this one has not: it waits, and does not grow old
+        self.passed_by_all.retain(|(_, through)| *through <= standing.passed);
         if let Some(fullest) = &mut self.fullest {
             fullest.put(listener.birth, &standing, &self.ring);
         }
@@ -184,24 +193,25 @@ impl State {
     }
 
     /// A listener whose backlog has no room for one more broadcast of this size; looked for only where that matters.
-    pub(super) fn full_listener(&mut self, bytes: u64) -> Option<Arc<Listener>> {
-        let Self { fullest, by_birth, ring, settings, .. } = self;
+    pub(super) fn full_listener(&mut self, bytes: u64, dropped: &mut Vec<Position>) -> Option<Arc<Listener>> {
+        let allowance = self.allowance();
+        let Self { fullest, by_birth, ring, .. } = self;
         let fullest = fullest.as_mut()?;
-        let quota = settings.max_backlog;
-        let key = |of: fn(&Standing, &Ring) -> i64| {
-            let (by_birth, ring) = (&*by_birth, &*ring);
-            move |birth: Position| {
-                by_birth.get(&birth).map_or(i64::MAX, |listener| of(&listener.lock(), ring))
-            }
+        let (by_birth, ring, quota) = (&*by_birth, &*ring, allowance.quota);
+        let mut key = |birth: Position, slack: fn(&Standing, &Ring) -> i64| {
+            let Some(listener) = by_birth.get(&birth) else { return i64::MAX };
+            let mut standing = listener.lock();
+            // an end for all may have dropped its oldest
+            standing.settle(ring, allowance, dropped);
+            slack(&standing, ring)
         };
         let total = ring.total();
         let bound = to_i64(total.messages) - to_i64(quota.messages);
-        let by_messages = fullest.in_messages.at_most(bound, key(Standing::slack_in_messages));
-        let bound = to_i64(total.bytes + bytes) - to_i64(quota.bytes) - 1;
+        let by_messages = fullest.in_messages.at_most(bound, |birth| key(birth, Standing::slack_in_messages));
         // a backlog that is empty has room for one message of any size
-        let by_bytes =
-            fullest.in_bytes.at_most(bound.min(to_i64(total.bytes) - 1), key(Standing::slack_in_bytes));
-        by_messages.or(by_bytes).and_then(|birth| by_birth.get(&birth).cloned())
+        let bound = (to_i64(total.bytes + bytes) - to_i64(quota.bytes)).min(to_i64(total.bytes)) - 1;
+        let by_bytes = || fullest.in_bytes.at_most(bound, |birth| key(birth, Standing::slack_in_bytes));
+        by_messages.or_else(by_bytes).and_then(|birth| by_birth.get(&birth).cloned())
     }
 
     /// Takes a broadcast in; what is beyond every listener's backlog and every window goes.
@@ -216,10 +226,32 @@ impl State {
         window(&self.settings, now)
     }
 
-    /// Has a listener's window looked at when its oldest message is old.
-    pub(super) fn age(&mut self, listener: Position, since: u32) {
-        let due = since.saturating_add(seconds(self.settings.replay_window)).saturating_add(1);
-        self.ageing.push_back((due, listener));
+    /// How much may wait for one listener.
+    pub(super) fn allowance(&self) -> Allowance {
+        Allowance { quota: self.settings.max_backlog, since: self.limited_at }
+    }
+
+    /// Has a listener's window looked at when its oldest message is old, unless that is arranged.
+    pub(super) fn age(&mut self, listener: &Listener, standing: &mut Standing) {
+        if standing.ageing {
+            return;
+        }
+        if let Some(since) = standing.queue.window_since() {
+            standing.ageing = true;
+            let due = since.saturating_add(seconds(self.settings.replay_window)).saturating_add(1);
+            self.ageing.insert((due, listener.birth));
+        }
+    }
+
+    /// The window lasts for another time.
+    fn age_anew(&mut self) {
+        for (_, birth) in std::mem::take(&mut self.ageing) {
+            if let Some(listener) = self.by_birth.get(&birth).cloned() {
+                let mut standing = listener.lock();
+                standing.ageing = false;
+                self.age(&listener, &mut standing);
+            }
+        }
     }
 
     /// Lets go of what has grown old.
@@ -231,17 +263,15 @@ impl State {
     }
 
     fn trim_windows(&mut self, now: u32, dropped: &mut Vec<Position>) {
-        // each is looked at once a call, those that are due again included
-        for _ in 0..self.ageing.len() {
-            let Some((_, birth)) = self.ageing.pop_front_if(|(due, _)| *due <= now) else { return };
+        while let Some(&(due, birth)) = self.ageing.first()
+            && due <= now
+        {
+            self.ageing.remove(&(due, birth));
             let Some(listener) = self.by_birth.get(&birth).cloned() else { continue };
             let mut standing = listener.lock();
             standing.queue.trim_window(self.window(now), dropped);
-            let since = standing.queue.window_since();
-            standing.ageing = since.is_some();
-            if let Some(since) = since {
-                self.age(birth, since);
-            }
+            standing.ageing = false;
+            self.age(&listener, &mut standing);
         }
     }
 
@@ -257,8 +287,9 @@ impl State {
         {
             self.passed_by_all.push_back((now, passed));
         }
-        let old = now.saturating_sub(window);
-        while let Some((_, through)) = self.passed_by_all.pop_front_if(|(at, _)| *at <= old) {
+        while let Some((_, through)) =
+            self.passed_by_all.pop_front_if(|(at, _)| at.saturating_add(window) < now)
+        {
             self.ring.drop_through(through, dropped);
         }
         while !self.window_fits(passed) && self.ring.drop_first(dropped) {}

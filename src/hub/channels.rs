@@ -126,9 +126,10 @@ impl Hub {
         let channel = self.channel(id)?;
         let mut state = channel.lock_existing()?;
         let settings = change(state.settings)?;
-        self.log.append(Record::Change).map_err(Error::from)?;
-        state.set(settings);
+        let at = self.log.append(Record::Change).map_err(Error::from)?;
+        state.set(settings, at);
         channel.set_pace(&settings);
+        self.room.changed();
         Ok(channel.info(&state))
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Tail {
     /// The channel's broadcasts up to the batch's last.
     pub(super) tally: super::tally::Tally,
     pub(super) batch: Arc<Batch>,
+    /// What the batch takes of a stream's room.
+    pub(super) bytes: u64,
 }
 
 impl Tail {
@@ -42,6 +44,8 @@ impl Tail {
 
 #[derive(Debug, Default)]
 struct Seat {
+    /// Whose it is: seats are given again.
+    stream: u64,
     waker: Option<Waker>,
     waiting: bool,
     ending: Option<Ending>,
@@ -92,14 +96,15 @@ impl Desk {
         self.occupied.load(Ordering::SeqCst)
     }
 
-    /// Takes a seat; `head` is the channel's newest broadcast. What comes later rings for it.
-    pub(super) fn sit(&self, head: Position) -> usize {
+    /// Takes a seat; `head` is the channel's newest broadcast. What comes later rings for it, so the channel's lock is
+    /// held meanwhile.
+    pub(super) fn sit(&self, stream: u64, head: Position) -> usize {
         let mut seats = self.seats();
         if seats.seats.is_empty() {
             seats.seen = head;
         }
         self.occupied.fetch_add(1, Ordering::SeqCst);
-        seats.seats.insert(Seat::default())
+        seats.seats.insert(Seat { stream, ..Seat::default() })
     }
 
     pub(super) fn leave(&self, seat: usize) {
@@ -134,7 +139,7 @@ impl Desk {
     /// Brings what is new, and wakes those who wait; tells how many.
     pub(super) fn bring(&self, seen: Position, tail: Option<Tail>) -> usize {
         let mut seats = self.seats();
-        seats.seen = seen;
+        seats.seen = seats.seen.max(seen);
         if tail.is_some() {
             seats.tail = tail;
         }
@@ -144,7 +149,8 @@ impl Desk {
     /// For those outside of the cores, who read for themselves.
     pub(super) fn wake_all(&self, seen: Position) {
         let mut seats = self.seats();
-        seats.seen = seen;
+        // two who broadcast may come here in the other order
+        seats.seen = seats.seen.max(seen);
         for (_, seat) in &mut seats.seats {
             seat.wake();
         }
@@ -161,8 +167,9 @@ impl Desk {
         self.seats().tail = None;
     }
 
-    pub(super) fn end(&self, seat: usize, ending: Ending) {
-        if let Some(seat) = self.seats().seats.get_mut(seat) {
+    /// Ends a stream, unless it has left.
+    pub(super) fn end(&self, seat: usize, stream: u64, ending: Ending) {
+        if let Some(seat) = self.seats().seats.get_mut(seat).filter(|seat| seat.stream == stream) {
             seat.ending.get_or_insert(ending);
             seat.wake();
         }

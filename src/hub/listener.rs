@@ -26,6 +26,13 @@ pub(super) struct End {
     pub(super) message: Message,
 }
 
+/// How much may wait. What was accepted before the limit was set is not dropped for it, until more comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    pub(super) quota: Quota,
+    pub(super) since: Position,
+}
+
 /// A registered listener.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -118,20 +125,35 @@ impl Standing {
 
     /// Makes the rules true that were left aside while nobody looked: broadcasts that are gone become a gap, and of
     /// what is beyond the quota the oldest go.
-    pub(super) fn settle(&mut self, ring: &Ring, quota: Quota, dropped: &mut Vec<Position>) {
+    pub(super) fn settle(&mut self, ring: &Ring, allowance: Allowance, dropped: &mut Vec<Position>) {
         self.note_trimmed(ring);
-        // an end that was dispatched to a full listener stands beside its backlog
-        let beside = u64::from(self.end.as_ref().is_some_and(|end| end.position > self.passed));
-        let quota = Quota { messages: quota.messages.saturating_add(beside), bytes: quota.bytes };
-        if !quota.holds(self.backlog(ring)) {
-            self.drop_oldest(ring, quota, dropped);
+        let newest = self.queue.last_waiting().map_or(ring.last(), |own| own.max(ring.last()));
+        let quota = self.with_end_beside(allowance.quota, self.passed);
+        if newest > allowance.since && !quota.holds(self.backlog(ring)) {
+            self.drop_oldest(ring, allowance.quota, dropped);
         }
+    }
+
+    /// An end that was dispatched to a full listener stands beside its backlog, as long as it waits behind `passed`.
+    fn with_end_beside(&self, quota: Quota, passed: Position) -> Quota {
+        let Some(end) = self.end.as_ref().filter(|end| end.position > passed) else { return quota };
+        Quota {
+            messages: quota.messages.saturating_add(1),
+            bytes: quota.bytes.saturating_add(end.message.len() as u64),
+        }
+    }
+
+    /// Broadcasts that are gone and of which it has not been told. They count when it is told of the last of them.
+    fn trimmed(&self, ring: &Ring) -> u64 {
+        if self.passed >= ring.floor() {
+            return 0;
+        }
+        ring.dropped().messages.saturating_sub(self.passed_tally.messages)
     }
 
     /// A gap has its place between the dispatches that are still there.
     fn note_trimmed(&mut self, ring: &Ring) {
-        let lost = ring.dropped().messages.saturating_sub(self.passed_tally.messages);
-        if lost == 0 || self.passed >= ring.floor() {
+        if self.trimmed(ring) == 0 {
             return;
         }
         let before_own = self.queue.first_waiting().map_or(Position(u64::MAX), Position::before);
@@ -140,19 +162,15 @@ impl Standing {
             return;
         }
         let reason = if ring.overflowed() > self.passed { GapReason::Overflow } else { GapReason::Trimmed };
-        let whole = through == ring.floor();
-        let count = (whole && !self.split).then_some(lost);
-        self.split = !whole;
-        self.lost += if whole { lost } else { 0 };
-        self.give_up(Gap { reason, after: self.passed, through, count }, ring);
+        self.lose(reason, through, 0, ring);
     }
 
     fn drop_oldest(&mut self, ring: &Ring, quota: Quota, dropped: &mut Vec<Position>) {
         let mut left = self.backlog(ring);
         let mut through = self.passed;
         let mut broadcasts = ring.after(self.passed).peekable();
-        let mut count = ring.dropped().messages.saturating_sub(self.passed_tally.messages);
-        while !quota.holds(left) {
+        let mut count = 0;
+        while !self.with_end_beside(quota, through).holds(left) {
             let own = self.queue.first_waiting().unwrap_or(Position(u64::MAX));
             match broadcasts.next_if(|(broadcast, _)| *broadcast < own) {
                 Some((broadcast, bytes)) => {
@@ -166,34 +184,30 @@ impl Standing {
             }
             count += 1;
         }
-        self.lost += count;
-        self.give_up(
-            Gap { reason: GapReason::Overflow, after: self.passed, through, count: Some(count) },
-            ring,
-        );
+        self.lose(GapReason::Overflow, through, count, ring);
     }
 
     /// Everything up to a position goes, window included; what waited becomes a gap. Tells how much that was.
     pub(super) fn purge(&mut self, through: Position, ring: &Ring, dropped: &mut Vec<Position>) -> u64 {
         self.cleared = self.cleared.max(through);
         self.queue.drop_window(through, dropped);
-        let waited = self.waiting_through(through, ring);
-        if waited == 0 {
-            return 0;
+        let own = self.queue.drop_waiting(through, dropped);
+        let broadcasts = ring.tally_through(through.max(ring.floor())) - self.gone_or_passed(ring);
+        let waited = own.messages + broadcasts.messages;
+        if waited > 0 {
+            self.lose(GapReason::Purged, through, waited, ring);
         }
-        self.queue.drop_waiting(through, dropped);
-        self.lost += waited;
-        let gap = Gap { reason: GapReason::Purged, after: self.passed, through, count: Some(waited) };
-        self.give_up(gap, ring);
         waited
     }
 
-    fn waiting_through(&self, through: Position, ring: &Ring) -> u64 {
-        let own =
-            self.queue.after(self.passed).take_while(|(position, _)| *position <= through).count() as u64;
-        let broadcasts = ring.tally_through(through.max(ring.floor())).messages;
-        let lost_or_waiting = broadcasts.saturating_sub(self.passed_tally.messages);
-        if through > self.passed { own + lost_or_waiting } else { 0 }
+    /// So many that waited up to a position become a gap, and with them the broadcasts among them that were gone.
+    fn lose(&mut self, reason: GapReason, through: Position, waited: u64, ring: &Ring) {
+        let whole = through >= ring.floor();
+        let trimmed = if whole { self.trimmed(ring) } else { 0 };
+        let count = (whole && !self.split).then_some(waited + trimmed);
+        self.lost += waited + trimmed;
+        self.split = !whole;
+        self.give_up(Gap { reason, after: self.passed, through, count }, ring);
     }
 
     fn give_up(&mut self, gap: Gap, ring: &Ring) {
@@ -210,7 +224,7 @@ impl Standing {
     }
 
     /// Messages up to a position were handed over; `tally` is that of the channel's broadcasts up to there, where
-    /// it is known.
+    /// it is known: what was trimmed beyond can no longer be counted where it is not.
     pub(super) fn hand_over(
         &mut self,
         through: Position,
@@ -223,10 +237,8 @@ impl Standing {
             return;
         }
         self.passed = through;
-        if let Some(tally) = tally {
-            self.passed_tally = tally;
-            self.split = false;
-        }
+        self.split = tally.is_none();
+        self.passed_tally = tally.unwrap_or(self.passed_tally);
         if self.queue.first_waiting().is_some() {
             self.queue.hand_over(through, now);
             self.queue.trim_window(keep, dropped);

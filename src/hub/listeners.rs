@@ -170,10 +170,16 @@ impl Hub {
         let mark = self.log.append(Record::Change)?;
         let through = through.unwrap_or(mark);
         let mut dropped = Vec::new();
-        let messages = listener.lock().purge(through, &state.ring, &mut dropped);
+        let messages = {
+            let mut standing = listener.lock();
+            // what was lost before has gaps of its own
+            standing.settle(&state.ring, state.allowance(), &mut dropped);
+            standing.purge(through, &state.ring, &mut dropped)
+        };
         drop(state);
         self.forget(&dropped);
-        self.bells.ring_listener(&channel, &listener);
+        self.room.changed();
+        self.announce_dispatch(mark, &channel, &listener);
         Ok(Purged { messages, through })
     }
 
@@ -197,6 +203,7 @@ impl Hub {
         };
         self.listeners.fetch_sub(1, Ordering::Relaxed);
         self.forget(&dropped);
+        self.room.changed();
         let (channel_id, listener) = (channel.id.to_string(), id.as_str().to_owned());
         end(&channel, seated, Ending::Failed(Error::ListenerRemoved { channel: channel_id, listener }));
         Ok(backlog)
@@ -224,7 +231,7 @@ impl Hub {
         standing: &mut MutexGuard<'_, Standing>,
     ) -> ListenerInfo {
         let mut dropped = Vec::new();
-        standing.settle(&state.ring, state.settings.max_backlog, &mut dropped);
+        standing.settle(&state.ring, state.allowance(), &mut dropped);
         self.forget(&dropped);
         ListenerInfo {
             id: Arc::clone(&listener.id),
@@ -243,6 +250,6 @@ impl Hub {
 /// Ends the stream that sits there, if any.
 pub(super) fn end(channel: &Channel, seated: Option<Seated>, ending: Ending) {
     if let Some(seated) = seated {
-        channel.desks[seated.core].end(seated.seat, ending);
+        channel.desks[seated.core].end(seated.seat, seated.stream, ending);
     }
 }

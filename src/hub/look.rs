@@ -27,11 +27,19 @@ pub(super) struct Look {
     pub(super) cursor: Cursor,
     /// The channel's broadcasts up to there, where they can be counted.
     pub(super) tally: Option<Tally>,
+    /// Where the receiver stood when it was looked, to see whether that has changed.
+    passed: Position,
+    cleared: Position,
 }
 
 impl Look {
     pub(super) fn empty(&self) -> bool {
         self.gaps.is_empty() && self.positions.is_empty()
+    }
+
+    /// Whether nothing of it was lost or purged meanwhile.
+    pub(super) fn stands(&self, standing: &Standing) -> bool {
+        self.passed == standing.passed && self.cleared == standing.cleared
     }
 }
 
@@ -39,46 +47,63 @@ impl Look {
 pub(super) fn look(standing: &Standing, ring: &Ring, cursor: Cursor, room: Room, through: Position) -> Look {
     let mut gaps = Vec::new();
     let mut cursor = cursor;
-    say_what_is_too_old(standing, ring, &mut cursor, &mut gaps);
-    say_gaps(standing, ring, &mut cursor, &mut gaps);
+    // behind a noted gap there may be more that is too old, and the other way round
+    while let Some(gap) =
+        too_old(standing, ring, &mut cursor, through).or_else(|| noted(standing, ring, &mut cursor, through))
+    {
+        gaps.push(gap);
+    }
     // behind the next gap another batch begins: a batch has its gaps before its first message
-    let stop = standing.gaps.after(cursor.said).next().map_or(through, |gap| gap.after.min(through));
-    let messages = merged(standing, ring, cursor.at).take_while(|(position, _)| *position <= stop);
+    let stop = standing.gaps.first_after(cursor.said).map_or(through, |gap| gap.after.min(through));
+    let mut at = cursor.at;
+    let messages = merged(standing, ring, cursor.at).take_while(|(position, _)| {
+        let next = *position <= stop && (at == position.before() || nothing_lost_after(standing, ring, at));
+        at = *position;
+        next
+    });
     let positions = room.take(messages);
     if let Some(last) = positions.last() {
         cursor.at = *last;
     }
     let tally = (cursor.at >= ring.floor()).then(|| ring.tally_through(cursor.at));
-    Look { gaps, positions, cursor, tally }
+    Look { gaps, positions, cursor, tally, passed: standing.passed, cleared: standing.cleared }
+}
+
+/// Whether everything behind a position that was meant for the receiver is kept, noted gaps apart.
+fn nothing_lost_after(standing: &Standing, ring: &Ring, at: Position) -> bool {
+    at >= ring.floor() && (at >= standing.passed || at >= gone(standing, ring).max(standing.cleared))
+}
+
+/// The last position of what was handed over, or told as a gap, and is not remembered any more.
+fn gone(standing: &Standing, ring: &Ring) -> Position {
+    ring.floor().max(standing.queue.floor()).max(standing.gaps.forgotten())
 }
 
 /// A token may reach back further than what is kept.
-fn say_what_is_too_old(standing: &Standing, ring: &Ring, cursor: &mut Cursor, gaps: &mut Vec<Gap>) {
+fn too_old(standing: &Standing, ring: &Ring, cursor: &mut Cursor, through: Position) -> Option<Gap> {
     if cursor.at >= standing.passed {
-        return;
+        return None;
     }
-    let gone = ring.floor().max(standing.queue.floor()).max(standing.gaps.forgotten());
+    let gone = gone(standing, ring);
     let reason = if standing.cleared >= gone { GapReason::Purged } else { GapReason::Trimmed };
-    let floor = gone.max(standing.cleared).min(standing.passed);
-    let noted = standing.gaps.after(cursor.said).next().map_or(floor, |gap| gap.after);
+    let floor = gone.max(standing.cleared).min(standing.passed).min(through);
+    let noted = standing.gaps.first_after(cursor.said).map_or(floor, |gap| gap.after);
     let through = floor.min(noted).min(before_next(standing, ring, cursor.at));
-    if cursor.at < through {
-        gaps.push(Gap { reason, after: cursor.at, through, count: None });
-        cursor.at = through;
-    }
+    let gap = Gap { reason, after: cursor.at, through, count: None };
+    cursor.at = cursor.at.max(through);
+    (gap.after < through).then_some(gap)
 }
 
-/// Says the noted gaps that lie before the next message.
-fn say_gaps(standing: &Standing, ring: &Ring, cursor: &mut Cursor, gaps: &mut Vec<Gap>) {
-    if !standing.gaps.any_after(cursor.said) {
-        return;
+/// The next noted gap, where it lies before the next message.
+fn noted(standing: &Standing, ring: &Ring, cursor: &mut Cursor, through: Position) -> Option<Gap> {
+    let gap = standing.gaps.first_after(cursor.said)?;
+    if gap.through > through || gap.after > before_next(standing, ring, cursor.at) {
+        return None;
     }
-    let before_next = before_next(standing, ring, cursor.at);
-    for gap in standing.gaps.after(cursor.said).take_while(|gap| gap.after <= before_next) {
-        gaps.push(gap);
-        cursor.said = gap.through;
-        cursor.at = cursor.at.max(gap.through);
-    }
+    let said = *cursor;
+    *cursor = Cursor { at: said.at.max(gap.through), said: gap.through };
+    // a token of another listener may lie within it
+    Some(if gap.after < said.at { Gap { after: said.at, count: None, ..gap } } else { gap })
 }
 
 /// The place before the next message.
@@ -88,6 +113,8 @@ pub(super) fn before_next(standing: &Standing, ring: &Ring, at: Position) -> Pos
 
 /// Broadcasts and own dispatches behind a position, in one order.
 fn merged(standing: &Standing, ring: &Ring, at: Position) -> impl Iterator<Item = (Position, u64)> {
+    // what was purged may still be kept for others
+    let at = at.max(standing.cleared);
     let mut broadcasts = ring.after(at).peekable();
     let mut own = standing.queue.after(at).peekable();
     std::iter::from_fn(move || match (broadcasts.peek(), own.peek()) {

@@ -49,7 +49,11 @@ impl Lowest {
     }
 
     /// The lowest listener, where its true key is at most this; looks no further than needed.
-    pub(super) fn at_most(&mut self, bound: i64, key_of: impl Fn(Position) -> i64) -> Option<Position> {
+    pub(super) fn at_most(
+        &mut self,
+        bound: i64,
+        mut key_of: impl FnMut(Position) -> i64,
+    ) -> Option<Position> {
         while let Some(&(known, listener)) = self.order.first()
             && known <= bound
         {

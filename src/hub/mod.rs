@@ -28,6 +28,9 @@ mod tally;
 mod token;
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch::Batch;
 pub use bell::on_core;
 pub use channels::{ChannelInfo, Created};
@@ -237,6 +240,7 @@ impl Hub {
     fn forget(&self, dropped: &[Position]) {
         if !dropped.is_empty() {
             self.log.delete(dropped);
+            self.room.changed();
         }
     }
 }

@@ -62,10 +62,8 @@ impl Hub {
         self.make_room(kept_bytes(&message))?;
         let bytes = message.len() as u64;
         let mut state = channel.lock_existing()?;
-        if admission == Admission::BySettings
-            && let Some(full) = state.full_listener(bytes)
-        {
-            return Err(backlog_full(&channel, &state, &full));
+        if admission == Admission::BySettings {
+            self.refuse_if_full(&channel, &mut state, bytes)?;
         }
         let position = self.append(Kind::Broadcast, message)?;
         let mut dropped = Vec::new();
@@ -73,8 +71,16 @@ impl Hub {
         let receivers = state.listeners() as u64;
         drop(state);
         self.forget(&dropped);
+        self.room.changed();
         self.announce_broadcast(position, &channel);
         Ok(Accepted { position, receivers, duplicate: false })
+    }
+
+    fn refuse_if_full(&self, channel: &Channel, state: &mut State, bytes: u64) -> Result<(), Error> {
+        let mut dropped = Vec::new();
+        let full = state.full_listener(bytes, &mut dropped);
+        self.forget(&dropped);
+        full.map_or(Ok(()), |full| Err(backlog_full(channel, state, &full)))
     }
 
     /// Says that no more will come, to all of a channel's listeners and watchers. Where a backlog is full the oldest go.
@@ -101,10 +107,14 @@ impl Hub {
         self.make_room(kept_bytes(&message))?;
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
+        let mut dropped = Vec::new();
         let earlier = {
-            let standing = listener.lock();
+            let mut standing = listener.lock();
+            // it may be among what is too much
+            standing.settle(&state.ring, state.allowance(), &mut dropped);
             standing.end.clone().filter(|end| end.position > standing.passed)
         };
+        self.forget(&dropped);
         if let Some(end) = earlier {
             return Ok((end.message, Accepted { position: end.position, receivers: 1, duplicate: true }));
         }
@@ -126,11 +136,13 @@ impl Hub {
         let bytes = message.len() as u64;
         let mut dropped = Vec::new();
         let mut standing = listener.lock();
-        standing.settle(&state.ring, state.settings.max_backlog, &mut dropped);
+        standing.settle(&state.ring, state.allowance(), &mut dropped);
+        // at once: the log may take nothing more
+        self.forget(&dropped);
+        dropped.clear();
         let refuse =
             admission == Admission::BySettings && state.settings.dispatch_overflow == Overflow::RejectNew;
         if refuse && !standing.has_room(&state.ring, state.settings.max_backlog, bytes) {
-            self.forget(&dropped);
             return Err(backlog_full(channel, state, listener));
         }
         let position = self.append(Kind::Dispatch, message)?;
@@ -150,7 +162,7 @@ impl Hub {
         dropped: &mut Vec<Position>,
     ) {
         if admission == Admission::BySettings {
-            standing.settle(&state.ring, state.settings.max_backlog, dropped);
+            standing.settle(&state.ring, state.allowance(), dropped);
         }
         state.heavier(listener.birth, standing);
     }
@@ -167,7 +179,12 @@ impl Hub {
         }
     }
 
-    fn announce_dispatch(&self, position: Position, channel: &Arc<Channel>, listener: &Arc<Listener>) {
+    pub(super) fn announce_dispatch(
+        &self,
+        position: Position,
+        channel: &Arc<Channel>,
+        listener: &Arc<Listener>,
+    ) {
         if self.log.watermark().position() >= position {
             self.bells.ring_listener(channel, listener);
         } else {

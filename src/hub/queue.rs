@@ -54,6 +54,11 @@ impl Queue {
         self.waiting.front().map(|own| own.position)
     }
 
+    /// The last that waits.
+    pub(super) fn last_waiting(&self) -> Option<Position> {
+        self.waiting.back().map(|own| own.position)
+    }
+
     /// The last one that was handed over and can no longer be asked for; what was dropped while it waited is a gap.
     pub(super) fn floor(&self) -> Position {
         self.floor

@@ -6,7 +6,10 @@ use crate::{
     error::{Error, Limit},
     log::Position,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Making room looks at every channel, so it makes so much at once: a part of the whole.
 const SHARE: u64 = 64;
@@ -16,13 +19,22 @@ const AT_ONCE: usize = 64;
 /// One at a time makes room.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// What the log held when nothing more could be freed.
-    full_at: Mutex<Option<u64>>,
+    making: Mutex<()>,
+    /// Nothing more could be freed when it was last tried, and nothing has changed since.
+    exhausted: AtomicBool,
 }
 
 impl Room {
-    fn full_at(&self) -> MutexGuard<'_, Option<u64>> {
-        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
+    fn making(&self) -> MutexGuard<'_, ()> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was delivered, accepted, deleted or allowed: there may be more to free than there was.
+    pub(super) fn changed(&self) {
+        // looked at first: it is seldom so, and every core comes here
+        if self.exhausted.load(Ordering::SeqCst) {
+            self.exhausted.store(false, Ordering::SeqCst);
+        }
     }
 }
 
@@ -30,20 +42,19 @@ impl Hub {
     /// Sees that the log has room for so many more bytes.
     pub(super) fn make_room(&self, bytes: u64) -> Result<(), Error> {
         let limit = self.limits.max_log_bytes;
-        if limit == 0 || self.log.bytes() + bytes <= limit {
+        let fits = || limit == 0 || self.log.bytes() + bytes <= limit;
+        if fits() {
             return Ok(());
         }
-        let mut full_at = self.room.full_at();
-        // whoever waited for the lock may find room; and where nothing has gone since, nothing will
-        let held = self.log.bytes();
-        if held + bytes > limit && full_at.is_none_or(|at| held < at) {
+        let _one = self.room.making();
+        // whoever waited for the lock may find room; what changes while it is made counts for the next
+        if !fits() && !self.room.exhausted.swap(true, Ordering::SeqCst) {
             self.free(limit.saturating_sub(bytes + limit / SHARE));
-            *full_at = None;
         }
-        if self.log.bytes() + bytes <= limit {
+        if fits() {
+            self.room.changed();
             return Ok(());
         }
-        *full_at = Some(self.log.bytes());
         Err(Error::LimitReached { limit: Limit::LogBytes, value: limit })
     }
 
@@ -57,11 +68,11 @@ impl Hub {
             channel.lock().drop_windows(&mut dropped);
             self.forget(&dropped);
         }
-        while self.log.bytes() > down_to && self.free_oldest(&channels) {}
+        while self.log.bytes() > down_to && self.free_oldest(&channels, down_to) {}
     }
 
     /// Drops the oldest broadcasts of the channel that has the oldest; false where none has any that may go.
-    fn free_oldest(&self, channels: &[Arc<Channel>]) -> bool {
+    fn free_oldest(&self, channels: &[Arc<Channel>], down_to: u64) -> bool {
         let oldest = channels
             .iter()
             .filter_map(|channel| Some((oldest_to_go(channel)?, channel)))
@@ -70,10 +81,12 @@ impl Hub {
         let mut dropped = Vec::new();
         let mut state = channel.lock();
         for _ in 0..AT_ONCE {
-            state.ring.drop_first(&mut dropped);
+            if self.log.bytes() <= down_to || !state.ring.drop_first(&mut dropped) {
+                break;
+            }
+            self.forget(&dropped);
+            dropped.clear();
         }
-        drop(state);
-        self.forget(&dropped);
         true
     }
 }

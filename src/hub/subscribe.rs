@@ -96,9 +96,10 @@ impl Hub {
             Receiver::Watcher(from) => self.watcher(&channel, from, token)?,
             Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated)?,
         };
+        let subscription = Subscription::new(place, owner, beginning, options);
         // a shutdown that began meanwhile has not seen this seat
         self.open()?;
-        Ok(Subscription::new(place, owner, beginning, options))
+        Ok(subscription)
     }
 
     /// Delivers next: what is ready, or what comes first within `wait`. `None`: nothing came.
@@ -123,9 +124,11 @@ impl Hub {
             return Err(Error::LimitReached { limit: Limit::Streams, value: self.limits.max_streams });
         }
         let core = self.bells.desk_here();
-        let head = channel.lock().ring.last();
-        let seat = channel.desks[core].sit(head);
         let stream = self.next_stream.fetch_add(1, Ordering::Relaxed);
+        let seat = {
+            let state = channel.lock();
+            channel.desks[core].sit(stream, state.ring.last())
+        };
         let seated = Seated { stream, core, seat };
         Ok(Place { hub: Arc::clone(self), channel: Arc::clone(channel), seated })
     }
@@ -144,7 +147,7 @@ impl Hub {
             Life::Other => state.ring.floor(),
         };
         let standing = Standing::new(start, &state.ring);
-        let cursor = Cursor { at: standing.passed, said: start };
+        let cursor = Cursor { at: start, said: start };
         let gap = matches!(life, Life::Other).then(|| other_life(channel.birth, start));
         Ok((Owner::Watcher(Box::new(standing)), Beginning { cursor, gap }))
     }
@@ -156,23 +159,24 @@ impl Hub {
         token: Option<ResumeToken>,
         seated: Seated,
     ) -> Result<(Owner, Beginning), Error> {
-        let state = channel.lock_existing()?;
+        let mut state = channel.lock_existing()?;
         let listener = self.listener_in(channel, &state, id)?;
         let mut standing = listener.lock();
         let life = self.judge(channel, standing.start, token)?;
         let mut dropped = Vec::new();
-        standing.settle(&state.ring, state.settings.max_backlog, &mut dropped);
+        standing.settle(&state.ring, state.allowance(), &mut dropped);
         let beginning = match life {
-            Life::None => Beginning::at(Cursor { at: standing.passed, said: standing.gaps.said() }),
+            Life::None => go_on(&standing),
             Life::Same(at) => {
-                let window = state.window(self.clock());
-                standing.hand_over(
-                    at,
-                    Some(state.ring.tally_through(at)),
-                    self.clock(),
-                    window,
-                    &mut dropped,
-                );
+                let (now, window) = (self.clock(), state.window(self.clock()));
+                let tally = (at >= state.ring.floor()).then(|| state.ring.tally_through(at));
+                if at >= standing.passed {
+                    // what it skips is not said later, out of its place
+                    standing.gaps.hand_over(at, now, window.handed_since);
+                }
+                standing.hand_over(at, tally, now, window, &mut dropped);
+                state.age(&listener, &mut standing);
+                self.room.changed();
                 Beginning::at(Cursor { at, said: at })
             }
             Life::Other => begin_again(&standing, &state.ring),
@@ -220,9 +224,17 @@ impl Beginning {
     }
 }
 
+/// Behind everything that was handed over; what was lost since is said first.
+fn go_on(standing: &Standing) -> Beginning {
+    let said = standing.gaps.said();
+    let at = standing.gaps.first_after(said).map_or(standing.passed, |gap| gap.after);
+    Beginning::at(Cursor { at, said })
+}
+
 /// With the oldest that is kept since the listener's birth.
 fn begin_again(standing: &Standing, ring: &Ring) -> Beginning {
-    let through = look::before_next(standing, ring, standing.start).min(standing.passed);
+    let noted = standing.gaps.first_after(standing.start).map_or(standing.passed, |gap| gap.after);
+    let through = look::before_next(standing, ring, standing.start).min(noted);
     let cursor = Cursor { at: through, said: through };
     Beginning { cursor, gap: Some(other_life(standing.start, through)) }
 }

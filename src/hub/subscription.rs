@@ -4,7 +4,7 @@ use super::{
     batch::{Batch, Room},
     channel,
     desk::{Ending, Tail},
-    listener::{Listener, Standing},
+    listener::{Allowance, Listener, Standing},
     look::{Cursor, Look, look},
     subscribe::{Beginning, ListenOptions, Place},
     tally::Quota,
@@ -20,11 +20,13 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::time::{Sleep, sleep};
 
 /// A watcher is bounded by what its channel keeps.
-const UNBOUNDED: Quota = Quota { messages: u64::MAX, bytes: u64::MAX };
+const UNBOUNDED: Allowance =
+    Allowance { quota: Quota { messages: u64::MAX, bytes: u64::MAX }, since: Position::ZERO };
 /// What the first batch after a pause holds at most: a reader that has stalled holds no more in memory. Each batch that
 /// is asked for at once may hold twice as much.
 const FIRST_BYTES: u64 = 16 * 1024;
@@ -108,6 +110,7 @@ impl Subscription {
     /// It ends with the reason, as often as it is polled again. Waiting costs nothing: the bell wakes it.
     pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
         let Place { channel, seated, .. } = &self.place;
+        // before the delay: an end does not wait for it
         let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
         if let Some(ending) = glance.ending {
             return Poll::Ready(Err(ending));
@@ -140,8 +143,9 @@ impl Subscription {
 
     /// Takes what the bell brought, if it is just what comes next.
     fn take(&mut self, tail: &Tail) -> Option<Arc<Batch>> {
-        let too_many = tail.batch.entries.len() > self.max_messages;
-        if self.fresh || too_many || self.place.channel.paced.load(Ordering::Relaxed) {
+        let room = Room::new(self.max_messages, self.max_bytes);
+        let paced = self.place.channel.paced.load(Ordering::Relaxed);
+        if self.fresh || paced || !room.holds(tail.batch.entries.len(), tail.bytes) {
             return None;
         }
         let through = tail.batch.token.sequence;
@@ -157,6 +161,7 @@ impl Subscription {
             return None;
         }
         self.cursor.at = through;
+        self.place.hub.room.changed();
         if self.types.is_empty() {
             Some(Arc::clone(&tail.batch))
         } else {
@@ -173,7 +178,9 @@ impl Subscription {
             Owner::Watcher(standing) => standing.gaps.any_after(self.cursor.said),
             Owner::Listener(listener) => {
                 let standing = listener.lock();
-                standing.queue.first_waiting().is_some() || standing.gaps.any_after(self.cursor.said)
+                self.cursor.at < standing.passed
+                    || standing.queue.first_waiting().is_some()
+                    || standing.gaps.any_after(self.cursor.said)
             }
         }
     }
@@ -196,7 +203,7 @@ impl Subscription {
 
     /// Reads for itself: looks what is next, reads it outside of every lock, and takes it if it still stands.
     fn fetch(&mut self) -> Fetched {
-        let Some(next) = self.look() else { return Fetched::Nothing };
+        let Some((next, delay)) = self.look() else { return Fetched::Nothing };
         self.fresh = false;
         if next.empty() && self.first_gap.is_none() {
             return Fetched::Nothing;
@@ -210,11 +217,18 @@ impl Subscription {
             return Fetched::Again;
         }
         if !self.hand_over(&next) {
-            return Fetched::Nothing;
+            return Fetched::Again;
         }
         self.cursor = next.cursor;
         let gaps: Vec<_> = self.first_gap.take().into_iter().chain(next.gaps).collect();
-        self.batch(gaps, entries)
+        let fetched = self.batch(gaps, entries);
+        if let Fetched::Batch(batch) = &fetched
+            && !batch.entries.is_empty()
+            && !delay.is_zero()
+        {
+            self.delay = Some(Box::pin(sleep(delay)));
+        }
+        fetched
     }
 
     fn batch(&mut self, gaps: Vec<super::Gap>, mut entries: Vec<Entry>) -> Fetched {
@@ -237,7 +251,8 @@ impl Subscription {
             || kind.starts_with(RESERVED_TYPE_PREFIX)
     }
 
-    fn look(&mut self) -> Option<Look> {
+    /// What is next, and the delay behind it.
+    fn look(&mut self) -> Option<(Look, Duration)> {
         let Place { hub, channel, seated } = &self.place;
         let safe = hub.log.watermark().position();
         let state = channel.lock();
@@ -245,28 +260,24 @@ impl Subscription {
         let max_messages = if delay.is_zero() { self.max_messages } else { 1 };
         let room = Room::new(max_messages, self.grant);
         let mut dropped = Vec::new();
-        let mut next = |standing: &mut Standing, quota| {
-            let level = self.cursor.at >= standing.passed;
-            standing.settle(&state.ring, quota, &mut dropped);
-            debug_assert!(!level || self.cursor.at <= standing.passed, "no stream is ahead of its listener");
+        let mut next = |standing: &mut Standing, allowance| {
+            standing.settle(&state.ring, allowance, &mut dropped);
+            debug_assert!(self.cursor.at <= standing.passed, "no stream is ahead of its listener");
             look(standing, &state.ring, self.cursor, room, safe)
         };
         let found = match &mut self.owner {
             Owner::Watcher(standing) => Some(next(standing, UNBOUNDED)),
             Owner::Listener(listener) => {
                 let mut standing = listener.lock();
-                (standing.seated == Some(*seated)).then(|| next(&mut standing, state.settings.max_backlog))
+                (standing.seated == Some(*seated)).then(|| next(&mut standing, state.allowance()))
             }
         };
         drop(state);
         hub.forget(&dropped);
-        if !delay.is_zero() && found.as_ref().is_some_and(|found| !found.positions.is_empty()) {
-            self.delay = Some(Box::pin(sleep(delay)));
-        }
-        found
+        found.map(|found| (found, delay))
     }
 
-    /// Moves the receiver's place; false where it has another stream by now.
+    /// Moves the receiver's place; false where it has another stream by now, or what was read no longer stands.
     fn hand_over(&mut self, next: &Look) -> bool {
         let Place { hub, channel, seated } = &self.place;
         let now = hub.clock();
@@ -284,18 +295,16 @@ impl Subscription {
         };
         let mut state = channel.lock();
         let mut standing = listener.lock();
-        if standing.seated != Some(*seated) {
+        if standing.seated != Some(*seated) || !next.stands(&standing) {
             return false;
         }
         let mut dropped = Vec::new();
         standing.move_to(next, now, state.window(now), &mut dropped);
-        if let Some(since) = standing.queue.window_since().filter(|_| !standing.ageing) {
-            standing.ageing = true;
-            state.age(listener.birth, since);
-        }
+        state.age(listener, &mut standing);
         drop(standing);
         drop(state);
         hub.forget(&dropped);
+        hub.room.changed();
         true
     }
 }

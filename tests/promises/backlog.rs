@@ -135,7 +135,6 @@ async fn what_waits_is_counted() {
 }
 
 #[tokio::test]
-#[ignore = "a look at a listener, or its next stream, keeps it to the lowered limit at once"]
 async fn a_lowered_limit_drops_nothing_by_itself() {
     let settings = ChannelSettings { dispatch_overflow: Some(Overflow::DropOldest.into()), ..at_most(10) };
     let (_server, wire) = listener(settings).await;

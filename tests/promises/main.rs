@@ -19,6 +19,7 @@ mod order;
 mod pages;
 mod publish;
 mod pull;
+mod readme;
 mod reflection;
 mod resume;
 mod settings;

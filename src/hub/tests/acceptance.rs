@@ -1,0 +1,114 @@
+//! What is accepted is visible when it is safe, in order, whatever becomes of its caller.
+
+use super::*;
+use crate::{hub::GapReason::Purged as Cleared, log::held::Held};
+use futures_util::FutureExt;
+
+fn stage(settings: ChannelSettings) -> (Arc<Held>, Stage) {
+    let log = Arc::new(Held::default());
+    let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, settings);
+    (log, stage)
+}
+
+#[test]
+fn nothing_is_visible_before_it_is_safe() {
+    let (log, stage) = stage(ROOM);
+    stage.listener("l");
+    let mut streams = [stage.listen("l"), stage.watch(From::New)];
+    let sent = [stage.broadcast(), stage.dispatch("l")];
+    assert!(streams.iter_mut().all(|stream| stream.rest().is_empty()));
+    assert!(stage.hub.durable(Position(sent[0])).now_or_never().is_none());
+    log.release();
+    assert!(streams.iter().all(Stream::woken), "nobody waits for the caller");
+    let [mut listener, mut watcher] = streams;
+    assert_eq!((listener.rest(), watcher.rest()), (got(sent), got([sent[0]])));
+    assert!(stage.hub.durable(Position(sent[1])).now_or_never().is_some());
+}
+
+#[test]
+fn a_stream_that_begins_meanwhile_waits_too() {
+    let (log, stage) = stage(ROOM);
+    stage.listener("l");
+    let sent = [stage.broadcast(), stage.dispatch("l")];
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    assert_eq!(stage.info("l").backlog.messages, 2, "its room is reserved");
+    log.release();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got(sent));
+}
+
+#[test]
+fn two_callers_never_finish_out_of_order() {
+    let (log, stage) = stage(ROOM);
+    stage.listener("l");
+    let sent = [stage.dispatch("l"), stage.broadcast()];
+    let [mut first, mut second] = sent.map(|position| Box::pin(stage.hub.durable(Position(position))));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(
+        second.as_mut().poll(&mut context).is_pending() && first.as_mut().poll(&mut context).is_pending()
+    );
+    log.release();
+    assert!(second.as_mut().poll(&mut context).is_ready() && first.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
+fn a_gap_is_not_said_before_what_it_is_about_is_safe() {
+    let (log, stage) = stage(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let birth = stage.listener("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    let sent = [stage.broadcast(), stage.broadcast(), stage.broadcast()];
+    assert_eq!((stage.info("l").lost, stream.rest()), (1, vec![]));
+    let token = stream.subscription.token().to_string();
+    assert!(stage.try_listen("l", after(token)).is_ok(), "no stream gives a token that is ahead");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    log.release();
+    let overflow = Lost(GapReason::Overflow, birth, sent[0], Some(1));
+    assert_eq!(stream.rest(), [overflow, Got(sent[1]), Got(sent[2])]);
+}
+
+#[test]
+fn a_purge_that_is_not_safe_yet_is_said_later() {
+    let (log, stage) = stage(ROOM);
+    let birth = stage.listener("l");
+    let mut stream = stage.listen("l");
+    stage.broadcast();
+    assert_eq!(stream.rest(), []);
+    let mark = stage.purge("l", None).through.0;
+    assert_eq!(stream.rest(), []);
+    log.release();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), [Lost(Cleared, birth, mark, Some(1))]);
+}
+
+#[test]
+fn what_is_safe_is_handed_over_up_to_what_is_not() {
+    let (log, stage) = stage(ROOM);
+    stage.listener("l");
+    let mut stream = stage.listen("l");
+    let first = [stage.broadcast(), stage.dispatch("l")];
+    log.release();
+    let second = [stage.dispatch("l"), stage.broadcast()];
+    assert_eq!(stream.rest(), got(first));
+    log.release();
+    assert_eq!(stream.rest(), got(second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_core_waits_for_what_is_safe_too() {
+    let log = Arc::new(Held::default());
+    let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 1, ROOM);
+    let mut core = Core::new(&stage.hub, 0);
+    core.enter();
+    stage.listener("l");
+    let mut stream = stage.listen("l");
+    let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
+    core.answer();
+    assert_eq!(stream.rest(), []);
+    log.release();
+    core.answer();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got(sent));
+}

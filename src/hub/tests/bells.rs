@@ -1,0 +1,147 @@
+//! No stream sleeps over what came for it, on whichever core it waits.
+
+use super::*;
+
+fn two_cores() -> (Stage, [Core; 2]) {
+    let stage = Stage::over(Arc::new(Memory::default()), UNLIMITED, 2, ROOM);
+    let cores = [0, 1].map(|number| Core::new(&stage.hub, number));
+    (stage, cores)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_wakes_every_core_and_a_dispatch_only_its_own() {
+    let (stage, mut cores) = two_cores();
+    stage.listeners(&["l", "m"]);
+    let mut streams = ["l", "m"].map(|id| (id, id)).map(|(id, _)| {
+        cores[usize::from(id == "m")].enter();
+        stage.listen(id)
+    });
+    assert!(streams.iter_mut().all(|stream| stream.rest().is_empty()));
+    let sent = stage.broadcast();
+    cores.iter_mut().for_each(Core::answer);
+    assert!(streams.iter_mut().all(|stream| stream.woken() && stream.rest() == got([sent])));
+    let own = stage.dispatch("l");
+    cores.iter_mut().for_each(Core::answer);
+    assert!(streams[0].woken() && !streams[1].woken());
+    assert_eq!(streams[0].rest(), got([own]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bell_follows_its_listener_to_another_core() {
+    let (stage, mut cores) = two_cores();
+    stage.listener("l");
+    cores[0].enter();
+    let mut older = stage.listen("l");
+    assert_eq!(older.rest(), []);
+    let first = stage.dispatch("l");
+    cores[1].enter();
+    let mut newer = stage.listen("l");
+    assert_eq!(newer.rest(), got([first]));
+    let second = stage.dispatch("l");
+    // the bell of the first dispatch is still on its way to the older stream's core
+    cores.iter_mut().for_each(Core::answer);
+    cores.iter_mut().for_each(Core::answer);
+    assert!(newer.woken());
+    assert_eq!(newer.rest(), got([second]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_are_level_share_one_batch() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listeners(&["l", "m"]);
+    let mut streams = [stage.listen("l"), stage.listen("m"), stage.watch(From::New)];
+    assert!(streams.iter_mut().all(|stream| stream.rest().is_empty()));
+    stage.broadcast();
+    core.answer();
+    let batches = streams.each_mut().map(|stream| match stream.poll() {
+        Poll::Ready(Ok(batch)) => batch,
+        Poll::Ready(Err(_)) | Poll::Pending => panic!("there is something to read"),
+    });
+    assert!(Arc::ptr_eq(&batches[0], &batches[1]) && Arc::ptr_eq(&batches[0], &batches[2]));
+    assert_eq!(["l", "m"].map(|id| stage.info(id).backlog.messages), [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_level_reads_for_itself_in_order() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listener("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    let sent = [stage.dispatch("l"), stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
+    core.answer();
+    assert_eq!(stream.rest(), got(sent));
+    let first = stage.broadcast();
+    core.answer();
+    let second = stage.broadcast();
+    core.answer();
+    assert_eq!(stream.rest(), got([first, second]), "the second bell has replaced what the first brought");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_bell_brings_keeps_to_what_a_stream_takes_at_once() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listeners(&["l", "m"]);
+    let small = ListenOptions { max_bytes: 200, ..ListenOptions::default() };
+    let mut streams = [stage.try_listen("l", at_most(2)).unwrap(), stage.try_listen("m", small).unwrap()];
+    assert!(streams.iter_mut().all(|stream| stream.rest().is_empty()));
+    let sent = stage.broadcasts(5);
+    core.answer();
+    for stream in &mut streams {
+        let batches: Vec<_> = std::iter::from_fn(|| stream.next()).collect();
+        assert_eq!(batches, [got(sent[..2].to_vec()), got(sent[2..4].to_vec()), got(sent[4..].to_vec())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_for_one_bell_comes_with_the_next() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listener("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    let sent: Vec<_> = (0..10).map(|_| stage.try_broadcast(100_000).unwrap()).collect();
+    core.answer();
+    assert_eq!(stream.rest(), got(sent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_on_a_desk_is_cleared_away_and_misses_nobody() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listener("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    let sent = stage.broadcast();
+    core.answer();
+    stage.hub.upkeep();
+    let channel = stage.hub.channel(channel_id("room")).unwrap();
+    assert!(channel.desks[1].look_up(9, Waker::noop(), Position(0)).tail.is_none());
+    assert_eq!(stream.rest(), got([sent]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_trimmed_before_the_bell_was_heard_is_told_as_a_gap() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    let birth = stage.listener("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    let sent = stage.broadcast();
+    stage.trim(1);
+    core.answer();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), [Lost(GapReason::Trimmed, birth, sent, Some(1))]);
+}
+
+#[test]
+fn a_desk_never_sees_less_than_before() {
+    let desk = desk::Desk::default();
+    desk.sit(1, Position(5));
+    // two who broadcast ring in the other order
+    desk.wake_all(Position(11));
+    desk.wake_all(Position(10));
+    assert_eq!(desk.seen(), Position(11));
+}

@@ -1,0 +1,336 @@
+//! The promises of the hub, one a file, and the stage their tests are played on.
+
+mod acceptance;
+mod backlog;
+mod bells;
+mod endings;
+mod gaps;
+mod lives;
+mod log_bytes;
+mod model;
+mod resume;
+mod serving;
+mod threads;
+mod window;
+
+use super::*;
+use crate::{
+    log::{Entry, LogError, Memory, Watermark},
+    message::Message,
+    v1,
+};
+use prost::Message as _;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::AtomicUsize,
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+const ROOM: ChannelSettings = ChannelSettings {
+    stream_delay: Duration::ZERO,
+    dispatch_overflow: Overflow::RejectNew,
+    broadcast_overflow: Overflow::DropOldest,
+    max_backlog: messages(1000),
+    replay_window: Duration::from_secs(60),
+    max_replay: messages(1000),
+};
+const UNLIMITED: Limits =
+    Limits { max_channels: 10, max_listeners: 1000, max_streams: 1000, max_log_bytes: 0 };
+/// What a message counts for in the log beside its own bytes.
+const BESIDE: u64 = 128;
+/// How large a message is where a test does not care.
+const SIZE: usize = 20;
+
+const fn messages(messages: u64) -> Quota {
+    Quota { messages, bytes: 1 << 30 }
+}
+
+const fn bytes(bytes: u64) -> Quota {
+    Quota { messages: 1000, bytes }
+}
+
+fn channel_id(id: &str) -> ChannelId<'_> {
+    ChannelId::parse(id).unwrap()
+}
+
+fn listener_id(id: &str) -> ListenerId<'_> {
+    ListenerId::parse(id).unwrap()
+}
+
+/// A message of a type of one letter that has just so many bytes.
+fn message(kind: &str, bytes: usize) -> Message {
+    let text = |n| v1::message::Payload::Binary(vec![0; n].into());
+    let of =
+        |n| v1::Message { id: "m".into(), r#type: kind.into(), payload: Some(text(n)), ..Default::default() };
+    // what stands beside the payload grows with it
+    let beside = of(bytes).encoded_len() - bytes;
+    let payload = (bytes - beside..bytes).find(|n| of(*n).encoded_len() == bytes).unwrap();
+    let message = Message::parse(&of(payload).encode_to_vec(), 1 << 20, 0).unwrap();
+    assert_eq!(message.len(), bytes);
+    message
+}
+
+/// A hub with one channel.
+struct Stage {
+    hub: Arc<Hub>,
+}
+
+impl Stage {
+    fn new(settings: ChannelSettings) -> Self {
+        Self::over(Arc::new(Memory::default()), UNLIMITED, 0, settings)
+    }
+
+    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize, settings: ChannelSettings) -> Self {
+        let hub = Hub::new(log, limits, cores).unwrap();
+        let stage = Self { hub };
+        stage.channel("room", settings);
+        stage
+    }
+
+    fn channel(&self, id: &str, settings: ChannelSettings) {
+        self.hub.create_channel(channel_id(id), settings, false).unwrap();
+    }
+
+    fn update(&self, change: impl FnOnce(&mut ChannelSettings)) {
+        let changed = |mut settings| {
+            change(&mut settings);
+            Ok::<_, Error>(settings)
+        };
+        self.hub.update_channel(channel_id("room"), changed).unwrap();
+    }
+
+    fn listener(&self, id: &str) -> u64 {
+        self.hub.register(channel_id("room"), listener_id(id), From::New, false).unwrap().listener.birth.0
+    }
+
+    fn listeners(&self, ids: &[&str]) {
+        ids.iter().for_each(|id| assert!(self.listener(id) > 0));
+    }
+
+    fn remove(&self, id: &str) {
+        self.hub.remove_listener(channel_id("room"), listener_id(id)).unwrap();
+    }
+
+    fn dispatches(&self, id: &str, count: usize) -> Vec<u64> {
+        (0..count).map(|_| self.dispatch(id)).collect()
+    }
+
+    fn broadcasts(&self, count: usize) -> Vec<u64> {
+        (0..count).map(|_| self.broadcast()).collect()
+    }
+
+    fn try_dispatch(&self, id: &str, bytes: usize) -> Result<u64, Error> {
+        let message = message("d", bytes);
+        self.hub.dispatch(channel_id("room"), listener_id(id), message).map(|accepted| accepted.position.0)
+    }
+
+    fn dispatch(&self, id: &str) -> u64 {
+        self.try_dispatch(id, SIZE).unwrap()
+    }
+
+    fn try_broadcast(&self, bytes: usize) -> Result<u64, Error> {
+        let message = message("b", bytes);
+        self.hub.broadcast(channel_id("room"), message).map(|accepted| accepted.position.0)
+    }
+
+    fn broadcast(&self) -> u64 {
+        self.try_broadcast(SIZE).unwrap()
+    }
+
+    fn broadcast_in(&self, channel: &str) -> u64 {
+        self.hub.broadcast(channel_id(channel), message("b", SIZE)).unwrap().position.0
+    }
+
+    fn purge(&self, id: &str, through: Option<u64>) -> Purged {
+        self.hub.purge_listener(channel_id("room"), listener_id(id), through.map(Position)).unwrap()
+    }
+
+    fn info(&self, id: &str) -> ListenerInfo {
+        self.hub.get_listener(channel_id("room"), listener_id(id)).unwrap()
+    }
+
+    fn kept(&self) -> u64 {
+        self.hub.get_channel(channel_id("room")).unwrap().kept.messages
+    }
+
+    /// Lets the oldest broadcasts go as a log does that is full.
+    fn trim(&self, count: usize) {
+        let mut dropped = Vec::new();
+        let channel = self.hub.channel(channel_id("room")).unwrap();
+        (0..count).for_each(|_| assert!(channel.lock().ring.drop_first(&mut dropped)));
+        self.hub.forget(&dropped);
+    }
+
+    fn token(&self, sequence: u64) -> String {
+        let channel = self.hub.channel(channel_id("room")).unwrap();
+        self.hub.token(&channel, Position(sequence)).to_string()
+    }
+
+    fn try_listen(&self, id: &str, options: ListenOptions) -> Result<Stream, Error> {
+        let receiver = Receiver::Listener(listener_id(id));
+        self.hub.subscribe(channel_id("room"), receiver, options).map(Stream::new)
+    }
+
+    fn listen(&self, id: &str) -> Stream {
+        self.try_listen(id, ListenOptions::default()).unwrap()
+    }
+
+    fn resume(&self, id: &str, sequence: u64) -> Stream {
+        self.try_listen(id, after(self.token(sequence))).unwrap()
+    }
+
+    fn watch(&self, from: From) -> Stream {
+        let options = ListenOptions::default();
+        Stream::new(self.hub.subscribe(channel_id("room"), Receiver::Watcher(from), options).unwrap())
+    }
+}
+
+fn after(token: String) -> ListenOptions {
+    ListenOptions { resume_token: Some(token), ..ListenOptions::default() }
+}
+
+fn at_most(max_messages: usize) -> ListenOptions {
+    ListenOptions { max_messages, ..ListenOptions::default() }
+}
+
+/// What a stream says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Message(u64),
+    Gap(GapReason, u64, u64, Option<u64>),
+}
+use Said::{Gap as Lost, Message as Got};
+
+fn said(batch: &Batch) -> Vec<Said> {
+    let gaps = batch.gaps.iter().map(|gap| Lost(gap.reason, gap.after.0, gap.through.0, gap.count));
+    gaps.chain(batch.entries.iter().map(|entry| Got(entry.position.0))).collect()
+}
+
+fn got(positions: impl IntoIterator<Item = u64>) -> Vec<Said> {
+    positions.into_iter().map(Got).collect()
+}
+
+/// A subscription that is polled by hand, and tells whether it was woken since.
+struct Stream {
+    subscription: Subscription,
+    wakes: Arc<Wakes>,
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Stream {
+    fn new(subscription: Subscription) -> Self {
+        Self { subscription, wakes: Arc::default() }
+    }
+
+    fn poll(&mut self) -> Poll<Result<Arc<Batch>, Ending>> {
+        self.wakes.0.store(0, Ordering::SeqCst);
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        self.subscription.poll_batch(&mut Context::from_waker(&waker))
+    }
+
+    fn woken(&self) -> bool {
+        self.wakes.0.load(Ordering::SeqCst) > 0
+    }
+
+    /// One batch; nothing where it waits.
+    fn next(&mut self) -> Option<Vec<Said>> {
+        match self.poll() {
+            Poll::Ready(Ok(batch)) => Some(said(&batch)),
+            Poll::Ready(Err(ending)) => panic!("the stream ended: {ending:?}"),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Everything until it waits.
+    fn rest(&mut self) -> Vec<Said> {
+        std::iter::from_fn(|| self.next()).flatten().collect()
+    }
+
+    fn ending(&mut self) -> Ending {
+        match self.poll() {
+            Poll::Ready(Err(ending)) => ending,
+            Poll::Ready(Ok(_)) | Poll::Pending => panic!("the stream goes on"),
+        }
+    }
+}
+
+/// A core whose bell is answered when a test says so.
+struct Core {
+    number: usize,
+    attend: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Core {
+    fn new(hub: &Arc<Hub>, number: usize) -> Self {
+        let hub = Arc::clone(hub);
+        // polled by hand, it must not stop for what tokio grants a task at once
+        let attend = tokio::task::unconstrained(async move { hub.attend().await });
+        Self { number, attend: Box::pin(attend) }
+    }
+
+    /// What is done on this core from now on is done by this thread.
+    fn enter(&self) {
+        on_core(self.number);
+    }
+
+    /// Answers every bell. It needs a runtime for its clock.
+    fn answer(&mut self) {
+        self.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        // a ring takes some polls: the bell yields to the streams it woke
+        (0..20).for_each(|_| assert!(self.attend.as_mut().poll(&mut context).is_pending()));
+    }
+}
+
+/// A log that lets a test do something just after a stream has read, before it takes what it read.
+#[derive(Default)]
+struct Meddled {
+    inner: Memory,
+    meddle: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    fails: AtomicBool,
+}
+
+impl Meddled {
+    fn after_read(&self, meddle: impl FnOnce() + Send + 'static) {
+        *self.meddle.lock().unwrap() = Some(Box::new(meddle));
+    }
+}
+
+impl Log for Meddled {
+    fn append(&self, record: Record) -> Result<Position, LogError> {
+        if self.fails.load(Ordering::SeqCst) { Err(LogError::Unavailable) } else { self.inner.append(record) }
+    }
+
+    fn watermark(&self) -> &Watermark {
+        self.inner.watermark()
+    }
+
+    fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError> {
+        self.inner.read(positions, found)?;
+        let meddle = self.meddle.lock().unwrap().take();
+        meddle.into_iter().for_each(|meddle| meddle());
+        Ok(())
+    }
+
+    fn delete(&self, positions: &[Position]) {
+        self.inner.delete(positions);
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+}

@@ -1,0 +1,49 @@
+//! The README's conversation, word for word: only the program's path and the server's address are those of the test.
+
+use crate::support::{TestServer, within};
+use std::process::{Output, Stdio};
+use tokio::process::Command;
+
+const README: &str = include_str!("../../README.md");
+
+/// The shell blocks of the section, in order.
+fn conversations() -> Vec<String> {
+    let section = README.split("\n## A first conversation\n").nth(1).expect("the README has the section");
+    let section = section.split("\n## ").next().expect("a section has a text");
+    let blocks = section.split("```sh\n").skip(1);
+    blocks.map(|block| block.split("```").next().expect("a block ends").to_owned()).collect()
+}
+
+async fn said(script: &str, server: &TestServer) -> Output {
+    let grpcurl = std::env::var("ERIC_GRPCURL").unwrap_or_default();
+    let script = script
+        .replace("target/release/eric", env!("CARGO_BIN_EXE_eric"))
+        .replace("$(scripts/tool grpcurl)", &grpcurl)
+        .replace("127.0.0.1:50051", &server.address().to_string());
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &format!("shopt -s expand_aliases\n{script}")]).env("ERIC_SERVER", server.url());
+    shell.stdin(Stdio::null()).kill_on_drop(true);
+    within(shell.output()).await.expect("there is a bash")
+}
+
+#[tokio::test]
+async fn the_conversation_with_the_command_line_works_as_it_is_written() {
+    let server = TestServer::start();
+    let output = said(&conversations()[0], &server).await;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(printed.contains("12.5") && printed.contains("only for you"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_conversation_with_grpcurl_works_as_it_is_written() {
+    if std::env::var_os("ERIC_GRPCURL").is_none() {
+        eprintln!("ERIC_GRPCURL names no grpcurl: nothing was tested (`make test` installs it)");
+        return;
+    }
+    let server = TestServer::start();
+    let output = said(&conversations()[1], &server).await;
+    let (printed, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("\"pieces\": 3"), "{printed}\n{told}");
+    assert!(told.contains("CHANNEL_NOT_FOUND"), "{told}");
+}
