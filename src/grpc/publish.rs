@@ -108,12 +108,12 @@ impl Dispatcher {
             let result = match &too_large {
                 Some(refusal) => Err(refusal.clone()),
                 None if failed && request.stop_at_error => Err(Refusal::preceding_failed()),
-                None => self.accept_one(publication, now),
+                None => self
+                    .accept_one(publication, now)
+                    .map_err(|refusal| refusal.within(&format!("publications[{place}]"))),
             };
             failed |= result.is_err();
-            batch.add(result.map_err(|refusal| {
-                refusal.within(&format!("publications[{place}]")).into_pb(self.hub.incarnation())
-            }));
+            batch.add(result.map_err(|refusal| refusal.into_pb(self.hub.incarnation())));
         }
         batch
     }

@@ -192,8 +192,8 @@ async fn without_an_id_the_server_makes_one() {
 
 /// What a message is refused with, by a call of its own and as an item of a batch.
 async fn refused_message(wire: &Wire, message: Message) -> Refused {
-    let alone = Refused::of(&wire.try_dispatch("c", "l", message.clone()).await.unwrap_err());
-    let broadcasted = Refused::of(&wire.try_broadcast("c", message.clone()).await.unwrap_err());
+    let alone = Refused::of(&wire.try_dispatch("c", "l", message.clone()).await.expect_err("it is bad"));
+    let broadcasted = Refused::of(&wire.try_broadcast("c", message.clone()).await.expect_err("it is bad"));
     let results = wire.batch(vec![publication("c", "l", numbered(0)), broadcast("c", message)]).await;
     receipt(&results[0]);
     let item = error(&results[1]);
@@ -570,9 +570,9 @@ async fn what_a_message_has_beyond_the_contract_arrives_byte_for_byte() {
 /// A stream whose first part was read.
 async fn raw_listen(wire: &Wire) -> Streaming<Bytes> {
     let request = ListenRequest { subscriptions: vec![subscription("c", "l", "")], max_response_bytes: 0 };
-    let mut parts =
-        raw::server_stream(&wire.channel, "Listen", request.encode_to_vec().into()).await.unwrap();
-    within(parts.message()).await.unwrap().unwrap();
+    let opened = raw::server_stream(&wire.channel, "Listen", request.encode_to_vec().into()).await;
+    let mut parts = opened.expect("the stream opens");
+    within(parts.message()).await.expect("it goes on").expect("it says that it is open");
     parts
 }
 

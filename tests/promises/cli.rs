@@ -40,7 +40,7 @@ async fn json(server: &TestServer, arguments: &[&str]) -> Value {
 async fn failed(server: &TestServer, arguments: &[&str]) -> (Option<i32>, Value) {
     let output = run(server, &[arguments, &["--json"]].concat()).await;
     let told = String::from_utf8(output.stderr).expect("it prints text");
-    (output.status.code(), serde_json::from_str(told.trim()).unwrap_or_else(|_| Value::String(told)))
+    (output.status.code(), serde_json::from_str(told.trim()).unwrap_or(Value::String(told)))
 }
 
 async fn listener() -> (TestServer, Wire) {
@@ -174,7 +174,7 @@ async fn a_command_may_wait_for_its_server() {
     let waiting = eric(&gone, &["info", "--wait-for-server", "30s"]).output();
     drop(gone);
     let waiting = tokio::spawn(waiting);
-    let _server = TestServer::with(|config| config.listen = address);
+    let _server = TestServer::again_on(address).await;
     assert_eq!(within(waiting).await.unwrap().unwrap().status.code(), Some(0));
 }
 
@@ -305,7 +305,7 @@ async fn listening_goes_on_after_the_server_was_started_again() {
     line(&mut lines).await;
     drop((server, wire));
     // what was in memory is gone: the channel is no more, and the command says so
-    let _server = TestServer::with(|config| config.listen = address);
+    let _server = TestServer::again_on(address).await;
     let output = within(child.wait_with_output()).await.unwrap();
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("CHANNEL_NOT_FOUND"), "{output:?}");
@@ -335,7 +335,7 @@ async fn serving(arguments: &[&str]) -> (Child, Lines<BufReader<tokio::process::
         .expect("the command is built before its tests");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     loop {
-        let line = within(lines.next_line()).await.unwrap().expect("it says where it serves");
+        let line = within(lines.next_line()).await.expect("it is text").expect("it says where it serves");
         let line: Value = serde_json::from_str(&line).expect("each line of its log is a JSON object");
         if let Some(address) = line["address"].as_str() {
             let url = format!("http://{address}");

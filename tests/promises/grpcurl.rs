@@ -35,19 +35,19 @@ impl Grpcurl<'_> {
         command
     }
 
-    async fn run(&self, verb: &str, request: Value) -> Output {
-        let mut command = self.command(&request, &format!("{SERVICE}/{verb}"));
+    async fn run(&self, verb: &str, request: &Value) -> Output {
+        let mut command = self.command(request, &format!("{SERVICE}/{verb}"));
         within(command.output()).await.expect("grpcurl runs")
     }
 
-    async fn call(&self, verb: &str, request: Value) -> Value {
+    async fn call(&self, verb: &str, request: &Value) -> Value {
         let output = self.run(verb, request).await;
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).expect("grpcurl prints JSON")
     }
 
-    fn stream(&self, verb: &str, request: Value) -> Stream {
-        let mut child = self.command(&request, &format!("{SERVICE}/{verb}")).spawn().expect("grpcurl runs");
+    fn stream(&self, verb: &str, request: &Value) -> Stream {
+        let mut child = self.command(request, &format!("{SERVICE}/{verb}")).spawn().expect("grpcurl runs");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         Stream { child, output, read: Vec::new() }
     }
@@ -83,29 +83,29 @@ async fn grpcurl_converses_by_reflection_alone() {
     let server = TestServer::start();
     let wire = server.wire().await;
     let grpcurl = Grpcurl { program, server: &server };
-    let created = grpcurl.call("CreateChannel", json!({ "channel": "prices" })).await;
+    let created = grpcurl.call("CreateChannel", &json!({ "channel": "prices" })).await;
     assert_eq!(created["channel"]["id"], "prices");
-    let registered = grpcurl.call("Register", json!({ "channel": "prices", "listener": "alice" })).await;
+    let registered = grpcurl.call("Register", &json!({ "channel": "prices", "listener": "alice" })).await;
     assert_eq!(registered["listener"]["acknowledgementMode"], "ACKNOWLEDGEMENT_MODE_AUTOMATIC");
 
     let message = json!({ "type": "price", "value": { "p": 1.5, "of": ["a", null] } });
     let to_alice = json!({ "channel": "prices", "listener": "alice", "message": message });
-    let receipt = grpcurl.call("Dispatch", to_alice).await["receipt"].clone();
+    let receipt = grpcurl.call("Dispatch", &to_alice).await["receipt"].clone();
     assert!(receipt["messageId"].is_string() && receipt["sequence"].is_string());
 
     let mut listening =
-        grpcurl.stream("Listen", json!({ "subscriptions": [{ "channel": "prices", "listener": "alice" }] }));
+        grpcurl.stream("Listen", &json!({ "subscriptions": [{ "channel": "prices", "listener": "alice" }] }));
     let opened = listening.next().await;
     assert_eq!(opened["opened"]["incarnation"], wire.server().await.incarnation);
     let delivery = listening.next().await["batches"][0]["deliveries"][0].clone();
     assert_eq!(delivery["message"]["value"], message["value"]);
     assert_eq!(delivery["sequence"], receipt["sequence"]);
 
-    let mut watching = grpcurl.stream("Watch", json!({ "subscriptions": [{ "channel": "prices" }] }));
+    let mut watching = grpcurl.stream("Watch", &json!({ "subscriptions": [{ "channel": "prices" }] }));
     watching.next().await;
     until(async || wire.look_at("prices").await.streams == 2).await;
     let to_all = json!({ "channel": "prices", "message": { "type": "hello", "json": "{\"exact\":9007199254740993}" } });
-    assert_eq!(grpcurl.call("Broadcast", to_all).await["receipt"]["receivers"], "1");
+    assert_eq!(grpcurl.call("Broadcast", &to_all).await["receipt"]["receivers"], "1");
     for stream in [&mut listening, &mut watching] {
         let part = stream.next().await;
         let delivery = &part["batches"][0]["deliveries"][0];
@@ -113,7 +113,7 @@ async fn grpcurl_converses_by_reflection_alone() {
         assert_eq!(delivery["kind"], "DELIVERY_KIND_BROADCAST");
     }
 
-    grpcurl.call("RemoveChannel", json!({ "channel": "prices" })).await;
+    grpcurl.call("RemoveChannel", &json!({ "channel": "prices" })).await;
     for stream in [listening, watching] {
         let output = within(stream.child.wait_with_output()).await.unwrap();
         assert!(!output.status.success());
@@ -127,7 +127,7 @@ async fn grpcurl_shows_what_stands_in_an_errors_details() {
     let Some(program) = grpcurl() else { return };
     let server = TestServer::start();
     let grpcurl = Grpcurl { program, server: &server };
-    let output = grpcurl.run("GetChannel", json!({ "channel": "a b" })).await;
+    let output = grpcurl.run("GetChannel", &json!({ "channel": "a b" })).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{told}");
     for part in [

@@ -22,7 +22,7 @@ async fn listener(server: &TestServer) -> Wire {
 }
 
 async fn refused_message(wire: &Wire, message: Message) -> Refused {
-    Refused::of(&wire.try_dispatch("c", "l", message).await.unwrap_err())
+    Refused::of(&wire.try_dispatch("c", "l", message).await.expect_err("it is too much"))
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn the_default_payload_is_a_mebibyte_and_comes_through_every_door() {
     let wire = listener(&server).await;
     let mut reader = wire.listen("c", "l").await;
     wire.dispatch("c", "l", sized(1 << 20)).await;
-    receipts(wire.batch(vec![broadcast("c", sized(1 << 20))]).await);
+    receipts(&wire.batch(vec![broadcast("c", sized(1 << 20))]).await);
     reader.take(2).await;
     refused_message(&wire, sized((1 << 20) + 1)).await.limit("max_payload_bytes");
 }
@@ -200,15 +200,12 @@ async fn a_batch_has_at_most_so_many_publications() {
     let server = TestServer::with(|config| config.max_batch_messages = 5);
     let wire = listener(&server).await;
     let batch = |count: i64| (0..count).map(|n| publication("c", "l", numbered(n))).collect::<Vec<_>>();
-    assert_eq!(receipts(wire.batch(batch(5)).await).len(), 5);
+    assert_eq!(receipts(&wire.batch(batch(5)).await).len(), 5);
     let results = wire.batch(batch(6)).await;
     assert_eq!(results.len(), 6);
-    for (n, result) in results.iter().enumerate() {
-        let field = format!("publications[{n}].publications");
+    for result in &results {
         let refusal = error(result);
-        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "BATCH_TOO_LARGE"));
-        refusal.limit("max_batch_messages");
-        assert!(refusal.fields == [field.as_str()] || refusal.fields == ["publications"], "{refusal:?}");
+        refusal.is(Code::InvalidArgument, "BATCH_TOO_LARGE", &["publications"]).limit("max_batch_messages");
     }
     wire.mark("c").await;
     let deliveries = wire.listen("c", "l").await.deliveries_before("mark").await;
@@ -223,7 +220,7 @@ async fn a_batch_has_at_most_so_many_bytes() {
     });
     let wire = listener(&server).await;
     let batch = |bytes: usize| vec![publication("c", "l", sized(bytes)), publication("c", "l", sized(bytes))];
-    assert_eq!(receipts(wire.batch(batch(4_900)).await).len(), 2);
+    assert_eq!(receipts(&wire.batch(batch(4_900)).await).len(), 2);
     for result in wire.batch(batch(5_000)).await {
         let refusal = error(&result);
         assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "BATCH_TOO_LARGE"));

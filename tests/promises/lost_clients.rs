@@ -91,7 +91,7 @@ async fn batches_of_a_stream_that_broke_off_are_accepted_in_their_order_or_not_a
     all.extend(reader.deliveries_before("later mark").await);
     let numbers = numbers(&all);
     assert_eq!(numbers, (0..i64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>());
-    assert!(numbers.len() >= 10 && numbers.len() % 10 == 0, "{}", numbers.len());
+    assert!(numbers.len() >= 10 && numbers.len().is_multiple_of(10), "{}", numbers.len());
 }
 
 #[tokio::test]

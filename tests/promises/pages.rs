@@ -6,7 +6,7 @@ use tonic::Code;
 
 async fn page(wire: &Wire, page_size: i32, page_token: &str) -> (Vec<Channel>, String) {
     let request = ListChannelsRequest { page_size, page_token: page_token.into() };
-    let page = within(wire.call().list_channels(request)).await.unwrap().into_inner();
+    let page = within(wire.call().list_channels(request)).await.expect("the token is good").into_inner();
     (page.channels, page.next_page_token)
 }
 

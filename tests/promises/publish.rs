@@ -44,7 +44,7 @@ async fn requests_are_answered_in_their_order() {
     let sizes: Vec<_> = answers.iter().map(|answer| answer.results.len()).collect();
     assert_eq!(sizes, (0..50).map(|n| n % 5).collect::<Vec<usize>>());
     let results: Vec<PublishResult> = answers.into_iter().flat_map(|answer| answer.results).collect();
-    let sequences: Vec<_> = receipts(results).iter().map(|receipt| receipt.sequence).collect();
+    let sequences: Vec<_> = receipts(&results).iter().map(|receipt| receipt.sequence).collect();
     assert!(rising(&sequences));
     assert_eq!(wire.listener("c", "l").await.backlog_messages, 100);
 }
@@ -113,7 +113,7 @@ async fn a_batch_over_its_limit_is_answered_item_by_item_and_the_stream_lives_on
         }
     }
     for n in [1, 3, 4] {
-        receipts(answers[n].results.clone());
+        receipts(&answers[n].results);
     }
     assert_eq!(wire.listener("c", "l").await.backlog_messages, 6);
 }
@@ -141,7 +141,7 @@ async fn a_batch_may_be_for_many_channels() {
             broadcast("no", numbered(4)),
         ])
         .await;
-    receipts(results[..3].to_vec());
+    receipts(&results[..3]);
     error(&results[3]).is(Code::NotFound, "CHANNEL_NOT_FOUND", &[]).tells("channel", "no");
     assert_eq!(numbers(&wire.listen("d", "m").await.take(2).await), [2, 3]);
 }

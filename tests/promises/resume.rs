@@ -251,7 +251,7 @@ async fn each_answer_tells_which_start_of_the_server_it_is_of() {
 
 async fn next_number(subscription: &mut Subscription) -> i64 {
     match within(subscription.next()).await {
-        Some(Ok(Event::Delivery(delivery))) => delivery.message.json().unwrap(),
+        Some(Ok(Event::Delivery(delivery))) => delivery.message.json().expect("a number was sent"),
         other => panic!("a delivery was expected, not {other:?}"),
     }
 }
@@ -333,7 +333,7 @@ async fn a_channel_that_went_with_its_servers_memory_is_told_from_one_that_was_r
     let address = old.address();
     let mut listening = old.client().listen("c", "l").await.unwrap();
     drop((old, wire));
-    let new = TestServer::with(|config| config.listen = address);
+    let new = TestServer::again_on(address).await;
     let error = within(listening.next()).await.unwrap().unwrap_err();
     assert_eq!(error.reason(), Some("CHANNEL_NOT_FOUND"));
     assert_ne!(error.failure().unwrap().metadata["incarnation"], incarnation);
@@ -349,7 +349,7 @@ async fn the_sdk_repeats_a_read_until_the_server_is_back_on_its_port() {
     client.server().await.unwrap();
     drop(old);
     let asking = tokio::spawn(async move { client.server().await });
-    let _new = TestServer::with(|config| config.listen = address);
+    let _new = TestServer::again_on(address).await;
     within(asking).await.unwrap().unwrap();
 }
 

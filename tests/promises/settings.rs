@@ -30,7 +30,8 @@ async fn update(wire: &Wire, settings: ChannelSettings, mask: &[&str]) -> Channe
         settings: Some(settings),
         update_mask: Some(FieldMask { paths }),
     };
-    within(wire.call().update_channel(request)).await.unwrap().into_inner().channel.unwrap()
+    let answer = within(wire.call().update_channel(request)).await.expect("the settings are sound");
+    answer.into_inner().channel.expect("it is told")
 }
 
 /// What an update and a creation with these settings are refused with.

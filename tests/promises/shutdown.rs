@@ -31,7 +31,7 @@ fn shutting_down(status: &Status) {
 /// What came before the server said that it goes away, and how it ended.
 async fn last(reader: Reader) -> Vec<Event> {
     let (mut events, end) = reader.rest().await;
-    shutting_down(&end.unwrap_err());
+    shutting_down(&end.expect_err("it does not end with OK"));
     assert!(matches!(events.pop(), Some(Event::GoingAway(_))));
     events
 }

@@ -17,7 +17,7 @@ async fn channel() -> (TestServer, Wire) {
 async fn from_oldest(wire: &Wire) -> Reader {
     let from =
         WatchSubscription { channel: "c".into(), start_at: StartAt::Oldest.into(), ..Default::default() };
-    wire.try_watch(from).await.unwrap()
+    wire.try_watch(from).await.expect("the stream opens")
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tonic::{Status, Streaming};
 
 /// What a stream brings, in its order.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a delivery")]
 pub(crate) enum Event {
     Gap(Gap),
     Delivery(Delivery),

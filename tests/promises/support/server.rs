@@ -32,6 +32,13 @@ impl TestServer {
         Self { address: server.address(), stopper: server.stopper(), server: Some(server) }
     }
 
+    /// On the port of one that has ended.
+    pub(crate) async fn again_on(address: SocketAddr) -> Self {
+        // a command that is just being started may hold what this process had open for a moment longer
+        super::until(async || std::net::TcpListener::bind(address).is_ok()).await;
+        Self::with(|config| config.listen = address)
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

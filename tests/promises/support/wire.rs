@@ -143,7 +143,7 @@ impl Wire {
         messages: impl IntoIterator<Item = v1::Message>,
     ) -> Vec<v1::Receipt> {
         let publications = messages.into_iter().map(|message| broadcast(channel, message)).collect();
-        receipts(self.batch(publications).await)
+        receipts(&self.batch(publications).await)
     }
 
     /// Dispatches all of them as one batch.
@@ -154,7 +154,7 @@ impl Wire {
         messages: impl IntoIterator<Item = v1::Message>,
     ) -> Vec<v1::Receipt> {
         let to = |message| publication(channel, listener, message);
-        receipts(self.batch(messages.into_iter().map(to).collect()).await)
+        receipts(&self.batch(messages.into_iter().map(to).collect()).await)
     }
 
     pub(crate) async fn publish(
@@ -307,7 +307,7 @@ pub(crate) fn broadcast(channel: &str, message: v1::Message) -> v1::Publication 
 
 /// The receipts of a batch that was accepted as a whole.
 #[track_caller]
-pub(crate) fn receipts(results: Vec<v1::PublishResult>) -> Vec<v1::Receipt> {
+pub(crate) fn receipts(results: &[v1::PublishResult]) -> Vec<v1::Receipt> {
     results.iter().map(|result| receipt(result).clone()).collect()
 }
 
