@@ -9,7 +9,7 @@ use toml::{
 
 use super::{
     fault::{Fault, Faults, Origin},
-    load::Given,
+    given::Given,
     names::closest,
     settings::{SETTINGS, Setting},
 };

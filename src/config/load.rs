@@ -6,15 +6,9 @@ use super::{
     Config,
     fault::{Fault, Faults, Origin},
     file,
+    given::Given,
     settings::Setting,
 };
-
-/// A setting that somebody wrote down.
-pub(crate) struct Given {
-    pub(crate) setting: &'static Setting,
-    pub(crate) text: String,
-    pub(crate) origin: Origin,
-}
 
 /// Makes one configuration of the file, if there is one, and of what was `given` above it.
 ///

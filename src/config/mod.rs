@@ -2,6 +2,7 @@
 
 mod fault;
 mod file;
+mod given;
 mod load;
 mod names;
 mod settings;
@@ -10,7 +11,8 @@ mod units;
 use std::{net::SocketAddr, num::NonZero, thread, time::Duration};
 
 pub(crate) use fault::{Faults, Origin};
-pub(crate) use load::{Given, load};
+pub(crate) use given::Given;
+pub(crate) use load::load;
 pub(crate) use names::strangers;
 pub(crate) use settings::{SETTINGS, Setting};
 pub(crate) use units::{BYTES, TIME, log_filter};

@@ -1,7 +1,7 @@
 //! The verbs of channels.
 
 use super::{Dispatcher, convert, page::Page, settings, status::Refusal, wire};
-use crate::hub::ChannelSettings;
+use crate::hub::{ChannelInfo, ChannelSettings};
 
 impl Dispatcher {
     pub(super) fn create_channel(
@@ -12,7 +12,7 @@ impl Dispatcher {
         let given = request.settings.clone().unwrap_or_default();
         let settings = settings::changed(ChannelSettings::default(), &given, None)?;
         let created = self.hub.create_channel(convert::channel_id(&id)?, settings, request.allow_existing)?;
-        let channel = Some(convert::channel(&created.channel));
+        let channel = Some(to_wire(&created.channel));
         Ok(wire::CreateChannelResponse { channel, existed: created.existed })
     }
 
@@ -21,7 +21,7 @@ impl Dispatcher {
         request: &wire::GetChannelRequest,
     ) -> Result<wire::GetChannelResponse, Refusal> {
         let channel = self.hub.get_channel(convert::channel_id(&request.channel)?)?;
-        Ok(wire::GetChannelResponse { channel: Some(convert::channel(&channel)) })
+        Ok(wire::GetChannelResponse { channel: Some(to_wire(&channel)) })
     }
 
     pub(super) fn list_channels(
@@ -31,10 +31,7 @@ impl Dispatcher {
         let page = Page::parse(request.page_size, &request.page_token)?;
         let found = self.hub.list_channels(page.after, page.look_for());
         let (channels, next_page_token) = page.cut(found, |channel| channel.birth);
-        Ok(wire::ListChannelsResponse {
-            channels: channels.iter().map(convert::channel).collect(),
-            next_page_token,
-        })
+        Ok(wire::ListChannelsResponse { channels: channels.iter().map(to_wire).collect(), next_page_token })
     }
 
     pub(super) fn update_channel(
@@ -46,7 +43,7 @@ impl Dispatcher {
         let channel = self.hub.update_channel(convert::channel_id(&request.channel)?, |current| {
             settings::changed(current, &given, mask)
         })?;
-        Ok(wire::UpdateChannelResponse { channel: Some(convert::channel(&channel)) })
+        Ok(wire::UpdateChannelResponse { channel: Some(to_wire(&channel)) })
     }
 
     pub(super) fn remove_channel(
@@ -58,5 +55,19 @@ impl Dispatcher {
             listeners: convert::to_i64(listeners),
             discarded_messages: convert::to_i64(messages),
         })
+    }
+}
+
+fn to_wire(info: &ChannelInfo) -> wire::Channel {
+    wire::Channel {
+        id: info.id.to_string(),
+        birth: info.birth.to_i64(),
+        create_time: Some(convert::time(info.created_at)),
+        settings: Some(settings::to_wire(&info.settings)),
+        listeners: convert::to_i64(info.listeners),
+        streams: convert::to_i64(info.streams),
+        last_sequence: info.last.to_i64(),
+        kept_broadcasts: convert::to_i64(info.kept.messages),
+        kept_broadcast_bytes: convert::to_i64(info.kept.bytes),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{status::Refusal, wire};
 use crate::{
-    hub::{ChannelInfo, From as StartFrom, ListenerInfo},
+    hub::From as StartFrom,
     id::{ChannelId, ListenerId},
     log::Position,
 };
@@ -61,40 +61,4 @@ pub(super) fn start_from(start_at: i32, field: &str) -> Result<StartFrom, Refusa
 
 pub(super) fn position(sequence: i64, field: &str) -> Result<Position, Refusal> {
     u64::try_from(sequence).map(Position).map_err(|_| Refusal::setting(field, "it must not be negative"))
-}
-
-pub(super) fn channel(info: &ChannelInfo) -> wire::Channel {
-    wire::Channel {
-        id: info.id.to_string(),
-        birth: info.birth.to_i64(),
-        create_time: Some(time(info.created_at)),
-        settings: Some(super::settings::to_wire(&info.settings)),
-        listeners: to_i64(info.listeners),
-        streams: to_i64(info.streams),
-        last_sequence: info.last.to_i64(),
-        kept_broadcasts: to_i64(info.kept.messages),
-        kept_broadcast_bytes: to_i64(info.kept.bytes),
-    }
-}
-
-pub(super) fn listener(info: &ListenerInfo) -> wire::Listener {
-    wire::Listener {
-        id: info.id.to_string(),
-        channel: info.channel.to_string(),
-        birth: info.birth.to_i64(),
-        create_time: Some(time(info.created_at)),
-        acknowledgement_mode: wire::AcknowledgementMode::Automatic.into(),
-        settings: Some(wire::ListenerSettings::default()),
-        running: info.running,
-        connected: info.connected,
-        backlog_messages: to_i64(info.backlog.messages),
-        backlog_bytes: to_i64(info.backlog.bytes),
-        passed_sequence: info.passed.to_i64(),
-        lost_messages: to_i64(info.lost),
-        // AUTOMATIC has nothing outstanding, no generations and, in this release, no sessions
-        unacknowledged_messages: 0,
-        unacknowledged_bytes: 0,
-        generation: 0,
-        session: String::new(),
-    }
 }

@@ -15,7 +15,7 @@ impl Dispatcher {
         let from = convert::start_from(request.start_at, "start_at")?;
         let (channel, listener) = (convert::channel_id(&request.channel)?, convert::listener_id(&id)?);
         let registered = self.hub.register(channel, listener, from, request.allow_existing)?;
-        let listener = Some(convert::listener(&registered.listener));
+        let listener = Some(to_wire(&registered.listener));
         Ok(wire::RegisterResponse { listener, existed: registered.existed })
     }
 
@@ -36,7 +36,7 @@ impl Dispatcher {
         let channel = convert::channel_id(&request.channel)?;
         let found = self.hub.list_listeners(channel, page.after, page.look_for())?;
         let (listeners, next_page_token) = page.cut(found, |listener| listener.birth);
-        let listeners = listeners.iter().map(convert::listener).collect();
+        let listeners = listeners.iter().map(to_wire).collect();
         Ok(wire::ListListenersResponse { listeners, next_page_token })
     }
 
@@ -97,7 +97,7 @@ impl Dispatcher {
 }
 
 fn told(listener: &ListenerInfo) -> Option<wire::Listener> {
-    Some(convert::listener(listener))
+    Some(to_wire(listener))
 }
 
 fn check_mode(mode: i32) -> Result<(), Refusal> {
@@ -125,5 +125,27 @@ fn check_settings(given: Option<&wire::ListenerSettings>, mask: Option<&FieldMas
         Some(given) if asked(given.idle_timeout) => Err(Refusal::not_implemented("settings.idle_timeout")),
         Some(given) if asked(given.ack_deadline) => Err(Refusal::not_implemented("settings.ack_deadline")),
         Some(_) | None => Ok(()),
+    }
+}
+
+fn to_wire(info: &ListenerInfo) -> wire::Listener {
+    wire::Listener {
+        id: info.id.to_string(),
+        channel: info.channel.to_string(),
+        birth: info.birth.to_i64(),
+        create_time: Some(convert::time(info.created_at)),
+        acknowledgement_mode: wire::AcknowledgementMode::Automatic.into(),
+        settings: Some(wire::ListenerSettings::default()),
+        running: info.running,
+        connected: info.connected,
+        backlog_messages: convert::to_i64(info.backlog.messages),
+        backlog_bytes: convert::to_i64(info.backlog.bytes),
+        passed_sequence: info.passed.to_i64(),
+        lost_messages: convert::to_i64(info.lost),
+        // AUTOMATIC has nothing outstanding, no generations and, in this release, no sessions
+        unacknowledged_messages: 0,
+        unacknowledged_bytes: 0,
+        generation: 0,
+        session: String::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     desk::{Desk, Ending},
-    listener::{Allowance, Listener, Standing},
+    listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
     queue::Window,
     ring::Ring,
@@ -66,6 +66,13 @@ impl Channel {
     /// How many streams are open.
     pub(super) fn streams(&self) -> usize {
         self.desks.iter().map(Desk::occupied).sum()
+    }
+
+    /// Ends the stream that sits there, if any.
+    pub(super) fn end_stream(&self, seated: Option<Seated>, ending: Ending) {
+        if let Some(seated) = seated {
+            self.desks[seated.core].end(seated.seat, seated.stream, ending);
+        }
     }
 
     pub(super) fn end_streams(&self, ending: &Ending) {

@@ -1,8 +1,8 @@
 //! A listener: a cursor in the channel's order, and its own dispatches.
 
 use super::{
+    cursor::{Cursor, Look},
     gap::{Gap, GapReason, Gaps},
-    look::{Cursor, Look},
     queue::{Queue, Window},
     ring::Ring,
     tally::{Quota, Tally},
@@ -243,6 +243,11 @@ impl Standing {
             self.queue.hand_over(through, now);
             self.queue.trim_window(keep, dropped);
         }
+    }
+
+    /// Whether nothing of what was found was lost or purged meanwhile.
+    pub(super) fn still(&self, found: &Look) -> bool {
+        self.passed == found.passed && self.cleared == found.cleared
     }
 
     /// Moves to where a look has led.

@@ -4,8 +4,8 @@ use super::{
     Hub,
     channel::{Channel, State},
     desk::Ending,
-    listener::{Listener, Seated, Standing},
-    subscribe::From,
+    listener::{Listener, Standing},
+    options::From,
     tally::Tally,
 };
 use crate::{
@@ -146,7 +146,7 @@ impl Hub {
             standing.running = false;
             seated = standing.seated.take();
         })?;
-        end(&owner, seated, Ending::Stopped);
+        owner.end_stream(seated, Ending::Stopped);
         Ok(info)
     }
 
@@ -205,7 +205,7 @@ impl Hub {
         self.forget(&dropped);
         self.room.changed();
         let (channel_id, listener) = (channel.id.to_string(), id.as_str().to_owned());
-        end(&channel, seated, Ending::Failed(Error::ListenerRemoved { channel: channel_id, listener }));
+        channel.end_stream(seated, Ending::Failed(Error::ListenerRemoved { channel: channel_id, listener }));
         Ok(backlog)
     }
 
@@ -244,12 +244,5 @@ impl Hub {
             passed: standing.passed,
             lost: standing.lost,
         }
-    }
-}
-
-/// Ends the stream that sits there, if any.
-pub(super) fn end(channel: &Channel, seated: Option<Seated>, ending: Ending) {
-    if let Some(seated) = seated {
-        channel.desks[seated.core].end(seated.seat, seated.stream, ending);
     }
 }

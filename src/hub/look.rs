@@ -2,46 +2,12 @@
 
 use super::{
     batch::Room,
+    cursor::{Cursor, Look},
     gap::{Gap, GapReason},
     listener::Standing,
     ring::Ring,
-    tally::Tally,
 };
 use crate::log::Position;
-
-/// Where a stream stands. It is behind its listener's standing while it repeats what an older token asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    /// Everything up to here was handed over on this stream, or before.
-    pub(super) at: Position,
-    /// The gaps up to here were.
-    pub(super) said: Position,
-}
-
-/// What is next.
-#[derive(Debug)]
-pub(super) struct Look {
-    pub(super) gaps: Vec<Gap>,
-    pub(super) positions: Vec<Position>,
-    /// Where the stream stands with it.
-    pub(super) cursor: Cursor,
-    /// The channel's broadcasts up to there, where they can be counted.
-    pub(super) tally: Option<Tally>,
-    /// Where the receiver stood when it was looked, to see whether that has changed.
-    passed: Position,
-    cleared: Position,
-}
-
-impl Look {
-    pub(super) fn empty(&self) -> bool {
-        self.gaps.is_empty() && self.positions.is_empty()
-    }
-
-    /// Whether nothing of it was lost or purged meanwhile.
-    pub(super) fn stands(&self, standing: &Standing) -> bool {
-        self.passed == standing.passed && self.cleared == standing.cleared
-    }
-}
 
 /// Looks what is next for a receiver whose standing is settled, of what is visible: up to `through`.
 pub(super) fn look(standing: &Standing, ring: &Ring, cursor: Cursor, room: Room, through: Position) -> Look {

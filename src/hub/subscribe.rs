@@ -3,12 +3,15 @@
 use super::{
     Hub,
     channel::Channel,
+    cursor::Cursor,
     desk::Ending,
     gap::{Gap, GapReason},
     listener::{Listener, Seated, Standing},
-    look::{self, Cursor},
+    look,
+    options::{From, ListenOptions, Receiver},
+    place::Place,
     ring::Ring,
-    subscription::{Owner, Subscription},
+    subscription::{Beginning, Owner, Subscription},
     token::ResumeToken,
 };
 use crate::{
@@ -22,58 +25,6 @@ use std::{
     time::Duration,
 };
 use tokio::time::timeout;
-
-/// Where a new receiver begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum From {
-    /// With what is accepted from now on.
-    #[default]
-    New,
-    /// With the oldest broadcast that is kept.
-    Oldest,
-}
-
-impl From {
-    pub(super) fn position(self, ring: &Ring, now: Position) -> Position {
-        match self {
-            Self::New => now,
-            Self::Oldest => ring.floor(),
-        }
-    }
-}
-
-/// Whom a subscription is for.
-#[derive(Clone, Copy, Debug)]
-pub enum Receiver<'a> {
-    /// A registered listener: its stream takes over from an older one.
-    Listener(ListenerId<'a>),
-    /// A listener for the time of this stream.
-    Watcher(From),
-}
-
-/// How a subscription is to be served.
-#[derive(Clone, Debug)]
-pub struct ListenOptions {
-    /// Where to go on.
-    pub resume_token: Option<String>,
-    /// Only messages of these types, and the server's own; empty: all.
-    pub types: Vec<String>,
-    /// A batch has at most so many messages.
-    pub max_messages: usize,
-    /// A batch has at most so many bytes, unless it is a single message.
-    pub max_bytes: u64,
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        Self {
-            resume_token: None,
-            types: Vec::new(),
-            max_messages: usize::MAX,
-            max_bytes: super::bell::MAX_TAIL_BYTES,
-        }
-    }
-}
 
 impl Hub {
     /// Opens a subscription. It waits on the core of this thread.
@@ -186,7 +137,7 @@ impl Hub {
         drop(standing);
         drop(state);
         self.forget(&dropped);
-        super::listeners::end(channel, older, Ending::Failed(taken_over(channel, &listener)));
+        channel.end_stream(older, Ending::Failed(taken_over(channel, &listener)));
         Ok((Owner::Listener(listener), beginning))
     }
 
@@ -211,19 +162,6 @@ enum Life {
     Other,
 }
 
-/// Where a stream begins, and what it says first.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Beginning {
-    pub(super) cursor: Cursor,
-    pub(super) gap: Option<Gap>,
-}
-
-impl Beginning {
-    fn at(cursor: Cursor) -> Self {
-        Self { cursor, gap: None }
-    }
-}
-
 /// Behind everything that was handed over; what was lost since is said first.
 fn go_on(standing: &Standing) -> Beginning {
     let said = standing.gaps.said();
@@ -245,19 +183,4 @@ fn other_life(after: Position, through: Position) -> Gap {
 
 fn taken_over(channel: &Channel, listener: &Listener) -> Error {
     Error::ListenerTakenOver { channel: channel.id.to_string(), listener: listener.id.to_string() }
-}
-
-/// A place among the open streams. Dropping it leaves nothing behind.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) hub: Arc<Hub>,
-    pub(super) channel: Arc<Channel>,
-    pub(super) seated: Seated,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.channel.desks[self.seated.core].leave(self.seated.seat);
-        self.hub.streams.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -3,10 +3,12 @@
 use super::{
     batch::{Batch, Room},
     channel,
+    cursor::{Cursor, Look},
     desk::{Ending, Tail},
     listener::{Allowance, Listener, Standing},
-    look::{Cursor, Look, look},
-    subscribe::{Beginning, ListenOptions, Place},
+    look::look,
+    options::ListenOptions,
+    place::Place,
     tally::Quota,
     token::ResumeToken,
 };
@@ -38,6 +40,19 @@ const EMPTY_IN_A_ROW: usize = 8;
 pub(super) enum Owner {
     Listener(Arc<Listener>),
     Watcher(Box<Standing>),
+}
+
+/// Where a stream begins, and what it says first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    pub(super) cursor: Cursor,
+    pub(super) gap: Option<super::Gap>,
+}
+
+impl Beginning {
+    pub(super) fn at(cursor: Cursor) -> Self {
+        Self { cursor, gap: None }
+    }
 }
 
 /// Where a subscription began.
@@ -295,7 +310,7 @@ impl Subscription {
         };
         let mut state = channel.lock();
         let mut standing = listener.lock();
-        if standing.seated != Some(*seated) || !next.stands(&standing) {
+        if standing.seated != Some(*seated) || !standing.still(next) {
             return false;
         }
         let mut dropped = Vec::new();

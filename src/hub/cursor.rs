@@ -1,0 +1,33 @@
+//! Where a stream stands, and what it has found to be next.
+
+use super::{gap::Gap, tally::Tally};
+use crate::log::Position;
+
+/// Where a stream stands. It is behind its listener's standing while it repeats what an older token asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Everything up to here was handed over on this stream, or before.
+    pub(super) at: Position,
+    /// The gaps up to here were.
+    pub(super) said: Position,
+}
+
+/// What is next.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) gaps: Vec<Gap>,
+    pub(super) positions: Vec<Position>,
+    /// Where the stream stands with it.
+    pub(super) cursor: Cursor,
+    /// The channel's broadcasts up to there, where they can be counted.
+    pub(super) tally: Option<Tally>,
+    /// Where the receiver stood when it was looked, to see whether that has changed.
+    pub(super) passed: Position,
+    pub(super) cleared: Position,
+}
+
+impl Look {
+    pub(super) fn empty(&self) -> bool {
+        self.gaps.is_empty() && self.positions.is_empty()
+    }
+}
