@@ -4,16 +4,19 @@
 //! What a program uses:
 //! - [`client`]: the SDK, for a program that talks to a server.
 //! - [`embed`]: channels and listeners inside a program, without a server.
+//! - [`content`]: a message as either of them writes and reads it.
 //! - [`server`] and [`config`]: the server itself.
 //! - [`v1`]: the contract, for a program that wants a client of its own.
 //!
-//! In reading order, from the bottom: [`id`], [`message`] and [`error`] are the words; [`log`] is what remembers;
-//! [`hub`] is the core, where every verb of the service is one method; over it stand [`embed`] and the gRPC door, over
-//! that [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the invariants.
+//! In reading order, from the bottom: [`id`], [`message`] and [`error`] are the words, [`content`] a message as programs
+//! say it; [`log`] is what remembers; [`hub`] is the core, where every verb of the service is one method; over it stand
+//! [`embed`] and the gRPC door, over that [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the
+//! invariants.
 
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod content;
 pub mod embed;
 pub mod error;
 mod grpc;

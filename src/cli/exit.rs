@@ -58,6 +58,12 @@ pub(crate) enum Fault {
     BrokenPipe,
 }
 
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Fault::Client(error.into())
+    }
+}
+
 impl From<io::Error> for Fault {
     fn from(cause: io::Error) -> Self {
         match cause.kind() == io::ErrorKind::BrokenPipe {

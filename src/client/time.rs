@@ -2,14 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-/// What a clock says; none where the wire holds a time that Rust cannot.
-pub(super) fn system(time: prost_types::Timestamp) -> Option<SystemTime> {
-    SystemTime::try_from(time).ok()
-}
-
-/// For times that the server always says.
+/// For times that the server always says, and never beyond what Rust can hold.
 pub(super) fn or_epoch(time: Option<prost_types::Timestamp>) -> SystemTime {
-    time.and_then(system).unwrap_or(SystemTime::UNIX_EPOCH)
+    time.and_then(|time| SystemTime::try_from(time).ok()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// None of the server's durations is negative.

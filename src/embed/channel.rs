@@ -1,6 +1,8 @@
 //! A channel inside a program: the verbs of the service as methods.
 
-use super::{Delivered, Error, Listener, Message, MessageStream, Receipt, Result, reader::Reader};
+use super::{
+    Delivered, Error, Listener, Message, MessageStream, Receipt, Result, message::encode, reader::Reader,
+};
 use crate::{
     hub::{self, Accepted, Hub, ListenOptions, Receiver},
     id::{ChannelId, ListenerId},
@@ -87,7 +89,7 @@ impl Channel {
     /// [`Error::InvalidId`], [`Error::InvalidMessage`]; refused where there is no such listener, where its backlog is
     /// full and the channel refuses new messages, or where the log is full.
     pub async fn dispatch(&self, listener: &str, message: Message) -> Result<Receipt> {
-        let (listener, message) = (parse(listener)?, message.encode(self.max_payload_bytes)?);
+        let (listener, message) = (parse(listener)?, encode(message, self.max_payload_bytes)?);
         let id = message.id().to_owned();
         let accepted = self.hub.dispatch(self.channel_id(), listener, message)?;
         Ok(self.accepted(id, accepted).await)
@@ -99,7 +101,7 @@ impl Channel {
     /// [`Error::InvalidMessage`]; refused where the channel is gone, where the log is full, or where a listener's
     /// backlog is full and the channel refuses broadcasts then.
     pub async fn broadcast(&self, message: Message) -> Result<Receipt> {
-        let message = message.encode(self.max_payload_bytes)?;
+        let message = encode(message, self.max_payload_bytes)?;
         let id = message.id().to_owned();
         let accepted = self.hub.broadcast(self.channel_id(), message)?;
         Ok(self.accepted(id, accepted).await)

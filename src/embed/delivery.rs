@@ -1,6 +1,6 @@
 //! What a receiver gets, and what a sender hears.
 
-use super::Message;
+use super::{Message, message};
 use crate::{
     hub::{Accepted, Gap},
     log::{Entry, Kind, Position},
@@ -25,7 +25,7 @@ impl Delivery {
     pub(super) fn of(entry: &Entry) -> Self {
         let since = Duration::from_nanos(u64::try_from(entry.accepted_at).unwrap_or_default());
         Self {
-            message: Message::decode(&entry.message),
+            message: message::decode(&entry.message),
             sequence: entry.position,
             accept_time: UNIX_EPOCH + since,
             kind: entry.kind,

@@ -62,7 +62,6 @@ mod reader;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod value;
 mod workers;
 
 pub use adapt::{Adapt, AsItIs, Sse, SseEvent};
@@ -72,10 +71,10 @@ pub use delivery::{Delivered, Delivery, Event, Receipt};
 pub use dispatcher::Dispatcher;
 pub use error::Error;
 pub use listener::Listener;
-pub use message::{Message, Payload};
 pub use stream::{End, MessageStream};
 pub use workers::{Processed, Processing, WorkerFailed};
 
+pub use crate::content::{Message, Payload};
 pub use crate::hub::{ChannelSettings, Gap, GapReason, Limits, Overflow};
 
 type Result<T, E = Error> = std::result::Result<T, E>;

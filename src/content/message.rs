@@ -1,29 +1,27 @@
-//! What travels: a message as its sender made it, and what a receiver gets.
+//! A message as its sender writes it and its receiver reads it.
 
-use super::{Result, time, value};
+use super::value;
 use crate::v1;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::time::SystemTime;
-
-pub use crate::v1::{DeliveryKind, GapReason, Receipt};
+use std::{fmt, time::SystemTime};
 
 /// A message: a type, and what its sender says with it.
 ///
-/// Ids are at most 128 bytes of `[A-Za-z0-9._:-]`, types at most 256 bytes, payloads at most 1 MiB where
-/// the server does not say otherwise. Nothing is checked here: the server answers INVALID_ARGUMENT, reason
-/// `INVALID_MESSAGE`, or RESOURCE_EXHAUSTED, reason `MESSAGE_TOO_LARGE`.
+/// Ids are at most 128 bytes of `[A-Za-z0-9._:-]`, types at most 256 bytes, payloads at most 1 MiB where the server or
+/// the dispatcher does not say otherwise. Nothing is checked here: what breaks a rule is refused when it is sent. Its
+/// `Debug` shows nothing of what it carries.
 ///
 /// ```
-/// use eric::client::Message;
+/// use eric::content::Message;
 ///
-/// # fn main() -> Result<(), eric::client::Error> {
+/// # fn main() -> Result<(), serde_json::Error> {
 /// let message = Message::new("price").with_json(&[1.5, 2.5])?.with_sender_id("desk-7");
 /// assert_eq!(message.json::<Vec<f64>>()?, [1.5, 2.5]);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Message(v1::Message);
 
 /// What a message carries.
@@ -40,7 +38,7 @@ pub enum Payload<'m> {
 }
 
 impl Message {
-    /// A message of a type, which receivers select by. Types that begin with `_eric_` are the server's own.
+    /// A message of a type, which receivers select by. Types that begin with `_eric_` are Eric's own.
     pub fn new(message_type: impl Into<String>) -> Self {
         Self(v1::Message { r#type: message_type.into(), ..Default::default() })
     }
@@ -48,12 +46,12 @@ impl Message {
     /// Carries a value as JSON text, which arrives byte for byte.
     ///
     /// # Errors
-    /// [`Error::Payload`](super::Error::Payload) where the value cannot be written as JSON.
-    pub fn with_json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self> {
+    /// The value cannot be written as JSON.
+    pub fn with_json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, serde_json::Error> {
         Ok(self.with_json_text(serde_json::to_string(value)?))
     }
 
-    /// Carries JSON text that is there already. The server refuses what is not one JSON value.
+    /// Carries JSON text that is there already. What is not one JSON value is refused when it is sent.
     pub fn with_json_text(self, text: impl Into<String>) -> Self {
         self.with_payload(v1::message::Payload::Json(text.into()))
     }
@@ -74,13 +72,13 @@ impl Message {
         self
     }
 
-    /// Names the message. Without, the server makes a UUIDv7.
+    /// Names the message. Without, it gets a UUIDv7 when it is accepted.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.0.id = id.into();
         self
     }
 
-    /// Says who sends it. The server does not verify it.
+    /// Says who sends it. Nobody verifies it.
     pub fn with_sender_id(mut self, sender_id: impl Into<String>) -> Self {
         self.0.sender_id = sender_id.into();
         self
@@ -124,9 +122,9 @@ impl Message {
         self.0.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// When its sender made it, where it says so.
+    /// When its sender made it, where it says so and Rust has such a time.
     pub fn create_time(&self) -> Option<SystemTime> {
-        self.0.create_time.and_then(time::system)
+        self.0.create_time.and_then(|time| SystemTime::try_from(time).ok())
     }
 
     /// What it carries.
@@ -142,14 +140,24 @@ impl Message {
     /// Reads the payload as JSON; no payload is `null`.
     ///
     /// # Errors
-    /// [`Error::Payload`](super::Error::Payload) where it is binary or not a `T`.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        Ok(match self.payload() {
-            Payload::Empty => serde_json::from_value(serde_json::Value::Null)?,
-            Payload::Json(text) => serde_json::from_str(text)?,
-            Payload::Value(value) => serde_json::from_value(value)?,
-            Payload::Binary(_) => Err(<serde_json::Error as serde::de::Error>::custom("it is binary"))?,
-        })
+    /// It is binary, or not a `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        match self.payload() {
+            Payload::Empty => serde_json::from_value(serde_json::Value::Null),
+            Payload::Json(text) => serde_json::from_str(text),
+            Payload::Value(value) => serde_json::from_value(value),
+            Payload::Binary(_) => Err(serde::de::Error::custom("the payload is binary")),
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("id", &self.id())
+            .field("type", &self.message_type())
+            .field("sender_id", &self.sender_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,60 +173,11 @@ impl From<v1::Message> for Message {
     }
 }
 
-/// A message with its place in the channel's order.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// The message, as it was sent.
-    pub message: Message,
-    /// Its position in the server's log: rising within a channel, not consecutive.
-    pub sequence: i64,
-    /// When the server accepted it, by the server's clock.
-    pub accept_time: SystemTime,
-    /// Dispatched to this listener alone, or broadcast.
-    pub kind: DeliveryKind,
-}
-
-/// Messages that were meant for a receiver and cannot reach it, at their place in the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Gap {
-    /// Why.
-    pub reason: GapReason,
-    /// Everything up to this sequence is not part of the gap.
-    pub after_sequence: i64,
-    /// The last sequence that the gap covers.
-    pub through_sequence: i64,
-    /// How many messages are missing, where that can be known.
-    pub count: Option<i64>,
-}
-
-impl From<v1::Delivery> for Delivery {
-    fn from(delivery: v1::Delivery) -> Self {
-        Self {
-            kind: delivery.kind(),
-            message: Message(delivery.message.unwrap_or_default()),
-            sequence: delivery.sequence,
-            accept_time: time::or_epoch(delivery.accept_time),
-        }
-    }
-}
-
-impl From<v1::Gap> for Gap {
-    fn from(gap: v1::Gap) -> Self {
-        Self {
-            reason: gap.reason(),
-            after_sequence: gap.after_sequence,
-            through_sequence: gap.through_sequence,
-            count: gap.count,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::time::Duration;
 
     #[test]
     fn json_keeps_every_digit() {
@@ -252,5 +211,18 @@ mod tests {
     fn who_says_nothing_is_no_sender() {
         assert_eq!(Message::new("t").sender_id(), None);
         assert_eq!(Message::new("t").with_sender_id("me").sender_id(), Some("me"));
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_was_written() {
+        let made = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
+        assert_eq!(Message::new("t").with_create_time(made).create_time(), Some(made));
+        assert_eq!(Message::new("t").create_time(), None);
+    }
+
+    #[test]
+    fn debug_keeps_the_payload_to_itself() {
+        let message = Message::new("t").with_json("secret").unwrap().with_attribute("k", "secret");
+        assert!(!format!("{message:?}").contains("secret"));
     }
 }
