@@ -20,6 +20,7 @@ use std::{
 };
 use tokio::{
     sync::Notify,
+    task::yield_now,
     time::{Instant, sleep_until},
 };
 
@@ -170,6 +171,9 @@ impl Hub {
             let rung = std::mem::take(&mut *core.rung());
             let woken: usize = rung.into_iter().map(|ring| self.answer(ring)).sum();
             if woken >= WORTH_PACING {
+                // whoever was woken takes what lies on his desk before something else does, and connections write it
+                yield_now().await;
+                yield_now().await;
                 sleep_until(began + PACE).await;
             }
         }
