@@ -52,7 +52,7 @@ const BURSTS: Pace = Pace::Bursts(20);
 
 const ROWS: [Row; 23] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
-    row("unary Dispatch, 64 callers", Unary(64), 0.6),
+    row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
     row("drain a backlog of 1,000,000 through Listen", Drain, 0.7),
     row("fan-out to 1 watcher, one by one", FanOut(watchers(1, 1), ONE_BY_ONE), 0.3),

@@ -190,7 +190,7 @@ fn code(status: &Status) -> Code {
     if caused_by::<tonic::TimeoutExpired>(status) {
         return Code::DeadlineExceeded;
     }
-    match matches!(status.code(), Code::Unknown | Code::Internal) && is_broken(status) {
+    match matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled) && is_broken(status) {
         true => Code::Unavailable,
         false => status.code(),
     }
