@@ -1,20 +1,12 @@
 //! A listener's backlog is bounded: at its limit the new message is refused, or the oldest give way.
 
 use crate::support::{
-    Refused, TestServer, Wire,
+    Refused, listener, listener_of,
     message::{numbered, numbers, sized},
     until,
 };
 use eric::v1::{ChannelSettings, GapReason, Overflow};
 use tonic::Code;
-
-async fn listener(settings: ChannelSettings) -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create_with("c", settings).await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
 
 fn at_most(messages: i64) -> ChannelSettings {
     ChannelSettings { max_backlog_messages: Some(messages), ..Default::default() }
@@ -22,7 +14,7 @@ fn at_most(messages: i64) -> ChannelSettings {
 
 #[tokio::test]
 async fn a_dispatch_to_a_full_listener_is_refused() {
-    let (_server, wire) = listener(at_most(3)).await;
+    let (_server, wire) = listener_of(at_most(3)).await;
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
     let full = Refused::of(&wire.try_dispatch("c", "l", numbered(3)).await.unwrap_err());
     full.is(Code::ResourceExhausted, "BACKLOG_FULL", &[]).tells("channel", "c").tells("listener", "l");
@@ -39,7 +31,7 @@ async fn a_dispatch_to_a_full_listener_is_refused() {
 
 #[tokio::test]
 async fn a_listener_that_is_full_does_not_refuse_for_another() {
-    let (_server, wire) = listener(at_most(1)).await;
+    let (_server, wire) = listener_of(at_most(1)).await;
     wire.register("c", "other").await;
     wire.dispatch("c", "l", numbered(0)).await;
     wire.dispatch("c", "other", numbered(1)).await;
@@ -50,7 +42,7 @@ async fn a_listener_that_is_full_does_not_refuse_for_another() {
 #[tokio::test]
 async fn a_broadcast_drops_the_oldest_for_those_alone_who_are_far_behind() {
     let settings = ChannelSettings { max_replay_messages: Some(0), ..at_most(10) };
-    let (_server, wire) = listener(settings).await;
+    let (_server, wire) = listener_of(settings).await;
     wire.register("c", "near").await;
     let mut near = wire.listen("c", "near").await;
     for first in (0..50).step_by(5) {
@@ -68,7 +60,7 @@ async fn a_broadcast_drops_the_oldest_for_those_alone_who_are_far_behind() {
 #[tokio::test]
 async fn a_broadcast_is_refused_as_a_whole_while_one_listener_is_full() {
     let settings = ChannelSettings { broadcast_overflow: Some(Overflow::RejectNew.into()), ..at_most(3) };
-    let (_server, wire) = listener(settings).await;
+    let (_server, wire) = listener_of(settings).await;
     wire.register("c", "near").await;
     let mut near = wire.listen("c", "near").await;
     let mut watcher = wire.watch("c").await;
@@ -89,7 +81,7 @@ async fn a_broadcast_is_refused_as_a_whole_while_one_listener_is_full() {
 #[tokio::test]
 async fn dispatches_count_for_what_refuses_a_broadcast() {
     let settings = ChannelSettings { broadcast_overflow: Some(Overflow::RejectNew.into()), ..at_most(3) };
-    let (_server, wire) = listener(settings).await;
+    let (_server, wire) = listener_of(settings).await;
     wire.dispatch("c", "l", numbered(0)).await;
     wire.broadcast("c", numbered(1)).await;
     wire.dispatch("c", "l", numbered(2)).await;
@@ -102,7 +94,7 @@ async fn dispatches_count_for_what_refuses_a_broadcast() {
 #[tokio::test]
 async fn a_backlog_is_bounded_in_bytes_and_one_message_always_fits() {
     let settings = ChannelSettings { max_backlog_bytes: Some(1000), ..Default::default() };
-    let (_server, wire) = listener(settings).await;
+    let (_server, wire) = listener_of(settings).await;
     wire.dispatch("c", "l", sized(5000)).await;
     let full = Refused::of(&wire.try_dispatch("c", "l", sized(1)).await.unwrap_err());
     full.is(Code::ResourceExhausted, "BACKLOG_FULL", &[]).tells("max_backlog_bytes", "1000");
@@ -120,7 +112,7 @@ async fn a_backlog_is_bounded_in_bytes_and_one_message_always_fits() {
 
 #[tokio::test]
 async fn what_waits_is_counted() {
-    let (_server, wire) = listener(ChannelSettings::default()).await;
+    let (_server, wire) = listener().await;
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
     let three = wire.listener("c", "l").await;
     assert_eq!(three.backlog_messages, 3);
@@ -137,7 +129,7 @@ async fn what_waits_is_counted() {
 #[tokio::test]
 async fn a_lowered_limit_drops_nothing_by_itself() {
     let settings = ChannelSettings { dispatch_overflow: Some(Overflow::DropOldest.into()), ..at_most(10) };
-    let (_server, wire) = listener(settings).await;
+    let (_server, wire) = listener_of(settings).await;
     wire.dispatch_all("c", "l", (0..10).map(numbered)).await;
     wire.update("c", at_most(4)).await;
     assert_eq!(wire.listener("c", "l").await.backlog_messages, 10);
@@ -147,7 +139,7 @@ async fn a_lowered_limit_drops_nothing_by_itself() {
 #[tokio::test]
 async fn a_lowered_limit_holds_for_what_is_accepted_later() {
     let settings = ChannelSettings { dispatch_overflow: Some(Overflow::DropOldest.into()), ..at_most(10) };
-    let (_server, wire) = listener(settings).await;
+    let (_server, wire) = listener_of(settings).await;
     wire.dispatch_all("c", "l", (0..10).map(numbered)).await;
     wire.update("c", at_most(4)).await;
     wire.dispatch("c", "l", numbered(10)).await;
@@ -160,7 +152,7 @@ async fn a_lowered_limit_holds_for_what_is_accepted_later() {
 async fn a_listener_nobody_listens_to_never_grows_the_server_without_bound() {
     const BATCH: i64 = 1000;
     const BATCHES: i64 = 10;
-    let (_server, wire) = listener(ChannelSettings {
+    let (_server, wire) = listener_of(ChannelSettings {
         max_backlog_bytes: Some(64 << 10),
         max_replay_bytes: Some(64 << 10),
         ..Default::default()

@@ -1,7 +1,7 @@
 //! Bad input is refused with its own status, reason and named field; nothing is lost, and the server still answers.
 
 use crate::support::{
-    Refused, TestServer, Wire,
+    Refused, Wire, listener,
     message::{json, message, numbered, numbers, sent, sized},
     raw::{self, field},
     refused,
@@ -13,14 +13,6 @@ use eric::v1::{self, message::Payload, *};
 use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
 use tonic::{Code, Status, Streaming};
-
-async fn listener() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
 
 /// Nothing came of what was refused, and the server still answers.
 async fn unharmed(wire: &Wire) {

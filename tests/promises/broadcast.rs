@@ -1,7 +1,7 @@
 //! A broadcast reaches exactly those that are registered when it is accepted, and a dispatch its listener alone.
 
 use crate::support::{
-    TestServer, Wire,
+    TestServer, Wire, listener,
     message::{message, numbered, numbers, sequences},
     within,
 };
@@ -98,10 +98,7 @@ async fn a_dispatch_reaches_its_listener_alone() {
 
 #[tokio::test]
 async fn a_delivery_says_whether_it_was_for_one_or_for_all() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     wire.dispatch("c", "l", message("own")).await;
     wire.broadcast("c", message("for all")).await;
     let deliveries = wire.listen("c", "l").await.take(2).await;

@@ -1,7 +1,7 @@
 //! The `eric` command: exit codes that scripts can trust, text for people, JSON for machines.
 
 use crate::support::{
-    TestServer, Wire,
+    TestServer, Wire, listener,
     message::{numbered, sent},
     until, within,
 };
@@ -41,14 +41,6 @@ async fn failed(server: &TestServer, arguments: &[&str]) -> (Option<i32>, Value)
     let output = run(server, &[arguments, &["--json"]].concat()).await;
     let told = String::from_utf8(output.stderr).expect("it prints text");
     (output.status.code(), serde_json::from_str(told.trim()).unwrap_or(Value::String(told)))
-}
-
-async fn listener() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    (server, wire)
 }
 
 /// A command that receives, and its lines.

@@ -1,26 +1,33 @@
 //! A removal ends streams and says so; a notified end is an ordinary message that SDKs end on.
 
 use crate::support::{
-    TestServer,
+    TestServer, listener, listener_of,
     message::{message, numbered, numbers, sent},
     refused, until,
-    wire::{pull, subscription},
+    wire::subscription,
     within,
 };
 use eric::{
-    client::{End, Event},
+    client::{Client, End, Event, Subscription},
     v1::{self, GapReason, Overflow},
 };
 use tonic::Code;
 
 const CLOSED: &str = "_eric_channel_closed";
 
+/// A client of the SDK that listens as `l` on the channel `c`, and watches it.
+async fn receiving(server: &TestServer) -> (Client, [Subscription; 2]) {
+    let client = server.client();
+    client.create_channel("c").await.expect("the channel is new");
+    client.register("c", "l").await.expect("the listener is new");
+    let listening = client.listen("c", "l").await.expect("the stream opens");
+    let watching = client.watch("c").await.expect("the stream opens");
+    (client, [listening, watching])
+}
+
 #[tokio::test]
 async fn a_removed_listener_ends_its_stream() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     wire.register("c", "other").await;
     let stream = wire.listen("c", "l").await;
     let mut other = wire.listen("c", "other").await;
@@ -43,10 +50,7 @@ async fn a_removed_channel_ends_all_its_streams() {
     let stream = wire.listen("c", "listens").await;
     let watcher = wire.watch("c").await;
     let mut other = wire.watch("other").await;
-    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let (mut call, request) = (wire.call(), v1::PullRequest { wait, ..pull("c", "pulls") });
-    let waiting = tokio::spawn(async move { call.pull(request).await });
-    until(async || wire.listener("c", "pulls").await.connected).await;
+    let waiting = wire.pull_waiting("c", "pulls").await;
     let removed = wire.remove_channel("c").await;
     assert_eq!((removed.listeners, removed.discarded_messages), (3, 0));
     for reader in [stream, watcher] {
@@ -62,10 +66,7 @@ async fn a_removed_channel_ends_all_its_streams() {
 
 #[tokio::test]
 async fn a_removal_tells_what_it_discards_and_frees_it() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
     assert!(wire.server().await.log_bytes > 0);
     assert_eq!(wire.remove("c", "l").await, 3);
@@ -121,10 +122,7 @@ async fn what_is_created_again_is_another_one() {
 
 #[tokio::test]
 async fn a_notified_end_is_a_message_and_leaves_streams_open() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let mut readers = [wire.listen("c", "l").await, wire.watch("c").await];
     let receipt = wire.notify_end("c", None).await;
     assert_eq!((receipt.receivers, receipt.duplicate), (Some(1), false));
@@ -139,10 +137,7 @@ async fn a_notified_end_is_a_message_and_leaves_streams_open() {
 
 #[tokio::test]
 async fn an_end_for_one_listener_is_for_it_alone_and_waits_once() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     wire.register("c", "other").await;
     let mut other = wire.listen("c", "other").await;
     let first = wire.notify_end("c", Some("l")).await;
@@ -162,15 +157,12 @@ async fn an_end_for_one_listener_is_for_it_alone_and_waits_once() {
 
 #[tokio::test]
 async fn an_end_passes_where_a_backlog_is_full() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
     let full = v1::ChannelSettings {
         max_backlog_messages: Some(2),
         broadcast_overflow: Some(Overflow::RejectNew.into()),
         ..Default::default()
     };
-    wire.create_with("c", full).await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener_of(full).await;
     wire.dispatch_all("c", "l", (0..2).map(numbered)).await;
     assert!(wire.try_dispatch("c", "l", numbered(2)).await.is_err());
     assert!(!wire.notify_end("c", Some("l")).await.duplicate);
@@ -193,10 +185,7 @@ async fn an_end_passes_where_a_backlog_is_full() {
 
 #[tokio::test]
 async fn an_end_passes_every_filter() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let types = vec!["wanted".to_owned()];
     let filtered = v1::Subscription { types, ..subscription("c", "l", "") };
     let mut stream = wire.try_listen(filtered).await.unwrap();
@@ -211,11 +200,7 @@ async fn an_end_passes_every_filter() {
 #[tokio::test]
 async fn the_sdk_ends_on_a_notified_end_once_all_before_it_is_read() {
     let server = TestServer::start();
-    let client = server.client();
-    client.create_channel("c").await.unwrap();
-    client.register("c", "l").await.unwrap();
-    let mut listening = client.listen("c", "l").await.unwrap();
-    let mut watching = client.watch("c").await.unwrap();
+    let (client, [mut listening, mut watching]) = receiving(&server).await;
     client.broadcast("c", numbered(1).into()).await.unwrap();
     client.notify_end("c", None).await.unwrap();
     client.broadcast("c", numbered(2).into()).await.unwrap();
@@ -230,11 +215,7 @@ async fn the_sdk_ends_on_a_notified_end_once_all_before_it_is_read() {
 #[tokio::test]
 async fn the_sdk_tells_of_a_removal_and_does_not_come_back() {
     let server = TestServer::start();
-    let client = server.client();
-    client.create_channel("c").await.unwrap();
-    client.register("c", "l").await.unwrap();
-    let mut listening = client.listen("c", "l").await.unwrap();
-    let mut watching = client.watch("c").await.unwrap();
+    let (client, [mut listening, mut watching]) = receiving(&server).await;
     client.remove_listener("c", "l").await.unwrap();
     let error = within(listening.next()).await.unwrap().unwrap_err();
     assert_eq!(error.reason(), Some("LISTENER_REMOVED"));

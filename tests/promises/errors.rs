@@ -1,7 +1,7 @@
 //! Errors say in details what machines can decide by: a stable reason, ids, fields, limits, and when to try again.
 
 use crate::support::{
-    Refused, TestServer, Wire,
+    Refused, TestServer, listener,
     message::{message, numbered, sized},
     refused,
     wire::{broadcast, dispatch, error, publication},
@@ -17,17 +17,10 @@ use std::time::Duration;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-async fn listener(server: &TestServer) -> Wire {
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    wire
-}
-
 #[tokio::test]
 async fn every_error_tells_which_start_of_the_server_it_is_of() {
     let server = TestServer::with(|config| config.max_channels = 1);
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let incarnation = wire.server().await.incarnation;
     let refusals = [
         refused(wire.call().get_channel(GetChannelRequest { channel: "no".into() })).await,
@@ -44,8 +37,7 @@ async fn every_error_tells_which_start_of_the_server_it_is_of() {
 
 #[tokio::test]
 async fn ids_stand_in_the_metadata_and_in_the_message() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let request = GetListenerRequest { channel: "c".into(), listener: "nobody".into() };
     let refusal = refused(wire.call().get_listener(request)).await;
     refusal.tells("channel", "c").tells("listener", "nobody");
@@ -54,8 +46,7 @@ async fn ids_stand_in_the_metadata_and_in_the_message() {
 
 #[tokio::test]
 async fn every_field_at_fault_is_named_at_once() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let settings = Some(ChannelSettings {
         max_backlog_messages: Some(0),
         max_replay_bytes: Some(-1),
@@ -79,8 +70,7 @@ async fn every_field_at_fault_is_named_at_once() {
 
 #[tokio::test]
 async fn a_violation_says_what_is_allowed() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let status = wire.try_dispatch("c", "l", message("_eric_mine")).await.unwrap_err();
     let details = status.get_error_details();
     let violation = &details.bad_request().unwrap().field_violations[0];
@@ -91,7 +81,7 @@ async fn a_violation_says_what_is_allowed() {
 #[tokio::test]
 async fn what_may_help_later_says_when_to_try_again_and_what_never_helps_does_not() {
     let server = TestServer::with(|config| config.max_listeners = 1);
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     wire.update("c", ChannelSettings { max_backlog_messages: Some(1), ..Default::default() }).await;
     wire.dispatch("c", "l", numbered(1)).await;
     let full = Refused::of(&wire.try_dispatch("c", "l", numbered(2)).await.unwrap_err());
@@ -111,8 +101,7 @@ async fn what_may_help_later_says_when_to_try_again_and_what_never_helps_does_no
 
 #[tokio::test]
 async fn an_item_of_a_batch_is_refused_as_a_call_of_its_own_would_be() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let request = BroadcastRequest { channel: "no".into(), message: Some(message("t")) };
     let alone = refused(wire.call().broadcast(request)).await;
     let item = error(&wire.batch(vec![broadcast("no", message("t"))]).await[0]);
@@ -122,8 +111,7 @@ async fn an_item_of_a_batch_is_refused_as_a_call_of_its_own_would_be() {
 
 #[tokio::test]
 async fn the_sdk_reads_all_of_it() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     wire.update("c", ChannelSettings { max_backlog_messages: Some(1), ..Default::default() }).await;
     let client = server.client();
     client.dispatch("c", "l", Message::new("t")).await.unwrap();

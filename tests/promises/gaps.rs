@@ -1,7 +1,7 @@
 //! Gaps are said, never silent: wherever a listener cannot get a message, its stream says so at that place.
 
 use crate::support::{
-    Event, TestServer, Wire,
+    Event, listener, listener_of,
     message::{message, number, numbered, numbers},
     reader::told,
     refused,
@@ -10,14 +10,6 @@ use crate::support::{
 };
 use eric::v1::{ChannelSettings, GapReason, Overflow, PullRequest, PurgeListenerRequest};
 use tonic::Code;
-
-async fn listener(settings: ChannelSettings) -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create_with("c", settings).await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
 
 /// A backlog of so many messages, of which the oldest give way.
 fn drops_beyond(messages: i64) -> ChannelSettings {
@@ -31,7 +23,7 @@ fn drops_beyond(messages: i64) -> ChannelSettings {
 
 #[tokio::test]
 async fn an_overflow_is_a_gap_before_what_is_left() {
-    let (_server, wire) = listener(drops_beyond(3)).await;
+    let (_server, wire) = listener_of(drops_beyond(3)).await;
     let receipts = wire.dispatch_all("c", "l", (0..10).map(numbered)).await;
     let mut reader = wire.listen("c", "l").await;
     let gap = reader.gap_of(GapReason::Overflow, Some(7)).await;
@@ -44,7 +36,7 @@ async fn an_overflow_is_a_gap_before_what_is_left() {
 
 #[tokio::test]
 async fn an_overflow_takes_the_oldest_whether_they_were_for_one_or_for_all() {
-    let (_server, wire) = listener(drops_beyond(4)).await;
+    let (_server, wire) = listener_of(drops_beyond(4)).await;
     for n in 0..10 {
         match n % 2 {
             0 => wire.broadcast("c", numbered(n)).await,
@@ -68,7 +60,7 @@ fn number_of(event: &Event) -> Option<i64> {
 
 #[tokio::test]
 async fn a_gap_stands_between_what_came_before_and_what_comes_after() {
-    let (_server, wire) = listener(drops_beyond(3)).await;
+    let (_server, wire) = listener_of(drops_beyond(3)).await;
     let mut reader = wire.listen("c", "l").await;
     let start = reader.token.clone();
     wire.update("c", ChannelSettings { max_replay_messages: Some(1000), ..Default::default() }).await;
@@ -91,7 +83,7 @@ async fn a_gap_stands_between_what_came_before_and_what_comes_after() {
 
 #[tokio::test]
 async fn a_gap_that_was_handed_over_is_said_again_only_for_an_older_token() {
-    let (_server, wire) = listener(drops_beyond(2)).await;
+    let (_server, wire) = listener_of(drops_beyond(2)).await;
     let start = wire.listen("c", "l").await.token;
     wire.stop("c", "l").await;
     wire.dispatch_all("c", "l", (0..5).map(numbered)).await;
@@ -108,7 +100,7 @@ async fn a_gap_that_was_handed_over_is_said_again_only_for_an_older_token() {
 
 #[tokio::test]
 async fn a_purge_is_a_gap_of_what_waited() {
-    let (_server, wire) = listener(ChannelSettings::default()).await;
+    let (_server, wire) = listener().await;
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
     wire.broadcast_all("c", (3..5).map(numbered)).await;
     let purged = wire.purge("c", "l", None).await;
@@ -124,7 +116,7 @@ async fn a_purge_is_a_gap_of_what_waited() {
 
 #[tokio::test]
 async fn a_purge_through_a_sequence_keeps_what_is_behind_it() {
-    let (_server, wire) = listener(ChannelSettings::default()).await;
+    let (_server, wire) = listener().await;
     let receipts = wire.dispatch_all("c", "l", (0..5).map(numbered)).await;
     let purged = wire.purge("c", "l", Some(receipts[2].sequence)).await;
     assert_eq!((purged.purged_messages, purged.through_sequence), (3, receipts[2].sequence));
@@ -136,7 +128,7 @@ async fn a_purge_through_a_sequence_keeps_what_is_behind_it() {
 
 #[tokio::test]
 async fn a_purge_where_nothing_waits_is_no_gap_but_clears_the_window() {
-    let (_server, wire) = listener(ChannelSettings::default()).await;
+    let (_server, wire) = listener().await;
     let mut reader = wire.listen("c", "l").await;
     let start = reader.token.clone();
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
@@ -151,7 +143,7 @@ async fn a_purge_where_nothing_waits_is_no_gap_but_clears_the_window() {
 
 #[tokio::test]
 async fn a_purge_of_one_listener_takes_nothing_from_the_others() {
-    let (_server, wire) = listener(ChannelSettings::default()).await;
+    let (_server, wire) = listener().await;
     wire.register("c", "other").await;
     wire.broadcast_all("c", (0..3).map(numbered)).await;
     assert_eq!(wire.purge("c", "l", None).await.purged_messages, 3);
@@ -160,7 +152,7 @@ async fn a_purge_of_one_listener_takes_nothing_from_the_others() {
 
 #[tokio::test]
 async fn a_purge_beyond_what_there_is_changes_nothing() {
-    let (_server, wire) = listener(ChannelSettings::default()).await;
+    let (_server, wire) = listener().await;
     let last = wire.dispatch("c", "l", numbered(0)).await.sequence;
     for through in [last + 1, i64::MAX, -1, i64::MIN] {
         let request = PurgeListenerRequest {
@@ -176,7 +168,7 @@ async fn a_purge_beyond_what_there_is_changes_nothing() {
 
 #[tokio::test]
 async fn a_pull_tells_of_gaps_too() {
-    let (_server, wire) = listener(drops_beyond(3)).await;
+    let (_server, wire) = listener_of(drops_beyond(3)).await;
     wire.dispatch_all("c", "l", (0..10).map(numbered)).await;
     let request = PullRequest { max_messages: 2, ..pull("c", "l") };
     let batch = within(wire.call().pull(request)).await.unwrap().into_inner().batch.unwrap();
@@ -189,7 +181,7 @@ async fn a_pull_tells_of_gaps_too() {
 #[tokio::test]
 async fn beyond_sixty_four_gaps_that_wait_none_is_forgotten() {
     const ROUNDS: i64 = 50;
-    let (_server, wire) = listener(drops_beyond(1)).await;
+    let (_server, wire) = listener_of(drops_beyond(1)).await;
     for n in 0..ROUNDS {
         // the first overflows, the second is purged: gaps for two reasons, which stay two
         wire.dispatch_all("c", "l", [numbered(n), numbered(n)]).await;

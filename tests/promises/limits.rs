@@ -1,7 +1,7 @@
 //! Every limit is refused at its own place, with its own reason and name, and what is at the limit is taken.
 
 use crate::support::{
-    Event, Reader, Refused, TestServer, Wire,
+    Event, Reader, Refused, TestServer, Wire, listener,
     message::{message, numbered, numbers, sized},
     reader::told,
     refused, until,
@@ -13,13 +13,6 @@ use eric::v1::{
     PullRequest, RegisterRequest, Subscription, WatchSubscription, message::Payload,
 };
 use tonic::Code;
-
-async fn listener(server: &TestServer) -> Wire {
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    wire
-}
 
 async fn refused_message(wire: &Wire, message: Message) -> Refused {
     Refused::of(&wire.try_dispatch("c", "l", message).await.expect_err("it is too much"))
@@ -37,7 +30,7 @@ async fn the_server_tells_its_limits() {
 #[tokio::test]
 async fn a_payload_has_its_limit() {
     let server = TestServer::with(|config| config.max_payload_bytes = 1000);
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
     let value = |bytes: usize| prost_types::Value {
         kind: Some(prost_types::value::Kind::StringValue("x".repeat(bytes - 3))),
@@ -62,8 +55,7 @@ async fn a_payload_has_its_limit() {
 
 #[tokio::test]
 async fn the_default_payload_is_a_mebibyte_and_comes_through_every_door() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let mut reader = wire.listen("c", "l").await;
     wire.dispatch("c", "l", sized(1 << 20)).await;
     receipts(&wire.batch(vec![broadcast("c", sized(1 << 20))]).await);
@@ -73,8 +65,7 @@ async fn the_default_payload_is_a_mebibyte_and_comes_through_every_door() {
 
 #[tokio::test]
 async fn a_message_has_its_limit_beside_its_payload() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let attributes = |count: usize, key: usize, value: usize| Message {
         attributes: (0..count).map(|n| (format!("{n:0key$}"), "v".repeat(value))).collect(),
         ..message("t")
@@ -164,7 +155,7 @@ async fn listeners_are_limited_in_all_channels_together_and_a_removal_makes_room
 #[tokio::test]
 async fn streams_are_limited_and_an_end_makes_room() {
     let server = TestServer::with(|config| config.max_streams = 2);
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let (listen, watch) = (wire.listen("c", "l").await, wire.watch("c").await);
     assert_eq!(wire.server().await.streams, 2);
     let from = WatchSubscription { channel: "c".into(), ..Default::default() };
@@ -198,7 +189,7 @@ async fn connections_are_limited() {
 #[tokio::test]
 async fn a_batch_has_at_most_so_many_publications() {
     let server = TestServer::with(|config| config.max_batch_messages = 5);
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let batch = |count: i64| (0..count).map(|n| publication("c", "l", numbered(n))).collect::<Vec<_>>();
     assert_eq!(receipts(&wire.batch(batch(5)).await).len(), 5);
     let results = wire.batch(batch(6)).await;
@@ -218,7 +209,7 @@ async fn a_batch_has_at_most_so_many_bytes() {
         config.max_batch_bytes = 10_000;
         config.max_payload_bytes = 5_000;
     });
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let batch = |bytes: usize| vec![publication("c", "l", sized(bytes)), publication("c", "l", sized(bytes))];
     assert_eq!(receipts(&wire.batch(batch(4_900)).await).len(), 2);
     for result in wire.batch(batch(5_000)).await {
@@ -235,7 +226,7 @@ async fn a_request_beyond_all_limits_is_refused_as_a_whole() {
         config.max_batch_bytes = 10_000;
         config.max_payload_bytes = 5_000;
     });
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let beyond = 10_000 + (1 << 20) + 1;
     let refusal = refused_message(&wire, sized(beyond)).await;
     refusal.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", &["request"]).limit("max_batch_bytes");
@@ -253,7 +244,7 @@ async fn a_request_beyond_all_limits_is_refused_as_a_whole() {
 #[tokio::test]
 async fn a_response_is_never_larger_than_was_asked() {
     let server = TestServer::with(|config| config.max_payload_bytes = 10_000);
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let listen = |max_response_bytes| ListenRequest {
         subscriptions: vec![subscription("c", "l", "")],
         max_response_bytes,
@@ -279,8 +270,7 @@ async fn a_response_is_never_larger_than_was_asked() {
 
 #[tokio::test]
 async fn a_subscription_names_at_most_64_types() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (_server, wire) = listener().await;
     let listen = |types: Vec<String>| Subscription { types, ..subscription("c", "l", "") };
     assert!(wire.try_listen(listen(vec!["t".repeat(256); 64])).await.is_ok());
     for types in [vec!["t".to_owned(); 65], vec![String::new()], vec!["t".repeat(257)]] {
@@ -303,7 +293,7 @@ fn full() -> TestServer {
 #[tokio::test]
 async fn at_the_limit_of_the_log_windows_go_first() {
     let server = full();
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     wire.create("window").await;
     wire.register("window", "l").await;
     let mut reader = wire.listen("window", "l").await;
@@ -329,7 +319,7 @@ async fn at_the_limit_of_the_log_windows_go_first() {
 #[tokio::test]
 async fn at_the_limit_of_the_log_the_oldest_broadcasts_go_as_a_gap() {
     let server = full();
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     wire.create("d").await;
     wire.register("d", "l").await;
     for n in 0..100 {
@@ -355,7 +345,7 @@ async fn at_the_limit_of_the_log_the_oldest_broadcasts_go_as_a_gap() {
 #[tokio::test]
 async fn the_log_is_full_only_when_the_rest_was_promised() {
     let server = full();
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let strict =
         ChannelSettings { broadcast_overflow: Some(Overflow::RejectNew.into()), ..Default::default() };
     wire.create_with("strict", strict).await;

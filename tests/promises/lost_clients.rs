@@ -1,7 +1,7 @@
 //! Clients that vanish: what was accepted stays accepted, what was not delivered stays, and the server notices.
 
 use crate::support::{
-    TestServer, Wire,
+    TestServer, Wire, listener,
     message::{message, number, numbered, numbers, rising, sent},
     peer::Peer,
     proxy::Proxy,
@@ -21,18 +21,10 @@ use tokio::{
     time::timeout,
 };
 
-async fn listener(server: &TestServer) -> Wire {
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    wire
-}
-
 #[tokio::test]
 async fn calls_that_are_cancelled_break_nothing_and_what_they_had_accepted_is_delivered() {
     const CALLS: i64 = 400;
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let mut reader = wire.listen("c", "l").await;
     let mut calls = JoinSet::new();
     for n in 0..CALLS {
@@ -72,8 +64,7 @@ async fn calls_that_are_cancelled_break_nothing_and_what_they_had_accepted_is_de
 
 #[tokio::test]
 async fn batches_of_a_stream_that_broke_off_are_accepted_in_their_order_or_not_at_all() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let batch = |first: i64| PublishRequest {
         publications: (first..first + 10).map(|n| publication("c", "l", numbered(n))).collect(),
         stop_at_error: false,
@@ -96,8 +87,7 @@ async fn batches_of_a_stream_that_broke_off_are_accepted_in_their_order_or_not_a
 
 #[tokio::test]
 async fn a_client_that_was_killed_loses_nothing_that_was_not_delivered() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let proxy = Proxy::before(server.address()).await;
     let mut reader = Wire::connect(proxy.url()).await.listen("c", "l").await;
     wire.dispatch_all("c", "l", (0..10).map(numbered)).await;
@@ -114,8 +104,7 @@ async fn a_client_that_was_killed_loses_nothing_that_was_not_delivered() {
 #[tokio::test]
 async fn a_client_that_was_killed_in_the_middle_of_its_stream_resumes_and_loses_nothing_at_all() {
     const MESSAGES: i64 = 3_000;
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let sending = tokio::spawn(async move {
         for first in (0..MESSAGES).step_by(20) {
             wire.dispatch_all("c", "l", (first..first + 10).map(numbered)).await;
@@ -157,7 +146,7 @@ async fn a_dead_peer_is_noticed_and_its_listener_is_free() {
         config.keep_alive_interval = Duration::from_secs(1);
         config.keep_alive_timeout = Duration::from_secs(1);
     });
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let mut peer = Peer::connect(server.address()).await;
     peer.begin().await;
     peer.open(1, server.address(), "Listen").await;
@@ -180,7 +169,7 @@ async fn a_client_that_says_nothing_is_let_go_and_one_that_is_idle_is_kept() {
         config.keep_alive_interval = Duration::from_secs(1);
         config.keep_alive_timeout = Duration::from_secs(1);
     });
-    let idle = listener(&server).await;
+    let idle = server.listener().await;
     let mut reader = idle.listen("c", "l").await;
     let mut silent = Peer::connect(server.address()).await;
     assert!(silent.rest().await.is_empty());
@@ -192,8 +181,7 @@ async fn a_client_that_says_nothing_is_let_go_and_one_that_is_idle_is_kept() {
 async fn a_publisher_whose_connection_breaks_is_told_for_each_message_and_goes_on() {
     const ROUNDS: i64 = 10;
     const MESSAGES: i64 = 100;
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let proxy = Proxy::before(server.address()).await;
     let publisher = client(&proxy.url()).publish();
     let mut accepted = Vec::new();
@@ -227,8 +215,7 @@ async fn a_publisher_whose_connection_breaks_is_told_for_each_message_and_goes_o
 
 #[tokio::test]
 async fn a_program_that_drops_its_subscription_leaves_its_listener_stopped() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let client = server.client();
     let mut subscription = client.listen("c", "l").await.unwrap();
     wire.dispatch("c", "l", message("t")).await;

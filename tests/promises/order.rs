@@ -1,7 +1,7 @@
 //! A channel accepts messages in one total order, and every listener sees its part of it in rising sequence.
 
 use crate::support::{
-    Reader, TestServer, Wire,
+    Reader, TestServer, Wire, listener,
     message::{message, numbered, numbers, rising, sent, sequences},
     wire::{broadcast, receipt},
     within,
@@ -111,10 +111,7 @@ async fn all_listeners_see_one_order_and_in_it_that_of_each_sender() {
 
 #[tokio::test]
 async fn dispatches_and_broadcasts_of_one_sender_keep_their_order() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let mut open = wire.listen("c", "l").await;
     for n in 0..100 {
         match n % 3 {
@@ -127,10 +124,7 @@ async fn dispatches_and_broadcasts_of_one_sender_keep_their_order() {
 
 #[tokio::test]
 async fn the_order_of_what_waited_is_that_of_what_comes() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     for n in 0..50 {
         wire.dispatch("c", "l", numbered(2 * n)).await;
         wire.broadcast("c", numbered(2 * n + 1)).await;

@@ -1,7 +1,7 @@
 //! A batch is accepted item by item, in its order, and answered item by item; a stream never dies of an item.
 
 use crate::support::{
-    TestServer, Wire,
+    Wire, listener,
     message::{message, numbered, numbers, rising, sized},
     wire::{broadcast, error, publication, receipt, receipts},
     within,
@@ -14,14 +14,6 @@ use futures_util::{StreamExt as _, future, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
-
-async fn listener() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
 
 fn request(publications: Vec<Publication>) -> PublishRequest {
     PublishRequest { publications, stop_at_error: false }

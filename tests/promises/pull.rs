@@ -1,7 +1,7 @@
 //! A pull delivers next: at most so many, waiting at most so long, and an empty answer is no error.
 
 use crate::support::{
-    TestServer, Wire,
+    TestServer, listener,
     message::{message, numbered, numbers, sent, sized},
     until,
     wire::pull,
@@ -12,16 +12,6 @@ use eric::{
     v1::{ChannelSettings, PullRequest, PullResponse},
 };
 use prost_types::Duration;
-
-async fn listener() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
-
-const LONG: Option<Duration> = Some(Duration { seconds: 60, nanos: 0 });
 
 #[tokio::test]
 async fn a_pull_gives_one_where_nothing_else_is_said() {
@@ -48,14 +38,12 @@ async fn a_pull_that_finds_nothing_is_empty_at_once() {
 async fn a_pull_waits_for_the_first() {
     let (_server, wire) = listener().await;
     for n in 0..3 {
-        let (mut call, request) = (wire.call(), PullRequest { wait: LONG, ..pull("c", "l") });
-        let waiting = tokio::spawn(async move { call.pull(request).await });
-        until(async || wire.listener("c", "l").await.connected).await;
+        let waiting = wire.pull_waiting("c", "l").await;
         match n {
             1 => wire.broadcast("c", numbered(n)).await,
             _ => wire.dispatch("c", "l", numbered(n)).await,
         };
-        let answer: PullResponse = within(waiting).await.unwrap().unwrap().into_inner();
+        let answer: PullResponse = within(waiting).await.unwrap().unwrap();
         assert_eq!(numbers(&answer.batch.unwrap().deliveries), [n]);
         until(async || !wire.listener("c", "l").await.connected).await;
     }
@@ -87,9 +75,7 @@ async fn many_pulls_one_after_the_other_are_the_stream() {
 #[tokio::test]
 async fn a_pull_gives_no_more_than_a_batch_may_hold() {
     let server = TestServer::with(|config| config.max_batch_messages = 10);
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let wire = server.listener().await;
     for first in [0, 10] {
         wire.dispatch_all("c", "l", (first..first + 10).map(numbered)).await;
     }
@@ -139,9 +125,7 @@ async fn in_a_channel_with_a_delay_a_pull_gives_at_most_one() {
 #[tokio::test]
 async fn a_pull_that_is_cancelled_leaves_its_listener_free_and_loses_nothing() {
     let (_server, wire) = listener().await;
-    let (mut call, request) = (wire.call(), PullRequest { wait: LONG, ..pull("c", "l") });
-    let waiting = tokio::spawn(async move { call.pull(request).await });
-    until(async || wire.listener("c", "l").await.connected).await;
+    let waiting = wire.pull_waiting("c", "l").await;
     waiting.abort();
     until(async || !wire.listener("c", "l").await.connected).await;
     wire.dispatch("c", "l", numbered(1)).await;

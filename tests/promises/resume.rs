@@ -1,7 +1,7 @@
 //! A token says where to go on: nothing is lost on the way, and what cannot be had any more is said.
 
 use crate::support::{
-    Refused, TestServer, Wire,
+    Refused, TestServer, Wire, listener,
     message::{message, number, numbered, numbers, sent},
     proxy::Proxy,
     server::client,
@@ -19,14 +19,6 @@ use prost_types::Duration;
 use tonic::Code;
 
 /// A server with a channel and a listener.
-async fn listener() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
-
 /// Ten messages, one after the other, by broadcast and dispatch in turn; the token behind each.
 async fn ten_tokens(wire: &Wire) -> Vec<String> {
     let mut reader = wire.listen("c", "l").await;

@@ -1,7 +1,7 @@
 //! Settings are spelled out in answers, change by mask, and are refused by name where they are out of range.
 
 use crate::support::{
-    Refused, TestServer, Wire,
+    Refused, Wire, channel,
     message::{numbered, numbers},
     refused, within,
 };
@@ -14,13 +14,6 @@ use tonic::Code;
 
 fn seconds(seconds: i64) -> Option<Duration> {
     Some(Duration { seconds, nanos: 0 })
-}
-
-async fn channel() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    (server, wire)
 }
 
 async fn update(wire: &Wire, settings: ChannelSettings, mask: &[&str]) -> Channel {

@@ -1,18 +1,16 @@
 //! A shutdown hands over what is ready, says that the server goes, and ends: whatever clients do, by its deadline.
 
 use crate::support::{
-    Event, Reader, Refused, TestServer, Wire,
+    Event, Reader, Refused, TestServer, Wire, listener,
     message::{message, numbered, numbers, sized},
     peer::{PREFACE, Peer},
     raw,
     reader::delivered,
     until,
-    wire::{broadcast, pull},
+    wire::broadcast,
     within,
 };
-use eric::v1::{
-    self, BroadcastRequest, ListenRequest, PublishRequest, PullRequest, Subscription, WatchSubscription,
-};
+use eric::v1::{self, BroadcastRequest, ListenRequest, PublishRequest, Subscription, WatchSubscription};
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -36,17 +34,9 @@ async fn last(reader: Reader) -> Vec<Event> {
     events
 }
 
-async fn listener(server: &TestServer) -> Wire {
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    wire
-}
-
 #[tokio::test]
 async fn open_streams_are_told_and_end() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let (listen, watch) = (wire.listen("c", "l").await, wire.watch("c").await);
     server.stop();
     assert_eq!(last(listen).await, []);
@@ -56,8 +46,7 @@ async fn open_streams_are_told_and_end() {
 
 #[tokio::test]
 async fn what_is_ready_is_handed_over_first() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let streams = [server.wire().await.listen("c", "l").await, server.wire().await.watch("c").await];
     wire.broadcast_all("c", (0..100).map(numbered)).await;
     server.stop();
@@ -71,8 +60,7 @@ async fn what_is_ready_is_handed_over_first() {
 #[tokio::test]
 async fn what_is_ready_is_handed_over_first_also_where_it_is_much() {
     const MESSAGES: usize = 500;
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let stream = Wire::narrow(server.url()).await.listen("c", "l").await;
     wire.broadcast_all("c", (0..MESSAGES).map(|_| sized(4 << 10))).await;
     server.stop();
@@ -83,12 +71,8 @@ async fn what_is_ready_is_handed_over_first_also_where_it_is_much() {
 
 #[tokio::test]
 async fn a_pull_that_waits_ends() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
-    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let (mut call, request) = (wire.call(), PullRequest { wait, ..pull("c", "l") });
-    let waiting = tokio::spawn(async move { call.pull(request).await });
-    until(async || wire.listener("c", "l").await.connected).await;
+    let (server, wire) = listener().await;
+    let waiting = wire.pull_waiting("c", "l").await;
     server.stop();
     shutting_down(&within(waiting).await.unwrap().unwrap_err());
     assert_eq!(server.ended().await.cut(), 0);
@@ -96,8 +80,7 @@ async fn a_pull_that_waits_ends() {
 
 #[tokio::test]
 async fn an_open_publish_stream_ends_and_what_it_accepted_is_answered() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let request = PublishRequest { publications: vec![broadcast("c", numbered(1))], stop_at_error: false };
     let mut answers = wire.publish(stream::iter([request]).chain(stream::pending())).await;
     assert_eq!(within(answers.message()).await.unwrap().unwrap().results.len(), 1);
@@ -118,8 +101,7 @@ async fn a_publish_stream_that_has_said_nothing_yet_ends() {
 
 #[tokio::test]
 async fn everything_at_once_ends() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     wire.register("c", "pulls").await;
     let mut streams = Vec::new();
     for _ in 0..50 {
@@ -127,11 +109,8 @@ async fn everything_at_once_ends() {
     }
     streams.push(wire.listen("c", "l").await);
     let answers = wire.publish(stream::pending()).await;
-    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let (mut call, request) = (wire.call(), PullRequest { wait, ..pull("c", "pulls") });
-    let waiting = tokio::spawn(async move { call.pull(request).await });
+    let waiting = wire.pull_waiting("c", "pulls").await;
     let _silent = Peer::connect(server.address()).await;
-    until(async || wire.listener("c", "pulls").await.connected).await;
     server.stop();
     assert_eq!(server.ended().await.cut(), 0);
     within(waiting).await.unwrap().unwrap_err();
@@ -177,7 +156,7 @@ async fn half_a_request_of_http_1_holds_nothing_up_for_longer_than_its_head_may_
 #[tokio::test]
 async fn a_connection_that_is_idle_holds_nothing_up() {
     let server = TestServer::start();
-    let _idle = listener(&server).await;
+    let _idle = server.listener().await;
     server.stop();
     assert_eq!(server.ended().await.cut(), 0);
 }
@@ -207,8 +186,7 @@ async fn streams_of_the_standard_services_hold_nothing_up() {
 
 #[tokio::test]
 async fn a_call_that_has_begun_is_finished() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let mut watcher = wire.watch("c").await;
     let mut peer = Peer::connect(server.address()).await;
     peer.begin().await;
@@ -227,8 +205,7 @@ async fn a_call_that_has_begun_is_finished() {
 
 #[tokio::test]
 async fn nothing_new_is_taken_during_the_drain() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let mut peer = Peer::connect(server.address()).await;
     peer.begin().await;
     // a call that has not said what it asks for keeps the server in its drain
@@ -265,7 +242,7 @@ async fn the_deadline_cuts_what_is_still_open() {
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut_at_the_deadline_at_the_latest() {
     let server = TestServer::with(|config| config.drain_deadline = Duration::from_millis(200));
-    let wire = listener(&server).await;
+    let wire = server.listener().await;
     let slow = Wire::narrow(server.url()).await.listen("c", "l").await;
     wire.broadcast_all("c", (0..500).map(|_| sized(4 << 10))).await;
     server.stop();
@@ -298,8 +275,7 @@ async fn an_idle_server_ends_as_soon_as_it_is_stopped() {
 
 #[tokio::test]
 async fn a_stream_that_opens_while_the_server_ends_is_refused_or_told() {
-    let server = TestServer::start();
-    let wire = listener(&server).await;
+    let (server, wire) = listener().await;
     let mut opening = Vec::new();
     for _ in 0..50 {
         let wire = wire.clone();
@@ -325,7 +301,7 @@ async fn a_stream_that_opens_while_the_server_ends_is_refused_or_told() {
 #[tokio::test]
 async fn a_peer_that_reads_its_stream_by_hand_is_told_by_going_away() {
     let server = TestServer::start();
-    let _wire = listener(&server).await;
+    let _wire = server.listener().await;
     let mut peer = Peer::connect(server.address()).await;
     peer.begin().await;
     peer.open(1, server.address(), "Listen").await;

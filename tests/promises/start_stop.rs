@@ -1,11 +1,9 @@
 //! Registered means stopped; StartListener, Listen and Pull make a listener run, and StopListener ends its stream for good.
 
 use crate::support::{
-    TestServer,
+    TestServer, listener,
     message::{message, numbered, numbers},
-    until,
-    wire::pull,
-    within,
+    until, within,
 };
 use eric::client::{End, Event};
 
@@ -29,10 +27,7 @@ async fn registered_means_stopped_and_listening_means_running() {
 
 #[tokio::test]
 async fn a_dispatch_to_a_stopped_listener_queues() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     wire.stop("c", "l").await;
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
     assert_eq!(wire.listener("c", "l").await.backlog_messages, 3);
@@ -41,10 +36,7 @@ async fn a_dispatch_to_a_stopped_listener_queues() {
 
 #[tokio::test]
 async fn a_stop_ends_the_stream_with_ok_and_keeps_the_queue() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let mut stream = wire.listen("c", "l").await;
     wire.dispatch("c", "l", numbered(1)).await;
     assert_eq!(numbers(&stream.take(1).await), [1]);
@@ -59,10 +51,7 @@ async fn a_stop_ends_the_stream_with_ok_and_keeps_the_queue() {
 
 #[tokio::test]
 async fn started_or_stopped_twice_is_once() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     for _ in 0..2 {
         let started = wire.start("c", "l").await;
         assert!(started.running && !started.connected);
@@ -74,10 +63,7 @@ async fn started_or_stopped_twice_is_once() {
 
 #[tokio::test]
 async fn a_start_leaves_an_open_stream_alone() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let mut stream = wire.listen("c", "l").await;
     assert!(wire.start("c", "l").await.connected);
     wire.mark("c").await;
@@ -86,16 +72,10 @@ async fn a_start_leaves_an_open_stream_alone() {
 
 #[tokio::test]
 async fn a_pull_that_waits_answers_what_it_has_when_its_listener_is_stopped() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let (mut call, request) = (wire.call(), eric::v1::PullRequest { wait, ..pull("c", "l") });
-    let waiting = tokio::spawn(async move { call.pull(request).await });
-    until(async || wire.listener("c", "l").await.connected).await;
+    let (_server, wire) = listener().await;
+    let waiting = wire.pull_waiting("c", "l").await;
     wire.stop("c", "l").await;
-    let answer = within(waiting).await.unwrap().unwrap().into_inner();
+    let answer = within(waiting).await.unwrap().unwrap();
     assert!(answer.batch.unwrap().deliveries.is_empty());
 }
 

@@ -1,11 +1,10 @@
 //! One stream has a listener at a time: a newer one takes over, and nothing is lost or doubled between them.
 
 use crate::support::{
-    Refused, TestServer,
+    Refused, TestServer, listener,
     message::{message, number, numbered, numbers},
     reader::delivered,
-    until,
-    wire::{pull, subscription},
+    wire::subscription,
     within,
 };
 use eric::v1::{Subscription, TakeOver};
@@ -13,10 +12,7 @@ use tonic::Code;
 
 #[tokio::test]
 async fn a_newer_stream_takes_over_and_the_older_one_ends() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (server, wire) = listener().await;
     let older = wire.listen("c", "l").await;
     let mut newer = server.wire().await.listen("c", "l").await;
     let failure = older.failure().await;
@@ -30,10 +26,7 @@ async fn a_newer_stream_takes_over_and_the_older_one_ends() {
 #[tokio::test]
 async fn nothing_is_lost_or_doubled_between_streams_that_take_over() {
     const MESSAGES: i64 = 2_000;
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (server, wire) = listener().await;
     let sender = server.wire().await;
     let sending = tokio::spawn(async move {
         for first in (0..MESSAGES).step_by(20) {
@@ -61,10 +54,7 @@ async fn nothing_is_lost_or_doubled_between_streams_that_take_over() {
 
 #[tokio::test]
 async fn a_pull_takes_over_from_a_stream() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let stream = wire.listen("c", "l").await;
     wire.pull("c", "l", 1).await;
     stream.failure().await.is(Code::Aborted, "LISTENER_TAKEN_OVER", &[]);
@@ -72,14 +62,8 @@ async fn a_pull_takes_over_from_a_stream() {
 
 #[tokio::test]
 async fn a_stream_takes_over_from_a_pull_that_waits() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let (mut call, request) = (wire.call(), eric::v1::PullRequest { wait, ..pull("c", "l") });
-    let waiting = tokio::spawn(async move { call.pull(request).await });
-    until(async || wire.listener("c", "l").await.connected).await;
+    let (_server, wire) = listener().await;
+    let waiting = wire.pull_waiting("c", "l").await;
     let mut stream = wire.listen("c", "l").await;
     let status = within(waiting).await.unwrap().unwrap_err();
     Refused::of(&status).is(Code::Aborted, "LISTENER_TAKEN_OVER", &[]).tells("listener", "l");
@@ -107,10 +91,7 @@ async fn a_takeover_leaves_the_streams_of_others_alone() {
 
 #[tokio::test]
 async fn what_is_refused_takes_nothing_over() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let mut stream = wire.listen("c", "l").await;
     assert!(wire.try_listen(subscription("c", "l", "no token")).await.is_err());
     wire.mark("c").await;
@@ -119,10 +100,7 @@ async fn what_is_refused_takes_nothing_over() {
 
 #[tokio::test]
 async fn to_take_over_always_is_what_is_done_anyway() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let (_server, wire) = listener().await;
     let older = wire.listen("c", "l").await;
     let always = Subscription { take_over: TakeOver::Always.into(), ..subscription("c", "l", "") };
     let _newer = wire.try_listen(always).await.unwrap();

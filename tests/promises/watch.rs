@@ -1,18 +1,11 @@
 //! A watch sees what is broadcast, and leaves nothing behind.
 
 use crate::support::{
-    Reader, TestServer, Wire,
+    Reader, Wire, channel,
     message::{message, numbered, numbers, sent, sequences},
     until,
 };
 use eric::v1::{ChannelSettings, GapReason, StartAt, WatchSubscription};
-
-async fn channel() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    (server, wire)
-}
 
 async fn from_oldest(wire: &Wire) -> Reader {
     let from =

@@ -1,8 +1,9 @@
 //! Browsers speak gRPC-Web over HTTP/1.1; whoever wants it is answered in gzip or zstd.
 
 use crate::support::{
-    Refused, TestServer, Wire,
+    Refused, TestServer,
     http1::Http1,
+    listener,
     message::{message, numbered, numbers, sized},
     wire::{dispatch, publication, receipt, subscription},
     within,
@@ -12,14 +13,6 @@ use eric::v1::{
     ListenRequest, PublishBatchRequest, PublishBatchResponse, WatchRequest, WatchResponse, WatchSubscription,
 };
 use tonic::{Code, codec::CompressionEncoding};
-
-async fn listener() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
-    (server, wire)
-}
 
 #[tokio::test]
 async fn a_unary_call_is_answered_over_http_1() {
@@ -172,9 +165,7 @@ async fn what_unpacks_to_more_than_a_request_may_be_is_refused() {
         config.max_batch_bytes = 10_000;
         config.max_payload_bytes = 5_000;
     });
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "l").await;
+    let wire = server.listener().await;
     for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
         let mut call = wire.call().send_compressed(encoding);
         let status = within(call.dispatch(dispatch("c", "l", sized(8 << 20)))).await.unwrap_err();

@@ -12,7 +12,7 @@ pub(crate) mod wire;
 
 pub(crate) use reader::{Event, Reader};
 pub(crate) use refused::{Refused, refused};
-pub(crate) use server::TestServer;
+pub(crate) use server::{TestServer, channel, listener, listener_of};
 pub(crate) use wire::Wire;
 
 use std::{future::Future, time::Duration};

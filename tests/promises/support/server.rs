@@ -5,6 +5,7 @@ use eric::{
     client::{Backoff, Client},
     config::Config,
     server::{Drained, Server, Stopper},
+    v1::ChannelSettings,
 };
 use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
 use tokio::sync::oneshot;
@@ -52,6 +53,19 @@ impl TestServer {
         Wire::connect(self.url()).await
     }
 
+    /// A channel `c` with a listener `l`, and a client of the bare wire, over a connection of its own.
+    pub(crate) async fn listener(&self) -> Wire {
+        self.listener_of(ChannelSettings::default()).await
+    }
+
+    /// The same, in a channel of these settings.
+    pub(crate) async fn listener_of(&self, settings: ChannelSettings) -> Wire {
+        let wire = self.wire().await;
+        wire.create_with("c", settings).await;
+        wire.register("c", "l").await;
+        wire
+    }
+
     /// A client of the SDK that does not wait long before it tries again.
     pub(crate) fn client(&self) -> Client {
         client(&self.url())
@@ -91,4 +105,24 @@ impl Drop for TestServer {
 pub(crate) fn client(url: &str) -> Client {
     let backoff = Backoff { initial: Duration::from_millis(20), maximum: Duration::from_millis(100) };
     Client::builder(url).backoff(backoff).connect().expect("the address is an endpoint")
+}
+
+/// A server with a channel `c`, and a client of the bare wire.
+pub(crate) async fn channel() -> (TestServer, Wire) {
+    let server = TestServer::start();
+    let wire = server.wire().await;
+    wire.create("c").await;
+    (server, wire)
+}
+
+/// A server with a channel `c` and in it a listener `l`, and a client of the bare wire.
+pub(crate) async fn listener() -> (TestServer, Wire) {
+    listener_of(ChannelSettings::default()).await
+}
+
+/// The same, in a channel of these settings.
+pub(crate) async fn listener_of(settings: ChannelSettings) -> (TestServer, Wire) {
+    let server = TestServer::start();
+    let wire = server.listener_of(settings).await;
+    (server, wire)
 }

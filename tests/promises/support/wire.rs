@@ -1,10 +1,11 @@
 //! A client of the bare wire: the generated stub, and short forms of what every test does.
 
-use super::{Reader, message::message, within};
+use super::{Reader, message::message, until, within};
 use eric::v1::{self, dispatcher_service_client::DispatcherServiceClient};
 use futures_util::{Stream, stream};
+use tokio::task::JoinHandle;
 use tonic::{
-    Request, Status, Streaming,
+    Request, Response, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 
@@ -207,6 +208,19 @@ impl Wire {
         let request = v1::PullRequest { max_messages, ..pull(channel, listener) };
         let answer = within(self.call().pull(request)).await.expect("a pull is answered").into_inner();
         (answer.batch.clone().expect("a pull answers a batch"), answer)
+    }
+
+    /// A pull that waits, by now on the server, for longer than any test.
+    pub(crate) async fn pull_waiting(
+        &self,
+        channel: &str,
+        listener: &str,
+    ) -> JoinHandle<Result<v1::PullResponse, Status>> {
+        let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+        let (mut call, request) = (self.call(), v1::PullRequest { wait, ..pull(channel, listener) });
+        let waiting = tokio::spawn(async move { call.pull(request).await.map(Response::into_inner) });
+        until(async || self.listener(channel, listener).await.connected).await;
+        waiting
     }
 
     pub(crate) async fn notify_end(&self, channel: &str, listener: Option<&str>) -> v1::Receipt {
