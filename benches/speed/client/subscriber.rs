@@ -56,24 +56,31 @@ struct Head {
 }
 
 impl Subscriber {
-    /// Connects and calls a verb with each frame. Returns when the server has opened all of these streams.
+    /// Connects and calls a verb with each frame, one after the other: what a server needs at once for many calls is
+    /// kept for as long as the connection lives, and would be counted as the price of a stream.
     pub(crate) async fn open(address: SocketAddr, verb: &str, frames: &[Bytes]) -> Outcome<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         let mut it = Self::over(socket, frames.len());
         it.greet();
+        let headers = headers(address, verb);
         for (stream, frame) in (1..).step_by(2).zip(frames) {
-            it.put(kind::HEADERS, END_HEADERS, stream, &headers(address, verb));
+            it.put(kind::HEADERS, END_HEADERS, stream, &headers);
             it.put(kind::DATA, END_STREAM, stream, frame);
+            it.send().await?;
+            it.opening(stream as usize / 2 + 1, verb).await?;
         }
-        it.send().await?;
-        while it.opened < frames.len() {
-            it.read(|_, _| ()).await?;
-            if it.ended && it.opened < frames.len() {
+        Ok(it)
+    }
+
+    async fn opening(&mut self, count: usize, verb: &str) -> Outcome {
+        while self.opened < count {
+            self.read(|_, _| ()).await?;
+            if self.ended && self.opened < count {
                 return Err(format!("the server refused to {verb}").into());
             }
         }
-        Ok(it)
+        Ok(())
     }
 
     fn over(socket: TcpStream, streams: usize) -> Self {
