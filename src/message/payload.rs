@@ -5,6 +5,7 @@ use super::{
     InvalidMessage,
     field::{Field, Fields},
 };
+use memchr::memchr2_iter;
 use prost::Message as _;
 use serde::de::IgnoredAny;
 
@@ -52,8 +53,7 @@ fn check_json(text: &str) -> Result<(), InvalidMessage> {
 
 /// How deeply sound JSON text nests; what has few brackets is not looked through.
 fn depth(text: &str) -> usize {
-    let opens = |byte: u8| matches!(byte, b'[' | b'{');
-    if text.bytes().filter(|byte| opens(*byte)).count() <= MAX_JSON_DEPTH {
+    if memchr2_iter(b'[', b'{', text.as_bytes()).nth(MAX_JSON_DEPTH).is_none() {
         return 0;
     }
     let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
