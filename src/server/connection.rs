@@ -71,8 +71,7 @@ impl Keeping {
     }
 }
 
-/// Timers of a runtime that is not the core's. A core that had one running would set an alarm each time it sleeps, which
-/// on a virtual machine costs more than a call.
+/// Timers of a runtime that is not the core's. A core that had one running would set an alarm each time it sleeps.
 #[derive(Clone, Debug)]
 struct Clock(Handle);
 
