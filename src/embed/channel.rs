@@ -53,7 +53,7 @@ impl Channel {
     /// # Errors
     /// [`Error::InvalidId`]; refused as [`Channel::add_listener`], and where one of that id exists.
     pub fn register_listener(&self, id: &str) -> Result<Listener> {
-        let registered = self.hub.register(self.channel_id(), parse(id)?, hub::From::New, false)?;
+        let registered = self.hub.register(self.channel_id(), parse(id)?, hub::NewListener::default())?;
         Ok(Listener::new(self.clone(), registered.listener.id))
     }
 

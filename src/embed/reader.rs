@@ -52,7 +52,7 @@ impl Reader {
             }
             let Some(subscription) = &mut self.subscription else { return Poll::Ready(Step::Stopped) };
             match ready!(subscription.poll_batch(context)) {
-                Ok(batch) => (self.batch, self.next) = (Some(batch), 0),
+                Ok(handed) => (self.batch, self.next) = (Some(handed.batch), 0),
                 Err(ending) => return Poll::Ready(self.end(ending)),
             }
         }

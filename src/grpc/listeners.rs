@@ -1,8 +1,7 @@
 //! The verbs of listeners.
 
-use super::{Dispatcher, convert, page::Page, status::Refusal, wire};
-use crate::hub::ListenerInfo;
-use prost_types::FieldMask;
+use super::{Dispatcher, convert, page::Page, settings, status::Refusal, wire};
+use crate::hub::{ListenerInfo, ListenerSettings, NewListener};
 
 impl Dispatcher {
     pub(super) fn register(
@@ -10,11 +9,15 @@ impl Dispatcher {
         request: &wire::RegisterRequest,
     ) -> Result<wire::RegisterResponse, Refusal> {
         let id = convert::or_new_id(request.listener.clone());
-        check_mode(request.acknowledgement_mode)?;
-        check_settings(request.settings.as_ref(), None)?;
-        let from = convert::start_from(request.start_at, "start_at")?;
+        let given = request.settings.unwrap_or_default();
+        let new = NewListener {
+            from: convert::start_from(request.start_at, "start_at")?,
+            mode: settings::mode(request.acknowledgement_mode)?,
+            settings: settings::changed_of_listener(ListenerSettings::default(), &given, None)?,
+            allow_existing: request.allow_existing,
+        };
         let (channel, listener) = (convert::channel_id(&request.channel)?, convert::listener_id(&id)?);
-        let registered = self.hub.register(channel, listener, from, request.allow_existing)?;
+        let registered = self.hub.register(channel, listener, new)?;
         let listener = Some(to_wire(&registered.listener));
         Ok(wire::RegisterResponse { listener, existed: registered.existed })
     }
@@ -40,15 +43,16 @@ impl Dispatcher {
         Ok(wire::ListListenersResponse { listeners, next_page_token })
     }
 
-    /// This release has no setting of a listener to change, and says so for each that is asked for.
     pub(super) fn update_listener(
         &self,
         request: &wire::UpdateListenerRequest,
     ) -> Result<wire::UpdateListenerResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
-        let listener = self.hub.get_listener(channel, listener)?;
-        check_settings(request.settings.as_ref(), request.update_mask.as_ref())?;
+        let (given, mask) = (request.settings.unwrap_or_default(), request.update_mask.as_ref());
+        let listener = self.hub.update_listener(channel, listener, |current| {
+            settings::changed_of_listener(current, &given, mask)
+        })?;
         Ok(wire::UpdateListenerResponse { listener: told(&listener) })
     }
 
@@ -100,42 +104,14 @@ fn told(listener: &ListenerInfo) -> Option<wire::Listener> {
     Some(to_wire(listener))
 }
 
-fn check_mode(mode: i32) -> Result<(), Refusal> {
-    match wire::AcknowledgementMode::try_from(mode) {
-        Ok(wire::AcknowledgementMode::Unspecified | wire::AcknowledgementMode::Automatic) => Ok(()),
-        Ok(wire::AcknowledgementMode::Explicit) => {
-            Err(Refusal::not_implemented("acknowledgement_mode: EXPLICIT"))
-        }
-        Err(_) => Err(Refusal::setting("acknowledgement_mode", "no such mode")),
-    }
-}
-
-fn check_settings(given: Option<&wire::ListenerSettings>, mask: Option<&FieldMask>) -> Result<(), Refusal> {
-    let unknown = mask
-        .into_iter()
-        .flat_map(|mask| &mask.paths)
-        .find(|path| !matches!(path.as_str(), "idle_timeout" | "ack_deadline"));
-    if let Some(path) = unknown {
-        return Err(Refusal::setting("update_mask", format!("no setting {path:?}")));
-    }
-    let asked = |duration: Option<prost_types::Duration>| {
-        duration.is_some_and(|given| given != prost_types::Duration::default())
-    };
-    match given {
-        Some(given) if asked(given.idle_timeout) => Err(Refusal::not_implemented("settings.idle_timeout")),
-        Some(given) if asked(given.ack_deadline) => Err(Refusal::not_implemented("settings.ack_deadline")),
-        Some(_) | None => Ok(()),
-    }
-}
-
 fn to_wire(info: &ListenerInfo) -> wire::Listener {
     wire::Listener {
         id: info.id.to_string(),
         channel: info.channel.to_string(),
         birth: info.birth.to_i64(),
         create_time: Some(convert::time(info.created_at)),
-        acknowledgement_mode: wire::AcknowledgementMode::Automatic.into(),
-        settings: Some(wire::ListenerSettings::default()),
+        acknowledgement_mode: settings::mode_to_wire(info.mode),
+        settings: Some(settings::listener_to_wire(&info.settings)),
         running: info.running,
         connected: info.connected,
         backlog_messages: convert::to_i64(info.backlog.messages),

@@ -1,6 +1,6 @@
 //! The verbs of receivers, up to where their streams begin.
 
-use super::{Dispatcher, convert, frame, status::Refusal, wire};
+use super::{Dispatcher, convert, frame, settings, status::Refusal, wire};
 use crate::{
     hub::{Hub, ListenOptions, Receiver, Started, Subscription},
     message::MAX_TYPE_BYTES,
@@ -64,14 +64,15 @@ impl Dispatcher {
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let mut subscription = self.hub.subscribe(channel, Receiver::Listener(listener), options)?;
         let started = started(&subscription.started());
-        let batch = Hub::pull(&mut subscription, wait).await?;
+        let handed = Hub::pull(&mut subscription, wait).await?;
+        let batch = handed.as_ref().map(|handed| &handed.batch);
         let token = subscription.token();
         Ok(wire::PullResponse {
             started: Some(started),
             batch: Some(wire::Batch {
                 subscription: frame::FIRST,
-                gaps: batch.iter().flat_map(|batch| &batch.gaps).map(frame::gap).collect(),
-                deliveries: batch.iter().flat_map(|batch| &batch.entries).map(frame::delivery).collect(),
+                gaps: batch.into_iter().flat_map(|batch| &batch.gaps).map(frame::gap).collect(),
+                deliveries: batch.into_iter().flat_map(|batch| &batch.entries).map(frame::delivery).collect(),
                 resume_token: token.to_string(),
                 ..wire::Batch::default()
             }),
@@ -119,9 +120,9 @@ pub(super) fn started(started: &Started) -> wire::SubscriptionStarted {
         channel: started.channel.to_string(),
         listener: started.listener.as_deref().unwrap_or_default().to_owned(),
         birth: started.birth.to_i64(),
-        generation: 0,
+        generation: convert::to_i64(started.generation),
         resume_token: started.token.to_string(),
-        acknowledgement_mode: wire::AcknowledgementMode::Automatic.into(),
+        acknowledgement_mode: settings::mode_to_wire(started.mode),
     }
 }
 

@@ -141,9 +141,9 @@ impl StreamBody {
     fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(subscription) = &mut self.subscription else { return Poll::Ready(None) };
         match subscription.poll_batch(context) {
-            Poll::Ready(Ok(batch)) => {
+            Poll::Ready(Ok(handed)) => {
                 self.lively = true;
-                Poll::Ready(Some(batch.frame(frame::of_batch)))
+                Poll::Ready(Some(handed.batch.frame(frame::of_batch)))
             }
             Poll::Ready(Err(ending)) => Poll::Ready(self.end(ending)),
             Poll::Pending => self.poll_heartbeat(context).map(Some),
@@ -154,9 +154,9 @@ impl StreamBody {
     fn end(&mut self, ending: Ending) -> Option<Bytes> {
         let going = ending == Ending::Failed(Error::ShuttingDown);
         let last = self.subscription.as_mut().filter(|_| going).and_then(Subscription::last_batch);
-        if let Some(batch) = last {
+        if let Some(handed) = last {
             // the next poll asks for what is ready behind it
-            return Some(batch.frame(frame::of_batch));
+            return Some(handed.batch.frame(frame::of_batch));
         }
         self.subscription = None;
         self.stage = match ending {

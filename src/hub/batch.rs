@@ -1,9 +1,9 @@
 //! What a stream hands over at once.
 
 use super::{gap::Gap, token::ResumeToken};
-use crate::log::Entry;
+use crate::log::{Entry, Position};
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Gaps, and the messages behind them. Streams that are level share one, and the frame made of it.
 #[derive(Debug)]
@@ -25,6 +25,33 @@ impl Batch {
     /// The batch as its door sends it: made by the first stream that asks, and shared by all.
     pub fn frame(&self, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
         self.frame.get_or_init(|| make(self)).clone()
+    }
+}
+
+/// What one stream gets at once: a batch that others may share, and what is its own about it.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// The gaps and the messages.
+    pub batch: Arc<Batch>,
+    /// The generation of the listener that they belong to; 0 where it was never rewound.
+    pub generation: u64,
+    /// Which of the messages were delivered before, in rising order.
+    pub repeats: Vec<Repeat>,
+}
+
+/// A message that comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// Where it stands.
+    pub position: Position,
+    /// One more than it has failed: rejected, not acknowledged in time, or left by a client that went away.
+    pub attempt: u32,
+}
+
+impl Handed {
+    /// A batch with nothing of its own about it.
+    pub(super) fn shared(batch: Arc<Batch>) -> Self {
+        Self { batch, generation: 0, repeats: Vec::new() }
     }
 }
 

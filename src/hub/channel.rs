@@ -119,7 +119,7 @@ struct Fullest {
 impl State {
     fn new(birth: Position, settings: ChannelSettings) -> Self {
         let mut state = Self {
-            settings,
+            settings: settings.clone(),
             limited_at: birth,
             removed: false,
             last: birth,
@@ -139,9 +139,10 @@ impl State {
         if settings.max_backlog != self.settings.max_backlog {
             self.limited_at = at;
         }
+        let overflow = settings.broadcast_overflow;
         self.settings = settings;
         self.age_anew();
-        match settings.broadcast_overflow {
+        match overflow {
             Overflow::DropOldest => self.fullest = None,
             Overflow::RejectNew => {
                 let mut fullest = Fullest::default();

@@ -15,7 +15,7 @@ use crate::{
 use std::sync::{Arc, atomic::Ordering};
 
 /// A channel as it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChannelInfo {
     /// Its id.
     pub id: Arc<str>,
@@ -36,7 +36,7 @@ pub struct ChannelInfo {
 }
 
 /// What became of a creation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Created {
     /// The channel.
     pub channel: ChannelInfo,
@@ -50,7 +50,7 @@ impl Channel {
             id: Arc::clone(&self.id),
             birth: self.birth,
             created_at: self.created_at,
-            settings: state.settings,
+            settings: state.settings.clone(),
             listeners: state.listeners() as u64,
             streams: self.streams() as u64,
             last: state.last,
@@ -125,10 +125,10 @@ impl Hub {
     ) -> Result<ChannelInfo, E> {
         let channel = self.channel(id)?;
         let mut state = channel.lock_existing()?;
-        let settings = change(state.settings)?;
+        let settings = change(state.settings.clone())?;
         let at = self.log.append(Record::Change).map_err(Error::from)?;
-        state.set(settings, at);
         channel.set_pace(&settings);
+        state.set(settings, at);
         self.room.changed();
         Ok(channel.info(&state))
     }

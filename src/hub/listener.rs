@@ -5,6 +5,7 @@ use super::{
     gap::{Gap, GapReason, Gaps},
     queue::{Queue, Window},
     ring::Ring,
+    settings::{AcknowledgementMode, ListenerSettings},
     tally::{Quota, Tally},
 };
 use crate::{log::Position, message::Message};
@@ -39,14 +40,21 @@ pub(super) struct Listener {
     pub(super) id: Arc<str>,
     pub(super) birth: Position,
     pub(super) created_at: i64,
+    pub(super) mode: AcknowledgementMode,
     /// A bell for it alone is on its way.
     pub(super) rung: AtomicBool,
     standing: Mutex<Standing>,
 }
 
 impl Listener {
-    pub(super) fn new(id: Arc<str>, birth: Position, created_at: i64, standing: Standing) -> Self {
-        Self { id, birth, created_at, rung: AtomicBool::new(false), standing: Mutex::new(standing) }
+    pub(super) fn new(
+        id: Arc<str>,
+        birth: Position,
+        created_at: i64,
+        mode: AcknowledgementMode,
+        standing: Standing,
+    ) -> Self {
+        Self { id, birth, created_at, mode, rung: AtomicBool::new(false), standing: Mutex::new(standing) }
     }
 
     /// Taken after the channel's lock where both are.
@@ -72,6 +80,7 @@ pub(super) struct Standing {
     pub(super) gaps: Gaps,
     /// What was lost to gaps, as far as it could be counted.
     pub(super) lost: u64,
+    pub(super) settings: ListenerSettings,
     pub(super) running: bool,
     pub(super) seated: Option<Seated>,
     /// The message that says that no more will come, dispatched to it alone.
@@ -92,6 +101,7 @@ impl Standing {
             queue: Queue::default(),
             gaps: Gaps::default(),
             lost: 0,
+            settings: ListenerSettings::default(),
             running: false,
             seated: None,
             end: None,

@@ -6,6 +6,7 @@ use super::{
     desk::Ending,
     listener::{Listener, Standing},
     options::From,
+    settings::{AcknowledgementMode, ListenerSettings},
     tally::Tally,
 };
 use crate::{
@@ -26,6 +27,10 @@ pub struct ListenerInfo {
     pub birth: Position,
     /// When it was registered, in nanoseconds since 1970-01-01 UTC.
     pub created_at: i64,
+    /// When its messages count as delivered.
+    pub mode: AcknowledgementMode,
+    /// Its settings.
+    pub settings: ListenerSettings,
     /// It was started and not stopped since.
     pub running: bool,
     /// A stream is open.
@@ -36,6 +41,19 @@ pub struct ListenerInfo {
     pub passed: Position,
     /// How many messages it lost to gaps, as far as that is known.
     pub lost: u64,
+}
+
+/// What is asked of a new listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewListener {
+    /// Where it begins.
+    pub from: From,
+    /// When its messages count as delivered.
+    pub mode: AcknowledgementMode,
+    /// Its settings.
+    pub settings: ListenerSettings,
+    /// One of this id and mode that is there already will do.
+    pub allow_existing: bool,
 }
 
 /// What became of a registration.
@@ -60,20 +78,19 @@ impl Hub {
     /// Registers a listener, stopped.
     ///
     /// # Errors
-    /// [`Error::ListenerExists`], unless `allow_existing`; [`Error::ChannelNotFound`], [`Error::ChannelRemoved`];
+    /// [`Error::ListenerExists`], unless one of the same mode is allowed; [`Error::ChannelNotFound`], [`Error::ChannelRemoved`];
     /// [`Error::LimitReached`]; [`Error::Log`]; [`Error::ShuttingDown`].
     pub fn register(
         &self,
         channel: ChannelId<'_>,
         id: ListenerId<'_>,
-        from: From,
-        allow_existing: bool,
+        new: NewListener,
     ) -> Result<Registered, Error> {
         self.open()?;
         let channel = self.channel(channel)?;
         let mut state = channel.lock_existing()?;
         if let Some(there) = state.listener(id.as_str()).cloned() {
-            return self.existing(&channel, &state, &there, allow_existing);
+            return self.existing(&channel, &state, &there, new);
         }
         if !super::take_one(&self.listeners, self.limits.max_listeners) {
             return Err(Error::LimitReached { limit: Limit::Listeners, value: self.limits.max_listeners });
@@ -81,9 +98,10 @@ impl Hub {
         let birth = self.log.append(Record::Change).inspect_err(|_| {
             self.listeners.fetch_sub(1, Ordering::Relaxed);
         })?;
-        let start = from.position(&state.ring, birth);
-        let standing = Standing::new(start, &state.ring);
-        let listener = Arc::new(Listener::new(id.as_str().into(), birth, super::now(), standing));
+        let start = new.from.position(&state.ring, birth);
+        let mut standing = Standing::new(start, &state.ring);
+        standing.settings = new.settings;
+        let listener = Arc::new(Listener::new(id.as_str().into(), birth, super::now(), new.mode, standing));
         state.add(Arc::clone(&listener));
         let info = self.info_of(&channel, &state, &listener, &mut listener.lock());
         Ok(Registered { listener: info, existed: false })
@@ -94,9 +112,9 @@ impl Hub {
         channel: &Channel,
         state: &State,
         there: &Listener,
-        allowed: bool,
+        new: NewListener,
     ) -> Result<Registered, Error> {
-        if allowed {
+        if new.allow_existing && there.mode == new.mode {
             let listener = self.info_of(channel, state, there, &mut there.lock());
             return Ok(Registered { listener, existed: true });
         }
@@ -125,6 +143,26 @@ impl Hub {
         let state = channel.lock_existing()?;
         let page = state.listeners_after(after).take(count);
         Ok(page.map(|listener| self.info_of(&channel, &state, listener, &mut listener.lock())).collect())
+    }
+
+    /// Changes a listener's settings, from those it has.
+    ///
+    /// # Errors
+    /// As [`Hub::get_listener`]; what `change` says; [`Error::Log`].
+    pub fn update_listener<E: std::convert::From<Error>>(
+        &self,
+        channel: ChannelId<'_>,
+        id: ListenerId<'_>,
+        change: impl FnOnce(ListenerSettings) -> Result<ListenerSettings, E>,
+    ) -> Result<ListenerInfo, E> {
+        let channel = self.channel(channel)?;
+        let state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, id)?;
+        let mut standing = listener.lock();
+        let settings = change(standing.settings)?;
+        self.log.append(Record::Change).map_err(Error::from)?;
+        standing.settings = settings;
+        Ok(self.info_of(&channel, &state, &listener, &mut standing))
     }
 
     /// Marks a listener as running. Twice is once.
@@ -238,6 +276,8 @@ impl Hub {
             channel: Arc::clone(&channel.id),
             birth: listener.birth,
             created_at: listener.created_at,
+            mode: listener.mode,
+            settings: standing.settings,
             running: standing.running,
             connected: standing.seated.is_some(),
             backlog: standing.backlog(&state.ring),

@@ -34,15 +34,17 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
-pub use batch::Batch;
+pub use batch::{Batch, Handed, Repeat};
 pub use bell::on_core;
 pub use channels::{ChannelInfo, Created};
 pub use desk::Ending;
 pub use gap::{Gap, GapReason};
-pub use listeners::{ListenerInfo, Purged, Registered};
-pub use options::{From, ListenOptions, Receiver};
+pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
+pub use options::{Credit, From, ListenOptions, Receiver, TakeOver};
 pub use publish::Accepted;
-pub use settings::{ChannelSettings, Limits, Overflow};
+pub use settings::{
+    AcknowledgementMode, Backoff, ChannelSettings, Limits, ListenerSettings, Overflow, Redelivery,
+};
 pub use subscription::{Started, Subscription};
 pub use tally::{Quota, Tally};
 pub use token::{Incarnation, ResumeToken};

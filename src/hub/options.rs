@@ -1,7 +1,8 @@
 //! Whom a subscription is for, where it begins, and how it is to be served.
 
-use super::ring::Ring;
+use super::{ring::Ring, tally::Quota};
 use crate::{id::ListenerId, log::Position};
+use std::sync::Arc;
 
 /// Where a new receiver begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,33 @@ pub enum Receiver<'a> {
     Watcher(From),
 }
 
+/// How much an EXPLICIT listener may have outstanding on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credit(pub Quota);
+
+impl Credit {
+    /// No subscription may have more messages outstanding.
+    pub const MAX_MESSAGES: u64 = 65_536;
+}
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self(Quota { messages: 1000, bytes: 16 << 20 })
+    }
+}
+
+/// Whether a new stream takes a listener from the one that has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TakeOver {
+    /// Unless it is the reconnect of a session that was taken over by the one that has it.
+    #[default]
+    Fairly,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// How a subscription is to be served.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
@@ -42,6 +70,12 @@ pub struct ListenOptions {
     pub max_messages: usize,
     /// A batch has at most so many bytes, unless it is a single message.
     pub max_bytes: u64,
+    /// How much may be outstanding; for an EXPLICIT listener alone.
+    pub credit: Option<Credit>,
+    /// Names the client's process.
+    pub session: Option<Arc<str>>,
+    /// Whether to take the listener from another stream.
+    pub take_over: TakeOver,
 }
 
 impl Default for ListenOptions {
@@ -51,6 +85,9 @@ impl Default for ListenOptions {
             types: Vec::new(),
             max_messages: usize::MAX,
             max_bytes: super::bell::MAX_TAIL_BYTES,
+            credit: None,
+            session: None,
+            take_over: TakeOver::default(),
         }
     }
 }

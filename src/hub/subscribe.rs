@@ -2,6 +2,7 @@
 
 use super::{
     Hub,
+    batch::Handed,
     channel::Channel,
     cursor::Cursor,
     desk::Ending,
@@ -57,10 +58,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::subscribe`], and as its stream ends. A listener that is stopped meanwhile has nothing.
-    pub async fn pull(
-        subscription: &mut Subscription,
-        wait: Duration,
-    ) -> Result<Option<Arc<super::Batch>>, Error> {
+    pub async fn pull(subscription: &mut Subscription, wait: Duration) -> Result<Option<Handed>, Error> {
         let mut next = poll_fn(|context| subscription.poll_batch(context));
         match timeout(wait, &mut next).await {
             Ok(Ok(batch)) => Ok(Some(batch)),

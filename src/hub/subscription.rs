@@ -1,7 +1,7 @@
 //! A subscription: a stream's cursor. It holds no queue, so a slow reader costs a cursor.
 
 use super::{
-    batch::{Batch, Room},
+    batch::{Batch, Handed, Room},
     channel,
     cursor::{Cursor, Look},
     desk::{Ending, Tail},
@@ -9,6 +9,7 @@ use super::{
     look::look,
     options::ListenOptions,
     place::Place,
+    settings::AcknowledgementMode,
     tally::Quota,
     token::ResumeToken,
 };
@@ -64,6 +65,10 @@ pub struct Started {
     pub listener: Option<Arc<str>>,
     /// The listener's birth; the channel's for a watcher.
     pub birth: Position,
+    /// When its messages count as delivered.
+    pub mode: AcknowledgementMode,
+    /// The listener's generation.
+    pub generation: u64,
     /// Where it begins.
     pub token: ResumeToken,
     /// The stream, by a number that no other of this hub has.
@@ -107,12 +112,12 @@ impl Subscription {
 
     /// Where it began.
     pub fn started(&self) -> Started {
-        let (listener, birth) = match &self.owner {
-            Owner::Listener(listener) => (Some(Arc::clone(&listener.id)), listener.birth),
-            Owner::Watcher(_) => (None, self.place.channel.birth),
+        let (listener, birth, mode) = match &self.owner {
+            Owner::Listener(listener) => (Some(Arc::clone(&listener.id)), listener.birth, listener.mode),
+            Owner::Watcher(_) => (None, self.place.channel.birth, AcknowledgementMode::Automatic),
         };
         let (channel, stream) = (Arc::clone(&self.place.channel.id), self.place.seated.stream);
-        Started { channel, listener, birth, token: self.token(), stream }
+        Started { channel, listener, birth, mode, generation: 0, token: self.token(), stream }
     }
 
     /// Where it stands.
@@ -123,7 +128,7 @@ impl Subscription {
     /// The next batch. What it holds counts as handed over when this returns.
     ///
     /// It ends with the reason, as often as it is polled again. Waiting costs nothing: the bell wakes it.
-    pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
+    pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ending>> {
         let Place { channel, seated, .. } = &self.place;
         // before the delay: an end does not wait for it
         let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
@@ -135,7 +140,7 @@ impl Subscription {
             self.delay = None;
         }
         if let Some(batch) = glance.tail.and_then(|tail| self.take(&tail)) {
-            return Poll::Ready(Ok(batch));
+            return Poll::Ready(Ok(Handed::shared(batch)));
         }
         if !self.behind(glance.seen) {
             self.grant = FIRST_BYTES.min(self.max_bytes);
@@ -145,10 +150,10 @@ impl Subscription {
     }
 
     /// What is still ready, batch after batch, for a stream that has been told to end. What a delay holds is not.
-    pub fn last_batch(&mut self) -> Option<Arc<Batch>> {
+    pub fn last_batch(&mut self) -> Option<Handed> {
         while self.delay.is_none() {
             match self.fetch() {
-                Fetched::Batch(batch) => return Some(batch),
+                Fetched::Batch(batch) => return Some(Handed::shared(batch)),
                 Fetched::Again => {}
                 Fetched::Nothing | Fetched::Failed(_) => return None,
             }
@@ -200,12 +205,12 @@ impl Subscription {
         }
     }
 
-    fn fetch_some(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Batch>, Ending>> {
+    fn fetch_some(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ending>> {
         for _ in 0..EMPTY_IN_A_ROW {
             match self.fetch() {
                 Fetched::Batch(batch) => {
                     self.grant = (self.grant * 2).min(self.max_bytes);
-                    return Poll::Ready(Ok(batch));
+                    return Poll::Ready(Ok(Handed::shared(batch)));
                 }
                 Fetched::Failed(error) => return Poll::Ready(Err(Ending::Failed(error))),
                 Fetched::Nothing => return Poll::Pending,
@@ -347,7 +352,7 @@ enum Fetched {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ChannelSettings, From, Hub, Limits, Receiver, on_core};
+    use super::super::{ChannelSettings, Hub, Limits, NewListener, Receiver, on_core};
     use super::*;
     use crate::{
         id::{ChannelId, ListenerId},
@@ -362,7 +367,7 @@ mod tests {
         let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 1).unwrap();
         let (channel, listener) = (ChannelId::parse("c").unwrap(), ListenerId::parse("l").unwrap());
         hub.create_channel(channel, ChannelSettings::default(), false).unwrap();
-        hub.register(channel, listener, From::New, false).unwrap();
+        hub.register(channel, listener, NewListener::default()).unwrap();
         let options = ListenOptions { max_messages: 1, ..ListenOptions::default() };
         let mut stream = hub.subscribe(channel, Receiver::Listener(listener), options).unwrap();
         let opened = timeout(Duration::ZERO, poll_fn(|context| stream.poll_batch(context))).await;
@@ -371,7 +376,7 @@ mod tests {
         let _ = timeout(Duration::from_millis(10), hub.attend()).await;
         for _ in 0..3 {
             let batch = poll_fn(|context| stream.poll_batch(context)).await.unwrap();
-            assert_eq!(batch.entries.len(), 1);
+            assert_eq!(batch.batch.entries.len(), 1);
         }
     }
 }

@@ -12,7 +12,7 @@ fn stage(settings: ChannelSettings) -> (Arc<Held>, Stage) {
 
 #[test]
 fn nothing_is_visible_before_it_is_safe() {
-    let (log, stage) = stage(ROOM);
+    let (log, stage) = stage(room());
     stage.listener("l");
     let mut streams = [stage.listen("l"), stage.watch(From::New)];
     let sent = [stage.broadcast(), stage.dispatch("l")];
@@ -27,7 +27,7 @@ fn nothing_is_visible_before_it_is_safe() {
 
 #[test]
 fn a_stream_that_begins_meanwhile_waits_too() {
-    let (log, stage) = stage(ROOM);
+    let (log, stage) = stage(room());
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l")];
     let mut stream = stage.listen("l");
@@ -40,7 +40,7 @@ fn a_stream_that_begins_meanwhile_waits_too() {
 
 #[test]
 fn two_callers_never_finish_out_of_order() {
-    let (log, stage) = stage(ROOM);
+    let (log, stage) = stage(room());
     stage.listener("l");
     let sent = [stage.dispatch("l"), stage.broadcast()];
     let [mut first, mut second] = sent.map(|position| Box::pin(stage.hub.durable(Position(position))));
@@ -54,7 +54,7 @@ fn two_callers_never_finish_out_of_order() {
 
 #[test]
 fn a_gap_is_not_said_before_what_it_is_about_is_safe() {
-    let (log, stage) = stage(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let (log, stage) = stage(ChannelSettings { max_backlog: messages(2), ..room() });
     let birth = stage.listener("l");
     let mut stream = stage.listen("l");
     assert_eq!(stream.rest(), []);
@@ -71,7 +71,7 @@ fn a_gap_is_not_said_before_what_it_is_about_is_safe() {
 
 #[test]
 fn a_purge_that_is_not_safe_yet_is_said_later() {
-    let (log, stage) = stage(ROOM);
+    let (log, stage) = stage(room());
     let birth = stage.listener("l");
     let mut stream = stage.listen("l");
     stage.broadcast();
@@ -85,7 +85,7 @@ fn a_purge_that_is_not_safe_yet_is_said_later() {
 
 #[test]
 fn what_is_safe_is_handed_over_up_to_what_is_not() {
-    let (log, stage) = stage(ROOM);
+    let (log, stage) = stage(room());
     stage.listener("l");
     let mut stream = stage.listen("l");
     let first = [stage.broadcast(), stage.dispatch("l")];
@@ -99,7 +99,7 @@ fn what_is_safe_is_handed_over_up_to_what_is_not() {
 #[tokio::test(start_paused = true)]
 async fn a_core_waits_for_what_is_safe_too() {
     let log = Arc::new(Held::default());
-    let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 1, ROOM);
+    let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 1, room());
     let mut core = Core::new(&stage.hub, 0);
     core.enter();
     stage.listener("l");

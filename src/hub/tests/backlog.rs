@@ -3,7 +3,9 @@
 use super::*;
 use crate::hub::GapReason::Overflow as Overflown;
 
-const REJECT: ChannelSettings = ChannelSettings { broadcast_overflow: Overflow::RejectNew, ..ROOM };
+fn reject() -> ChannelSettings {
+    ChannelSettings { broadcast_overflow: Overflow::RejectNew, ..room() }
+}
 
 fn refused(result: Result<u64, Error>) -> bool {
     match result {
@@ -15,7 +17,7 @@ fn refused(result: Result<u64, Error>) -> bool {
 
 #[test]
 fn a_dispatch_to_a_full_listener_is_refused_and_to_another_not() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     stage.listeners(&["l", "m"]);
     let sent = [stage.dispatch("l"), stage.dispatch("l")];
     assert!(refused(stage.try_dispatch("l", SIZE)));
@@ -26,7 +28,7 @@ fn a_dispatch_to_a_full_listener_is_refused_and_to_another_not() {
 
 #[test]
 fn bytes_are_bounded_too_and_one_message_always_fits() {
-    let stage = Stage::new(ChannelSettings { max_backlog: bytes(50), ..REJECT });
+    let stage = Stage::new(ChannelSettings { max_backlog: bytes(50), ..reject() });
     stage.listener("l");
     let sent = stage.try_dispatch("l", 90).unwrap();
     assert!(refused(stage.try_dispatch("l", 10)) && refused(stage.try_broadcast(10)));
@@ -38,7 +40,7 @@ fn bytes_are_bounded_too_and_one_message_always_fits() {
 
 #[test]
 fn a_broadcast_is_refused_while_one_listener_is_full_and_names_it() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..REJECT });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..reject() });
     stage.listeners(&["l", "m", "n"]);
     let sent = [stage.dispatch("m"), stage.broadcast()];
     match stage.try_broadcast(SIZE) {
@@ -56,7 +58,7 @@ fn a_broadcast_is_refused_while_one_listener_is_full_and_names_it() {
 
 #[test]
 fn what_is_refused_leaves_nothing_behind() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(1), ..REJECT });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(1), ..reject() });
     stage.listener("l");
     let sent = stage.dispatch("l");
     let bytes = stage.hub.info().log_bytes;
@@ -67,7 +69,7 @@ fn what_is_refused_leaves_nothing_behind() {
 
 #[test]
 fn a_broadcast_drops_the_oldest_of_those_that_are_so_far_behind() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     let births = ["l", "m"].map(|id| stage.listener(id));
     let own = stage.dispatch("l");
     let sent = [stage.broadcast(), stage.broadcast()];
@@ -80,7 +82,7 @@ fn a_broadcast_drops_the_oldest_of_those_that_are_so_far_behind() {
 
 #[test]
 fn a_dispatch_drops_the_oldest_where_the_channel_says_so() {
-    let drop_oldest = ChannelSettings { dispatch_overflow: Overflow::DropOldest, ..ROOM };
+    let drop_oldest = ChannelSettings { dispatch_overflow: Overflow::DropOldest, ..room() };
     let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..drop_oldest });
     let birth = stage.listener("l");
     let sent = stage.dispatches("l", 4);
@@ -92,7 +94,7 @@ fn a_dispatch_drops_the_oldest_where_the_channel_says_so() {
 
 #[test]
 fn a_lowered_limit_drops_nothing_by_itself_and_the_next_message_does() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     stage.update(|settings| settings.max_backlog = messages(1));
@@ -106,7 +108,7 @@ fn a_lowered_limit_drops_nothing_by_itself_and_the_next_message_does() {
 
 #[test]
 fn a_lowered_limit_takes_nothing_from_a_stream() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     stage.update(|settings| settings.max_backlog = messages(1));
@@ -116,7 +118,7 @@ fn a_lowered_limit_takes_nothing_from_a_stream() {
 #[test]
 fn an_end_stands_beside_a_full_backlog_and_is_told_once() {
     for quota in [messages(2), bytes(2 * SIZE as u64)] {
-        let stage = Stage::new(ChannelSettings { max_backlog: quota, ..REJECT });
+        let stage = Stage::new(ChannelSettings { max_backlog: quota, ..reject() });
         stage.listener("l");
         let sent = [stage.dispatch("l"), stage.dispatch("l")];
         let end = || stage.hub.notify_end_of(channel_id("room"), listener_id("l")).unwrap();
@@ -132,7 +134,7 @@ fn an_end_stands_beside_a_full_backlog_and_is_told_once() {
 
 #[test]
 fn an_end_for_all_drops_the_oldest_where_a_backlog_is_full() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..REJECT });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..reject() });
     let birth = stage.listener("l");
     let sent = [stage.dispatch("l"), stage.dispatch("l")];
     let (_, end) = stage.hub.notify_end(channel_id("room")).unwrap();
@@ -144,7 +146,7 @@ fn an_end_for_all_drops_the_oldest_where_a_backlog_is_full() {
 #[test]
 fn what_was_dropped_is_forgotten_even_if_the_log_then_takes_nothing() {
     let log = Arc::new(Meddled::default());
-    let drop_oldest = ChannelSettings { dispatch_overflow: Overflow::DropOldest, ..ROOM };
+    let drop_oldest = ChannelSettings { dispatch_overflow: Overflow::DropOldest, ..room() };
     let settings = ChannelSettings { max_backlog: messages(2), ..drop_oldest };
     let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, settings);
     stage.listener("l");
@@ -157,7 +159,7 @@ fn what_was_dropped_is_forgotten_even_if_the_log_then_takes_nothing() {
 
 #[test]
 fn a_slow_reader_costs_the_log_no_more_than_the_limits() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(10), max_replay: messages(10), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(10), max_replay: messages(10), ..room() });
     let birth = stage.listener("l");
     let mut stream = stage.listen("l");
     stage.broadcasts(1000);
@@ -168,7 +170,7 @@ fn a_slow_reader_costs_the_log_no_more_than_the_limits() {
 
 #[test]
 fn a_listener_is_not_full_of_what_an_end_has_dropped() {
-    let stage = Stage::new(ChannelSettings { max_backlog: bytes(100), ..REJECT });
+    let stage = Stage::new(ChannelSettings { max_backlog: bytes(100), ..reject() });
     stage.listener("l");
     stage.try_broadcast(70).unwrap();
     let kept = stage.try_broadcast(20).unwrap();
@@ -181,7 +183,7 @@ fn a_listener_is_not_full_of_what_an_end_has_dropped() {
 
 #[test]
 fn a_raised_limit_saves_what_no_one_has_missed_yet() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     stage.listener("l");
     let sent = stage.broadcasts(3);
     stage.update(|settings| settings.max_backlog = messages(3));
@@ -190,7 +192,7 @@ fn a_raised_limit_saves_what_no_one_has_missed_yet() {
 
 #[test]
 fn an_end_that_was_dropped_is_not_waited_for() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(1), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(1), ..room() });
     stage.listener("l");
     let end = || stage.hub.notify_end_of(channel_id("room"), listener_id("l")).unwrap().1;
     end();

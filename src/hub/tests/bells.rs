@@ -3,7 +3,7 @@
 use super::*;
 
 fn two_cores() -> (Stage, [Core; 2]) {
-    let stage = Stage::over(Arc::new(Memory::default()), UNLIMITED, 2, ROOM);
+    let stage = Stage::over(Arc::new(Memory::default()), UNLIMITED, 2, room());
     let cores = [0, 1].map(|number| Core::new(&stage.hub, number));
     (stage, cores)
 }

@@ -8,7 +8,7 @@ fn id() -> (ChannelId<'static>, ListenerId<'static>) {
 
 /// A stage with a stream that waits.
 fn waiting() -> (Stage, Stream) {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let mut stream = stage.listen("l");
     assert_eq!(stream.rest(), []);
@@ -82,7 +82,7 @@ fn a_shutdown_leaves_what_is_ready_for_the_last_batches() {
     assert_eq!(stream.next(), Some(got(sent[..2].to_vec())));
     stage.hub.close();
     assert_eq!(stream.ending(), Ending::Failed(Error::ShuttingDown));
-    let last = std::iter::from_fn(|| stream.subscription.last_batch().map(|batch| said(&batch)));
+    let last = std::iter::from_fn(|| stream.subscription.last_batch().map(|handed| said(&handed.batch)));
     assert_eq!(last.flatten().collect::<Vec<_>>(), got(sent[2..].to_vec()));
     assert_eq!(stage.try_listen("l", ListenOptions::default()).err(), Some(Error::ShuttingDown));
     assert_eq!(stage.info("l").backlog.messages, 0);
@@ -98,7 +98,7 @@ fn a_shutdown_wakes_a_stream_that_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_waits_for_its_delay_ends_at_once() {
-    let stage = Stage::new(ChannelSettings { stream_delay: Duration::from_secs(60), ..ROOM });
+    let stage = Stage::new(ChannelSettings { stream_delay: Duration::from_secs(60), ..room() });
     stage.listener("l");
     let sent = [stage.dispatch("l"), stage.dispatch("l")];
     let mut stream = stage.listen("l");
@@ -123,7 +123,7 @@ fn an_ending_that_comes_late_ends_no_other_stream() {
 
 #[test]
 fn a_refused_stream_leaves_no_trace() {
-    let stage = Stage::over(Arc::new(Memory::default()), Limits { max_streams: 1, ..UNLIMITED }, 0, ROOM);
+    let stage = Stage::over(Arc::new(Memory::default()), Limits { max_streams: 1, ..UNLIMITED }, 0, room());
     stage.listener("l");
     let missing = stage.try_listen("m", ListenOptions::default()).err();
     assert!(matches!(missing, Some(Error::ListenerNotFound { .. })));

@@ -5,7 +5,7 @@ use crate::hub::GapReason::{Overflow as Overflown, Purged as Cleared, Trimmed};
 
 #[test]
 fn a_purge_is_a_gap_of_what_waited() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     let mut stream = stage.listen("l");
@@ -16,7 +16,7 @@ fn a_purge_is_a_gap_of_what_waited() {
 
 #[test]
 fn a_purge_of_all_wakes_the_stream_that_waits() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let sent = stage.broadcast();
     let mut slow = stage.try_listen("l", at_most(1)).unwrap();
@@ -30,7 +30,7 @@ fn a_purge_of_all_wakes_the_stream_that_waits() {
 
 #[test]
 fn beyond_the_newest_message_nothing_can_be_purged() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let last = stage.broadcast();
     let purge = |through| {
@@ -41,7 +41,7 @@ fn beyond_the_newest_message_nothing_can_be_purged() {
 
 #[test]
 fn trimmed_broadcasts_leave_the_dispatches_between_them() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let before = [stage.broadcast(), stage.broadcast()];
     let own = stage.dispatch("l");
@@ -57,7 +57,7 @@ fn trimmed_broadcasts_leave_the_dispatches_between_them() {
 
 #[test]
 fn what_was_trimmed_and_what_overflowed_is_counted_once() {
-    let stage = Stage::new(ChannelSettings { dispatch_overflow: Overflow::DropOldest, ..ROOM });
+    let stage = Stage::new(ChannelSettings { dispatch_overflow: Overflow::DropOldest, ..room() });
     let birth = stage.listener("l");
     let own = stage.dispatch("l");
     let trimmed = stage.broadcasts(2);
@@ -81,7 +81,7 @@ fn counted(said: &[Said]) -> Option<u64> {
 
 #[test]
 fn a_purge_counts_what_waited_and_not_what_was_trimmed() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let trimmed = [stage.broadcast(), stage.broadcast()];
     let purged = [stage.broadcast(), stage.dispatch("l")];
@@ -95,7 +95,7 @@ fn a_purge_counts_what_waited_and_not_what_was_trimmed() {
 
 #[test]
 fn a_purge_amid_what_was_trimmed_counts_nothing_twice() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let own = stage.dispatch("l");
     let trimmed = [stage.broadcast(), stage.broadcast()];
@@ -111,7 +111,7 @@ fn a_purge_amid_what_was_trimmed_counts_nothing_twice() {
 fn what_overflows_while_a_stream_reads_is_not_handed_over_beside_its_gap() {
     let log = Arc::new(Meddled::default());
     let settings =
-        ChannelSettings { dispatch_overflow: Overflow::DropOldest, max_backlog: messages(2), ..ROOM };
+        ChannelSettings { dispatch_overflow: Overflow::DropOldest, max_backlog: messages(2), ..room() };
     let stage = Arc::new(Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, settings));
     let birth = stage.listener("l");
     let sent = [stage.dispatch("l"), stage.dispatch("l")];
@@ -125,7 +125,7 @@ fn what_overflows_while_a_stream_reads_is_not_handed_over_beside_its_gap() {
 #[test]
 fn what_is_purged_while_a_stream_reads_is_not_handed_over() {
     let log = Arc::new(Meddled::default());
-    let stage = Arc::new(Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, ROOM));
+    let stage = Arc::new(Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, room()));
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.broadcast()];
     let mut stream = stage.listen("l");
@@ -136,7 +136,7 @@ fn what_is_purged_while_a_stream_reads_is_not_handed_over() {
 
 #[test]
 fn beyond_the_limit_of_gaps_none_is_lost_and_none_is_told_twice() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let mut stream = stage.listen("l");
     for _ in 0..80 {

@@ -73,6 +73,7 @@ fn settings() -> impl Strategy<Value = ChannelSettings> {
             max_backlog,
             replay_window,
             max_replay,
+            ..ChannelSettings::default()
         }
     })
 }
@@ -147,11 +148,11 @@ impl Life {
         let hub = Hub::new(Arc::new(Memory::default()), UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
         core.iter().for_each(Core::enter);
-        let other = Stage::new(ROOM);
+        let other = Stage::new(room());
         let foreign = other.token(other.broadcast());
         let began = tokio::time::Instant::now();
         let mut life = Self { hub, core, foreign, rooms: Map::new(), streams: Vec::new(), began };
-        life.create(0, ROOM);
+        life.create(0, room());
         life.register(0, 0, From::New);
         life
     }
@@ -240,7 +241,7 @@ impl Life {
     }
 
     fn create(&mut self, channel: usize, settings: ChannelSettings) {
-        let answer = self.hub.create_channel(channel_id(CHANNELS[channel]), settings, false);
+        let answer = self.hub.create_channel(channel_id(CHANNELS[channel]), settings.clone(), false);
         assert_eq!(answer.is_err(), self.rooms.contains_key(&channel));
         if let Ok(created) = answer {
             self.rooms.insert(channel, Room::new(created.channel.birth.0, settings));
@@ -267,7 +268,8 @@ impl Life {
     fn update(&mut self, channel: usize, settings: ChannelSettings) {
         // what is too much now is dropped now: a later limit may be higher
         (0..LISTENERS.len()).for_each(|listener| self.inspect(channel, listener));
-        let answer = self.hub.update_channel(channel_id(CHANNELS[channel]), |_| Ok::<_, Error>(settings));
+        let answer =
+            self.hub.update_channel(channel_id(CHANNELS[channel]), |_| Ok::<_, Error>(settings.clone()));
         assert_eq!(answer.is_ok(), self.rooms.contains_key(&channel));
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.update(settings, self.hub.log.watermark().position().0);
@@ -282,7 +284,8 @@ impl Life {
     fn register(&mut self, channel: usize, listener: usize, from: From) {
         let (channel_id, listener_id) = Self::ids(channel, listener);
         let floor = self.floor(channel);
-        let answer = self.hub.register(channel_id, listener_id, from, false);
+        let answer =
+            self.hub.register(channel_id, listener_id, NewListener { from, ..NewListener::default() });
         let Some(room) = self.rooms.get_mut(&channel) else { return assert!(answer.is_err()) };
         if room.ears.contains_key(&listener) {
             return assert!(matches!(answer, Err(Error::ListenerExists { .. })));
@@ -423,7 +426,8 @@ impl Life {
         let (resume_token, sequence) = self.token(channel, token);
         let types = if wish.only_dispatches { vec!["d".to_owned()] } else { Vec::new() };
         let (max_messages, max_bytes) = (wish.max_messages, 1000);
-        let options = ListenOptions { resume_token, types, max_messages, max_bytes };
+        let options =
+            ListenOptions { resume_token, types, max_messages, max_bytes, ..ListenOptions::default() };
         let answer = self.hub.subscribe(channel_id(CHANNELS[channel]), receiver, options);
         (answer.map(Stream::new), sequence)
     }

@@ -4,7 +4,9 @@ use super::*;
 use crate::{error::Limit, hub::GapReason::Trimmed};
 
 const ONE: u64 = BESIDE + SIZE as u64;
-const REJECT: ChannelSettings = ChannelSettings { broadcast_overflow: Overflow::RejectNew, ..ROOM };
+fn reject() -> ChannelSettings {
+    ChannelSettings { broadcast_overflow: Overflow::RejectNew, ..room() }
+}
 
 /// A hub whose log holds so many messages of the usual size.
 fn stage(messages: u64, settings: ChannelSettings) -> Stage {
@@ -22,7 +24,7 @@ fn full(result: Result<u64, Error>) -> bool {
 
 #[test]
 fn windows_go_first_and_nobody_misses_anything() {
-    let stage = stage(4, ROOM);
+    let stage = stage(4, room());
     stage.listeners(&["l", "m"]);
     let sent = [stage.broadcast(), stage.dispatch("l")];
     assert_eq!(stage.listen("l").rest(), got(sent));
@@ -39,7 +41,7 @@ fn windows_go_first_and_nobody_misses_anything() {
 
 #[test]
 fn then_the_oldest_broadcasts_go_as_a_gap_between_the_dispatches_that_stay() {
-    let stage = stage(4, ROOM);
+    let stage = stage(4, room());
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast(), stage.dispatch("l")];
     let last = [stage.dispatch("l"), stage.dispatch("l")];
@@ -59,7 +61,7 @@ fn then_the_oldest_broadcasts_go_as_a_gap_between_the_dispatches_that_stay() {
 
 #[test]
 fn no_more_goes_than_must() {
-    let stage = stage(100, ROOM);
+    let stage = stage(100, room());
     stage.listener("l");
     stage.broadcasts(101);
     assert!(stage.kept() >= 97, "{} are kept", stage.kept());
@@ -67,9 +69,9 @@ fn no_more_goes_than_must() {
 
 #[test]
 fn the_channel_that_has_the_oldest_loses_it() {
-    let stage = stage(4, ROOM);
-    stage.channel("other", ROOM);
-    stage.hub.register(channel_id("other"), listener_id("l"), From::New, false).unwrap();
+    let stage = stage(4, room());
+    stage.channel("other", room());
+    stage.hub.register(channel_id("other"), listener_id("l"), NewListener::default()).unwrap();
     let birth = stage.listener("l");
     let sent = stage.broadcasts(2);
     let other: Vec<_> = (0..3).map(|_| stage.broadcast_in("other")).collect();
@@ -82,7 +84,7 @@ fn the_channel_that_has_the_oldest_loses_it() {
 
 #[test]
 fn broadcasts_that_were_promised_are_never_dropped_for_room() {
-    let stage = stage(3, REJECT);
+    let stage = stage(3, reject());
     stage.listener("l");
     let sent = stage.broadcasts(3);
     assert!(full(stage.try_broadcast(SIZE)) && full(stage.try_dispatch("l", SIZE)));
@@ -91,7 +93,7 @@ fn broadcasts_that_were_promised_are_never_dropped_for_room() {
 
 #[test]
 fn a_full_log_has_room_again_when_its_messages_were_handed_over() {
-    for settings in [ROOM, REJECT] {
+    for settings in [room(), reject()] {
         let stage = stage(3, settings);
         stage.listener("l");
         let sent = stage.dispatches("l", 3);
@@ -103,7 +105,7 @@ fn a_full_log_has_room_again_when_its_messages_were_handed_over() {
 
 #[test]
 fn a_full_log_has_room_again_when_a_token_skips_what_waits() {
-    let stage = stage(3, ROOM);
+    let stage = stage(3, room());
     stage.listener("l");
     let sent = stage.dispatches("l", 3);
     assert!(full(stage.try_dispatch("l", SIZE)));
@@ -113,7 +115,7 @@ fn a_full_log_has_room_again_when_a_token_skips_what_waits() {
 
 #[test]
 fn a_full_log_has_room_again_when_broadcasts_may_be_dropped() {
-    let stage = stage(3, REJECT);
+    let stage = stage(3, reject());
     stage.listener("l");
     stage.broadcasts(3);
     assert!(full(stage.try_broadcast(SIZE)));
@@ -124,7 +126,7 @@ fn a_full_log_has_room_again_when_broadcasts_may_be_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_full_log_has_room_again_when_a_bell_has_handed_over() {
     let limits = Limits { max_log_bytes: 3 * ONE, ..UNLIMITED };
-    let stage = Stage::over(Arc::new(Memory::default()), limits, 1, REJECT);
+    let stage = Stage::over(Arc::new(Memory::default()), limits, 1, reject());
     let mut core = Core::new(&stage.hub, 0);
     core.enter();
     stage.listener("l");
@@ -139,7 +141,7 @@ async fn a_full_log_has_room_again_when_a_bell_has_handed_over() {
 
 #[test]
 fn a_broadcast_that_fits_beside_a_refused_one_may_go_later() {
-    let stage = stage(3, ROOM);
+    let stage = stage(3, room());
     stage.listener("l");
     stage.dispatches("l", 2);
     assert!(full(stage.try_dispatch("l", 2 * SIZE)));
@@ -149,7 +151,7 @@ fn a_broadcast_that_fits_beside_a_refused_one_may_go_later() {
 
 #[test]
 fn memory_is_given_back_with_what_it_held() {
-    let stage = stage(10, ROOM);
+    let stage = stage(10, room());
     stage.listeners(&["l", "m"]);
     stage.dispatches("l", 5);
     stage.dispatches("m", 5);
@@ -162,7 +164,7 @@ fn memory_is_given_back_with_what_it_held() {
 
 #[test]
 fn a_log_without_a_limit_takes_everything() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     stage.dispatches("l", 500);
     assert_eq!(stage.hub.info().log_bytes, 500 * ONE);

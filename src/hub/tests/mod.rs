@@ -28,14 +28,10 @@ use std::{
     time::Duration,
 };
 
-const ROOM: ChannelSettings = ChannelSettings {
-    stream_delay: Duration::ZERO,
-    dispatch_overflow: Overflow::RejectNew,
-    broadcast_overflow: Overflow::DropOldest,
-    max_backlog: messages(1000),
-    replay_window: Duration::from_secs(60),
-    max_replay: messages(1000),
-};
+fn room() -> ChannelSettings {
+    ChannelSettings { max_backlog: messages(1000), max_replay: messages(1000), ..ChannelSettings::default() }
+}
+
 const UNLIMITED: Limits =
     Limits { max_channels: 10, max_listeners: 1000, max_streams: 1000, max_log_bytes: 0 };
 /// What a message counts for in the log beside its own bytes.
@@ -102,7 +98,12 @@ impl Stage {
     }
 
     fn listener(&self, id: &str) -> u64 {
-        self.hub.register(channel_id("room"), listener_id(id), From::New, false).unwrap().listener.birth.0
+        self.hub
+            .register(channel_id("room"), listener_id(id), NewListener::default())
+            .unwrap()
+            .listener
+            .birth
+            .0
     }
 
     fn listeners(&self, ids: &[&str]) {
@@ -235,7 +236,7 @@ impl Stream {
     fn poll(&mut self) -> Poll<Result<Arc<Batch>, Ending>> {
         self.wakes.0.store(0, Ordering::SeqCst);
         let waker = Waker::from(Arc::clone(&self.wakes));
-        self.subscription.poll_batch(&mut Context::from_waker(&waker))
+        self.subscription.poll_batch(&mut Context::from_waker(&waker)).map_ok(|handed| handed.batch)
     }
 
     fn woken(&self) -> bool {

@@ -5,7 +5,7 @@ use crate::hub::GapReason::{OtherLife, Overflow as Overflown, Purged as Cleared,
 
 #[test]
 fn without_a_token_a_stream_goes_on_where_the_last_one_stood() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     assert_eq!(stage.listen("l").rest(), got(sent));
@@ -15,7 +15,7 @@ fn without_a_token_a_stream_goes_on_where_the_last_one_stood() {
 
 #[test]
 fn a_token_brings_back_what_came_after_it() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast(), stage.dispatch("l")];
     assert_eq!(stage.listen("l").rest(), got(sent));
@@ -25,7 +25,7 @@ fn a_token_brings_back_what_came_after_it() {
 
 #[test]
 fn a_window_of_dispatches_comes_back_in_as_many_batches_as_it_takes() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let sent = stage.dispatches("l", 5);
     assert_eq!(stage.listen("l").rest(), got(sent.clone()));
@@ -35,7 +35,7 @@ fn a_window_of_dispatches_comes_back_in_as_many_batches_as_it_takes() {
 
 #[test]
 fn a_token_ahead_of_everything_is_refused_and_takes_nothing_over() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let last = stage.broadcast();
     let mut stream = stage.listen("l");
@@ -47,7 +47,7 @@ fn a_token_ahead_of_everything_is_refused_and_takes_nothing_over() {
 
 #[test]
 fn a_token_forward_skips_what_its_client_has_from_elsewhere() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     assert_eq!(stage.resume("l", sent[1]).rest(), got([sent[2]]));
@@ -60,7 +60,7 @@ fn a_token_forward_skips_what_its_client_has_from_elsewhere() {
 
 #[test]
 fn a_gap_that_a_token_skips_is_not_said_later_out_of_place() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     stage.listener("l");
     let sent = stage.broadcasts(5);
     stage.info("l");
@@ -70,7 +70,7 @@ fn a_gap_that_a_token_skips_is_not_said_later_out_of_place() {
 
 #[test]
 fn a_token_forward_into_what_was_trimmed_begins_with_a_gap() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     stage.dispatch("l");
     let lost = stage.broadcasts(3);
@@ -82,8 +82,8 @@ fn a_token_forward_into_what_was_trimmed_begins_with_a_gap() {
 
 #[test]
 fn a_token_of_another_life_begins_with_a_gap_and_the_oldest_kept() {
-    let stage = Stage::new(ROOM);
-    let other = Stage::new(ROOM);
+    let stage = Stage::new(room());
+    let other = Stage::new(room());
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     assert_eq!(stage.listen("l").rest(), got(sent));
@@ -95,7 +95,7 @@ fn a_token_of_another_life_begins_with_a_gap_and_the_oldest_kept() {
 
 #[test]
 fn a_listener_that_was_registered_again_is_another_one() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = stage.broadcast();
     stage.listen("l").rest();
@@ -107,7 +107,7 @@ fn a_listener_that_was_registered_again_is_another_one() {
 
 #[test]
 fn in_another_life_the_gaps_of_this_one_keep_their_places_and_counts() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     let birth = stage.listener("l");
     let sent = stage.broadcasts(4);
     let overflow = Lost(Overflown, birth, sent[1], Some(2));
@@ -119,7 +119,7 @@ fn in_another_life_the_gaps_of_this_one_keep_their_places_and_counts() {
 
 #[test]
 fn a_gap_is_repeated_until_it_is_handed_over_and_an_older_token_brings_it_back() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     let birth = stage.listener("l");
     let sent = stage.broadcasts(4);
     let expected = [Lost(Overflown, birth, sent[1], Some(2)), Got(sent[2]), Got(sent[3])];
@@ -134,7 +134,7 @@ fn a_gap_is_repeated_until_it_is_handed_over_and_an_older_token_brings_it_back()
 
 #[test]
 fn what_was_trimmed_behind_a_gap_is_said_too() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(2), ..room() });
     let birth = stage.listener("l");
     let lost = stage.broadcasts(4);
     let mut stream = stage.listen("l");
@@ -148,7 +148,7 @@ fn what_was_trimmed_behind_a_gap_is_said_too() {
 
 #[test]
 fn dispatches_that_left_the_window_are_gaps_between_the_broadcasts_that_did_not() {
-    let stage = Stage::new(ChannelSettings { max_replay: messages(1), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_replay: messages(1), ..room() });
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast(), stage.dispatch("l")];
     assert_eq!(stage.listen("l").rest(), got(sent));
@@ -158,7 +158,7 @@ fn dispatches_that_left_the_window_are_gaps_between_the_broadcasts_that_did_not(
 
 #[test]
 fn what_was_purged_from_the_window_never_comes_back() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     let mut stream = stage.listen("l");

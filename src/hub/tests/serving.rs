@@ -11,7 +11,7 @@ fn of_types(types: &[&str]) -> ListenOptions {
 
 #[test]
 fn what_does_not_match_counts_as_delivered_without_a_gap() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let _ = stage.broadcast();
     let wanted = stage.dispatch("l");
@@ -28,7 +28,7 @@ fn what_does_not_match_counts_as_delivered_without_a_gap() {
 
 #[test]
 fn a_long_run_of_what_does_not_match_is_passed_without_being_woken_anew() {
-    let stage = Stage::new(ChannelSettings { max_backlog: messages(100_000), ..ROOM });
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(100_000), ..room() });
     stage.listener("l");
     stage.broadcasts(5000);
     let wanted = stage.dispatch("l");
@@ -42,7 +42,7 @@ fn a_long_run_of_what_does_not_match_is_passed_without_being_woken_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_waits_between_deliveries_one_a_batch() {
-    let stage = Stage::new(ChannelSettings { stream_delay: SECOND, ..ROOM });
+    let stage = Stage::new(ChannelSettings { stream_delay: SECOND, ..room() });
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
     let mut stream = stage.listen("l");
@@ -58,26 +58,26 @@ async fn a_delay_waits_between_deliveries_one_a_batch() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_match_is_not_waited_for() {
-    let stage = Stage::new(ChannelSettings { stream_delay: SECOND, ..ROOM });
+    let stage = Stage::new(ChannelSettings { stream_delay: SECOND, ..room() });
     stage.listener("l");
     stage.broadcasts(20);
     let sent = stage.dispatch("l");
     let mut stream = stage.try_listen("l", of_types(&["d"])).unwrap();
     let began = Instant::now();
     let batch = Hub::pull(&mut stream.subscription, 60 * SECOND).await.unwrap().unwrap();
-    assert_eq!((said(&batch), began.elapsed()), (got([sent]), Duration::ZERO));
+    assert_eq!((said(&batch.batch), began.elapsed()), (got([sent]), Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_waits_for_what_comes_first_or_for_nothing() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let mut stream = stage.try_listen("l", at_most(1)).unwrap();
     assert!(Hub::pull(&mut stream.subscription, SECOND).await.unwrap().is_none());
     let sent = [stage.dispatch("l"), stage.dispatch("l")];
     for position in sent {
         let batch = Hub::pull(&mut stream.subscription, Duration::ZERO).await.unwrap().unwrap();
-        assert_eq!(said(&batch), got([position]));
+        assert_eq!(said(&batch.batch), got([position]));
     }
     stage.hub.stop_listener(channel_id("room"), listener_id("l")).unwrap();
     assert!(Hub::pull(&mut stream.subscription, SECOND).await.unwrap().is_none());
@@ -85,7 +85,7 @@ async fn a_pull_waits_for_what_comes_first_or_for_nothing() {
 
 #[test]
 fn a_batch_has_at_most_so_many_messages_and_bytes_and_one_always_fits() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = [stage.try_dispatch("l", 500).unwrap(), stage.try_dispatch("l", 20).unwrap()];
     let mut stream =
@@ -96,7 +96,7 @@ fn a_batch_has_at_most_so_many_messages_and_bytes_and_one_always_fits() {
 
 #[test]
 fn a_watcher_sees_broadcasts_and_is_no_receiver() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let earlier = stage.broadcast();
     let mut watcher = stage.watch(From::New);

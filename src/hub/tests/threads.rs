@@ -15,7 +15,7 @@ async fn read(stage: Arc<Stage>, id: &'static str, expected: usize, restless: bo
     let mut stream = stage.listen(id);
     let mut read = Vec::new();
     while read.len() < expected {
-        let batch = poll_fn(|context| stream.subscription.poll_batch(context)).await.unwrap();
+        let batch = poll_fn(|context| stream.subscription.poll_batch(context)).await.unwrap().batch;
         assert!(batch.gaps.is_empty());
         read.extend(batch.entries.iter().map(|entry| entry.position.0));
         if restless {
@@ -64,7 +64,7 @@ fn send(stage: &Stage) -> [Positions; 3] {
 
 #[test]
 fn every_stream_gets_everything_once_and_in_order() {
-    let settings = ChannelSettings { max_backlog: messages(100_000), ..ROOM };
+    let settings = ChannelSettings { max_backlog: messages(100_000), ..room() };
     let stage = Arc::new(Stage::over(Arc::new(Memory::default()), UNLIMITED, 2, settings));
     stage.listeners(&["a", "b", "restless", "c", "d", "e"]);
     let (all, both) = (SENDERS * EACH, 2 * SENDERS * EACH);
@@ -95,7 +95,7 @@ fn every_stream_gets_everything_once_and_in_order() {
 #[test]
 fn what_becomes_safe_on_another_thread_wakes_every_core() {
     let log = Arc::new(crate::log::held::Held::default());
-    let stage = Arc::new(Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 2, ROOM));
+    let stage = Arc::new(Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 2, room()));
     stage.listeners(&["a", "b", "c", "d"]);
     let places =
         [(0, [("a", 2 * EACH, false), ("b", EACH, false)]), (1, [("c", EACH, true), ("d", EACH, false)])];

@@ -20,7 +20,7 @@ async fn pass(stage: &Stage, seconds: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_stays_for_as_long_as_the_window_lasts_and_then_goes() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     pass(&stage, 5).await;
     let sent = delivered(&stage);
@@ -33,7 +33,7 @@ async fn a_message_stays_for_as_long_as_the_window_lasts_and_then_goes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_second_of_a_hub_has_a_window_like_every_other() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let birth = stage.listener("l");
     let sent = delivered(&stage);
     stage.hub.upkeep();
@@ -43,7 +43,7 @@ async fn the_first_second_of_a_hub_has_a_window_like_every_other() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_does_not_grow_old() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let sent = [stage.broadcast(), stage.dispatch("l")];
     pass(&stage, 200).await;
@@ -52,11 +52,18 @@ async fn what_waits_does_not_grow_old() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_one_who_came_later_does_not_grow_old_either() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let sent = stage.broadcast();
     stage.hub.upkeep();
     pass(&stage, 59).await;
-    stage.hub.register(channel_id("room"), listener_id("l"), From::Oldest, false).unwrap();
+    stage
+        .hub
+        .register(
+            channel_id("room"),
+            listener_id("l"),
+            NewListener { from: From::Oldest, ..NewListener::default() },
+        )
+        .unwrap();
     pass(&stage, 10).await;
     assert_eq!(stage.listen("l").rest(), got([sent]));
     pass(&stage, 63).await;
@@ -65,7 +72,7 @@ async fn what_waits_for_one_who_came_later_does_not_grow_old_either() {
 
 #[tokio::test(start_paused = true)]
 async fn no_listener_waits_for_another_ones_window() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listeners(&["l", "m"]);
     pass(&stage, 1).await;
     stage.dispatch("l");
@@ -83,7 +90,7 @@ async fn no_listener_waits_for_another_ones_window() {
 
 #[tokio::test(start_paused = true)]
 async fn a_window_that_was_made_shorter_is_shorter_at_once() {
-    let stage = Stage::new(ChannelSettings { replay_window: Duration::from_secs(3600), ..ROOM });
+    let stage = Stage::new(ChannelSettings { replay_window: Duration::from_secs(3600), ..room() });
     stage.listener("l");
     delivered(&stage);
     pass(&stage, 10).await;
@@ -94,7 +101,7 @@ async fn a_window_that_was_made_shorter_is_shorter_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn dispatches_that_a_token_skipped_grow_old_too() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     stage.listener("l");
     let skipped = stage.dispatch("l");
     drop(stage.resume("l", skipped));
@@ -104,7 +111,7 @@ async fn dispatches_that_a_token_skipped_grow_old_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_window_of_no_time_lasts_until_the_next_upkeep() {
-    let stage = Stage::new(ChannelSettings { replay_window: Duration::ZERO, ..ROOM });
+    let stage = Stage::new(ChannelSettings { replay_window: Duration::ZERO, ..room() });
     stage.listener("l");
     delivered(&stage);
     pass(&stage, 2).await;
@@ -115,7 +122,7 @@ async fn a_window_of_no_time_lasts_until_the_next_upkeep() {
 async fn a_window_has_a_limit_of_messages_and_of_bytes_for_each_kind() {
     let two = Quota { messages: 1000, bytes: 2 * SIZE as u64 };
     for quota in [messages(2), two] {
-        let stage = Stage::new(ChannelSettings { max_replay: quota, ..ROOM });
+        let stage = Stage::new(ChannelSettings { max_replay: quota, ..room() });
         stage.listener("l");
         for _ in 0..4 {
             delivered(&stage);
@@ -128,7 +135,7 @@ async fn a_window_has_a_limit_of_messages_and_of_bytes_for_each_kind() {
 #[tokio::test(start_paused = true)]
 async fn a_window_of_nothing_keeps_nothing() {
     for quota in [messages(0), bytes(0)] {
-        let stage = Stage::new(ChannelSettings { max_replay: quota, ..ROOM });
+        let stage = Stage::new(ChannelSettings { max_replay: quota, ..room() });
         let birth = stage.listener("l");
         let sent = delivered(&stage);
         stage.hub.upkeep();
@@ -139,7 +146,7 @@ async fn a_window_of_nothing_keeps_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watcher_begins_with_the_oldest_of_the_window_and_pins_nothing() {
-    let stage = Stage::new(ROOM);
+    let stage = Stage::new(room());
     let sent = [stage.broadcast(), stage.broadcast()];
     let mut watcher = stage.watch(From::Oldest);
     assert_eq!(stage.watch(From::New).rest(), []);
