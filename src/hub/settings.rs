@@ -35,6 +35,9 @@ pub struct Backoff {
 impl Backoff {
     /// The wait behind so many failed attempts, of which there is at least one.
     pub(super) fn after(&self, failed: u32) -> Duration {
+        if self.initial.is_zero() {
+            return Duration::ZERO;
+        }
         let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
         let wait = self.initial.as_secs_f64() * self.factor.powi(exponent);
         // beyond every number it is the longest, too
