@@ -20,6 +20,8 @@ pub enum End {
     ChannelClosed,
     /// The listener was stopped ([`Client::stop_listener`](super::Client::stop_listener)).
     Stopped,
+    /// The program wanted no more ([`Handling::until`](super::Handling::until)).
+    Left,
     /// With this error, which was the last event: the channel or the listener was removed, another stream
     /// took the listener over, or there was no way back to the server.
     Failed(Error),

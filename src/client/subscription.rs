@@ -2,17 +2,19 @@
 
 use super::{
     Backoff, CHANNEL_CLOSED, Code, End, Error, Event, Interruption, Result,
+    account::Account,
     policy::asked_wait,
     resume::Cursor,
-    subscribe::{Observer, Opener, Options, Parts},
+    subscribe::{Attendant, Observer, Opener, Options, Parts},
     time,
 };
 use crate::v1;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, future::BoxFuture};
 use std::{
-    future::{Future as _, poll_fn},
+    future::{Future, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -39,11 +41,18 @@ const MISSED_HEARTBEATS: u32 = 3;
 /// After that there is always `None`, and [`ended_by`](Self::ended_by) tells why. Nothing is read ahead of
 /// what is asked for but what the connection's window holds: a program that is slow makes the server wait.
 /// Dropping it closes the stream.
+///
+/// Of a listener that acknowledges explicitly, each delivery is handed out once, however often it comes,
+/// unless it was rejected or dropped without a word. A gap is acknowledged when what comes after it is asked
+/// for, the announced end as well; and before it ends with `None`, what was acknowledged has been said to the
+/// server, as far as it answers in time. What was acknowledged before a drop is said by a task that ends with
+/// it.
 pub struct Subscription {
     opener: Opener,
     backoff: Backoff,
     reconnect_for: Option<Duration>,
     observer: Option<Observer>,
+    attendant: Option<Attendant>,
     cursor: Cursor,
     state: State,
     /// What ends the open stream once all that it brought is handed out.
@@ -54,9 +63,15 @@ pub struct Subscription {
 }
 
 enum State {
-    Open { parts: Parts, heartbeat: Duration, silence: Pin<Box<Sleep>> },
+    Open {
+        parts: Parts,
+        heartbeat: Duration,
+        silence: Pin<Box<Sleep>>,
+    },
     Waiting(Pin<Box<Sleep>>),
     Opening(BoxFuture<'static, Result<Parts>>),
+    /// Until what was acknowledged is said.
+    Ending(BoxFuture<'static, ()>, End),
     Ended(End),
 }
 
@@ -67,13 +82,20 @@ enum Verdict {
 
 impl Subscription {
     /// The subscription whose first stream is open, and how to open the next.
-    pub(super) fn new(parts: Parts, resume_token: String, opener: Opener, options: Options) -> Self {
+    pub(super) fn new(
+        parts: Parts,
+        resume_token: String,
+        account: Option<Arc<Account>>,
+        opener: Opener,
+        options: Options,
+    ) -> Self {
         Self {
             opener,
             backoff: options.backoff,
             reconnect_for: options.reconnect_for,
             observer: options.observer,
-            cursor: Cursor::new(resume_token),
+            attendant: options.attendant,
+            cursor: Cursor::new(resume_token, account),
             state: State::open(parts),
             verdict: None,
             failures: 0,
@@ -103,14 +125,42 @@ impl Subscription {
     pub fn ended_by(&self) -> Option<&End> {
         match &self.state {
             State::Ended(end) => Some(end),
-            State::Open { .. } | State::Waiting(_) | State::Opening(_) => None,
+            State::Open { .. } | State::Waiting(_) | State::Opening(_) | State::Ending(..) => None,
+        }
+    }
+
+    /// Waits until what was acknowledged has been said to the server and answered, but no longer than a call
+    /// may take ([`Builder::timeout`](super::Builder::timeout)).
+    pub fn flush(&self) -> impl Future<Output = ()> + Send + use<> {
+        let account = self.cursor.account().cloned();
+        async move {
+            if let Some(account) = account {
+                account.flushed(account.client.policy.timeout).await;
+            }
+        }
+    }
+
+    pub(super) fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    /// Has everything that is not acknowledged come again, in the listener's generation of then.
+    pub(super) fn reopen(&mut self) {
+        if matches!(self.state, State::Open { .. }) {
+            self.cursor.close();
+            self.state = State::Opening((self.opener)(self.cursor.resume_token().to_owned()));
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
         loop {
-            if let Some(event) = self.cursor.hand_out() {
-                return Poll::Ready(self.hand_out(event).map(Ok));
+            if let Some(fault) = self.fault() {
+                self.verdict = Some(Verdict::Failed(fault));
+            } else if let Some(event) = self.cursor.hand_out() {
+                match self.hand_out(event) {
+                    Some(event) => return Poll::Ready(Some(Ok(event))),
+                    None => continue,
+                }
             }
             if let Some(verdict) = self.verdict.take() {
                 match self.judge(verdict) {
@@ -120,6 +170,10 @@ impl Subscription {
             }
             match &mut self.state {
                 State::Ended(_) => return Poll::Ready(None),
+                State::Ending(said, end) => {
+                    ready!(said.as_mut().poll(cx));
+                    self.state = State::Ended(end.clone());
+                }
                 State::Open { parts, heartbeat, silence } => {
                     // what has arrived comes first: a program may well be slower than the heartbeat
                     let part = match parts.poll_next_unpin(cx) {
@@ -143,19 +197,39 @@ impl Subscription {
         }
     }
 
+    /// What cannot be acknowledged here need not be received; it is said once.
+    fn fault(&self) -> Option<Error> {
+        match &self.state {
+            State::Ended(_) | State::Ending(..) => None,
+            State::Open { .. } | State::Waiting(_) | State::Opening(_) => self.cursor.account()?.fault(),
+        }
+    }
+
     /// The end that a sender announced ends the iteration; it is no message of the program's.
     fn hand_out(&mut self, event: Event) -> Option<Event> {
         match &event {
             Event::Delivery(delivery) if delivery.message.message_type() == CHANNEL_CLOSED => {
-                self.state = State::Ended(End::ChannelClosed);
-                self.cursor.close();
+                drop(delivery.acknowledge());
+                self.end(End::ChannelClosed);
                 None
             }
             Event::Delivery(_) | Event::Gap(_) => Some(event),
         }
     }
 
-    fn received(&mut self, part: Option<Result<v1::ListenResponse, tonic::Status>>) {
+    fn end(&mut self, end: End) {
+        self.cursor.close();
+        self.verdict = None;
+        self.state = match self.cursor.account().cloned() {
+            Some(account) => {
+                let patience = account.client.policy.timeout;
+                State::Ending(Box::pin(async move { account.flushed(patience).await }), end)
+            }
+            None => State::Ended(end),
+        };
+    }
+
+    fn received(&mut self, part: Option<Result<v1::WatchResponse, tonic::Status>>) {
         match part {
             Some(Ok(part)) => self.take(part),
             Some(Err(status)) => self.verdict = Some(Verdict::Failed(status.into())),
@@ -163,7 +237,7 @@ impl Subscription {
         }
     }
 
-    fn take(&mut self, part: v1::ListenResponse) {
+    fn take(&mut self, part: v1::WatchResponse) {
         if let Some(opened) = part.opened {
             self.opened(&opened);
         }
@@ -172,8 +246,11 @@ impl Subscription {
         }
         part.started.iter().for_each(|started| self.cursor.started(started));
         // a server that ends every stream before it brings anything must not be asked in a tight loop
-        if !part.batches.is_empty() {
+        if !part.batches.is_empty() || !part.presence.is_empty() {
             self.failures = 0;
+        }
+        if let Some(attendant) = &mut self.attendant {
+            part.presence.into_iter().for_each(|presence| attendant(presence.into()));
         }
         part.batches.into_iter().for_each(|batch| self.cursor.accept(batch));
         if let Some(ended) = part.ended.into_iter().next() {
@@ -195,7 +272,7 @@ impl Subscription {
     fn judge(&mut self, verdict: Verdict) -> Option<Error> {
         match verdict {
             Verdict::Stopped => {
-                self.state = State::Ended(End::Stopped);
+                self.end(End::Stopped);
                 None
             }
             Verdict::Failed(error) if self.may_reconnect(&error) => {

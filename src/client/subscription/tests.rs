@@ -10,7 +10,7 @@ use std::{
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-type Part = Result<v1::ListenResponse, Status>;
+type Part = Result<v1::WatchResponse, Status>;
 
 /// How a stream goes after its parts.
 enum Then {
@@ -43,7 +43,7 @@ fn fake(streams: Vec<(Vec<Part>, Then)>) -> Fake {
         });
     });
     let options = Options { observer: Some(observer), ..Default::default() };
-    Fake { subscription: Subscription::new(first, String::new(), opener, options), asked, told }
+    Fake { subscription: Subscription::new(first, String::new(), None, opener, options), asked, told }
 }
 
 fn parts((parts, then): (Vec<Part>, Then)) -> Parts {
@@ -63,7 +63,7 @@ fn lost() -> Part {
 }
 
 fn opening() -> Part {
-    Ok(v1::ListenResponse {
+    Ok(v1::WatchResponse {
         opened: Some(v1::StreamOpened {
             incarnation: "one".into(),
             heartbeat: Some(prost_types::Duration { seconds: 5, nanos: 0 }),
@@ -81,7 +81,7 @@ fn message(sequence: i64, message_type: &str) -> v1::Delivery {
 
 fn bringing(deliveries: Vec<v1::Delivery>, token: &str) -> Part {
     let batch = v1::Batch { deliveries, resume_token: token.into(), ..Default::default() };
-    Ok(v1::ListenResponse { batches: vec![batch], ..Default::default() })
+    Ok(v1::WatchResponse { batches: vec![batch], ..Default::default() })
 }
 
 fn deliveries(sequences: std::ops::RangeInclusive<i64>) -> Part {
@@ -170,7 +170,7 @@ async fn what_the_server_refuses_for_good_ends_it_after_what_it_brought() {
 async fn an_end_in_the_stream_is_an_end() {
     let status = tonic_types::pb::Status { code: Code::NotFound as i32, ..Default::default() };
     let ended = v1::SubscriptionEnded { subscription: 1, status: Some(status) };
-    let part = Ok(v1::ListenResponse { ended: vec![ended], ..Default::default() });
+    let part = Ok(v1::WatchResponse { ended: vec![ended], ..Default::default() });
     let mut fake = fake(vec![(vec![opening(), part], Then::Hangs)]);
     assert_eq!(all(&mut fake.subscription).await.1.unwrap().code(), Some(Code::NotFound));
 }
