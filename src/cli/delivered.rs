@@ -46,7 +46,7 @@ fn add_history(line: &mut String, delivery: &Delivery) -> std::fmt::Result {
     if delivery.attempt > 1 {
         write!(line, " (attempt {})", delivery.attempt)?;
     }
-    let Some(letter) = &delivery.dead_letter else { return Ok(()) };
+    let Some(letter) = delivery.dead_letter.as_deref() else { return Ok(()) };
     let DeadLetter { listener, sequence, attempts, reason, .. } = letter;
     let cause = short(letter.cause.as_str_name(), "DEAD_LETTER_CAUSE_").replace('_', " ");
     write!(line, " (dead letter of {} #{sequence}, attempt {attempts}: {cause}", printable(listener))?;
@@ -131,7 +131,7 @@ impl<'d> DeliveryView<'d> {
             kind: delivery.kind.as_str_name(),
             attempt: Some(delivery.attempt).filter(|&attempt| attempt > 1),
             message: MessageView::of(&delivery.message),
-            dead_letter: delivery.dead_letter.as_ref().map(LetterView::of),
+            dead_letter: delivery.dead_letter.as_deref().map(LetterView::of),
         }
     }
 }

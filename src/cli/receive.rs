@@ -184,8 +184,7 @@ async fn is_explicit(client: &Client, channel: &str, listener: &str) -> Result<b
     Ok(mode == client::AcknowledgementMode::Explicit)
 }
 
-/// Says that what was pulled is done with. A command's pulls begin at the oldest that is outstanding, so that
-/// nothing stands before a gap which is not done with.
+/// Says that what was pulled is done with: deliveries, and gaps by their ends.
 async fn acknowledge(
     client: &Client,
     channel: &str,
@@ -193,8 +192,9 @@ async fn acknowledge(
     pulled: &Pulled,
     end: Option<&Delivery>,
 ) -> Result<(), Fault> {
-    if let Some(gap) = pulled.gaps.last() {
-        let passed = Acknowledgement::of(channel, listener).birth(pulled.birth).through(gap.through_sequence);
+    if !pulled.gaps.is_empty() {
+        let ends = pulled.gaps.iter().map(|gap| gap.through_sequence);
+        let passed = Acknowledgement::of(channel, listener).birth(pulled.birth).sequences(ends);
         client.acknowledge([passed]).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     let deliveries = pulled.deliveries.iter().chain(end);

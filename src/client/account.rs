@@ -221,9 +221,9 @@ impl Account {
     }
 
     /// The server answered. Whether there is more to say.
-    pub(super) fn answered(&self, said: Said, outcome: Result<Acknowledged>) -> bool {
+    pub(super) fn answered(&self, said: Said, outcome: &Result<Acknowledged>) -> bool {
         let mut state = self.state();
-        match &outcome {
+        match outcome {
             Ok(acknowledged) => state.ledger.confirmed(said.epoch, acknowledged.through_sequence),
             Err(error) if error.retryable() => return self.put_back(state, said, error),
             Err(error) => {

@@ -99,7 +99,7 @@ impl Outstanding {
         self
     }
 
-    fn held(hold: &Hold, claim: Claim) -> Self {
+    fn held(hold: &Hold, claim: &Claim) -> Self {
         Self {
             channel: hold.account.channel.clone(),
             listener: hold.account.listener.clone(),
@@ -377,7 +377,7 @@ impl Delivery {
     pub async fn reject(&self, rejection: impl Into<Rejection>) -> Result<Rejected> {
         let hold = self.hold()?;
         let claim = hold.account.claim(hold.epoch, hold.sequence)?;
-        let outstanding = Outstanding::held(hold, claim);
+        let outstanding = Outstanding::held(hold, &claim);
         let outcome = only(hold.account.client.reject([(outstanding, rejection.into())]).await);
         match &outcome {
             Ok(rejected) => {
@@ -398,7 +398,7 @@ impl Delivery {
     /// As [`reject`](Self::reject).
     pub async fn extend(&self, extension: Duration) -> Result<Extended> {
         let hold = self.hold()?;
-        let outstanding = Outstanding::held(hold, hold.account.claim(hold.epoch, hold.sequence)?);
+        let outstanding = Outstanding::held(hold, &hold.account.claim(hold.epoch, hold.sequence)?);
         only(hold.account.client.extend([(outstanding, extension)]).await)
     }
 

@@ -109,7 +109,7 @@ impl Carrier {
                 let mut refused = false;
                 for ((account, said), outcome) in items.into_iter().zip(outcomes) {
                     refused |= outcome.as_ref().is_err_and(Error::retryable);
-                    self.again_if(account.answered(said, outcome), &account);
+                    self.again_if(account.answered(said, &outcome), &account);
                 }
                 !refused
             }
@@ -137,3 +137,6 @@ impl Drop for Carrier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ pub struct Delivery {
     /// Which attempt to deliver it this is, from 1.
     pub attempt: i32,
     /// Why it came here, where this is a dead letter listener.
-    pub dead_letter: Option<DeadLetter>,
+    pub dead_letter: Option<Box<DeadLetter>>,
     pub(super) hold: Grip,
 }
 
@@ -81,7 +81,7 @@ impl From<v1::Delivery> for Delivery {
             sequence: delivery.sequence,
             accept_time: time::or_epoch(delivery.accept_time),
             attempt: 1,
-            dead_letter: delivery.dead_letter.map(DeadLetter::from),
+            dead_letter: delivery.dead_letter.map(|letter| Box::new(letter.into())),
             hold: Grip::default(),
         }
     }

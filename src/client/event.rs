@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// What a subscription brings, in rising sequence.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a delivery: a box would cost each one")]
 pub enum Event {
     /// A message.
     Delivery(Delivery),

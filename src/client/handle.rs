@@ -100,6 +100,7 @@ where
 type Handled = (Delivery, Result<(), Rejection>);
 
 /// What comes next in a run.
+#[expect(clippy::large_enum_variant, reason = "nearly every turn is an event: a box would cost each one")]
 enum Turn {
     Left,
     Handled(Box<Handled>),

@@ -46,7 +46,6 @@ struct Entry {
     /// In which it came last.
     generation: i64,
     attempt: i32,
-    is_gap: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -158,16 +157,16 @@ impl Ledger {
             let missing = self.entries.range(after.saturating_add(1)..end);
             let missing = missing.filter(|(_, entry)| entry.state == State::Open);
             let missing: Vec<_> = missing.map(|(&sequence, _)| sequence).collect();
-            missing.iter().for_each(|sequence| drop(self.entries.remove(sequence)));
+            for sequence in missing {
+                self.entries.remove(&sequence);
+            }
             self.close_ranks();
         }
         if end <= self.through {
             self.unsent.through = true;
             return;
         }
-        let entry = Entry { state: State::Open, generation, attempt: 1, is_gap: true };
-        let entry = self.entries.entry(end).or_insert(entry);
-        (entry.generation, entry.is_gap) = (generation, true);
+        self.place(end, generation, 1);
     }
 
     fn delivery(&mut self, sequence: i64, generation: i64, attempt: i32) {
@@ -176,7 +175,11 @@ impl Ledger {
             self.say_again(sequence, attempt);
             return;
         }
-        let entry = Entry { state: State::Open, generation, attempt, is_gap: false };
+        self.place(sequence, generation, attempt);
+    }
+
+    fn place(&mut self, sequence: i64, generation: i64, attempt: i32) {
+        let entry = Entry { state: State::Open, generation, attempt };
         let entry = self.entries.entry(sequence).or_insert(entry);
         (entry.generation, entry.attempt) = (generation, attempt);
         if entry.state == State::Done {
@@ -232,11 +235,9 @@ impl Ledger {
             return;
         };
         entry.state = State::Done;
-        let (attempt, is_gap) = (entry.attempt, entry.is_gap);
-        if !is_gap {
-            self.unsent.sequences.insert(sequence);
-            self.note_attempt(sequence, attempt);
-        }
+        let attempt = entry.attempt;
+        self.unsent.sequences.insert(sequence);
+        self.note_attempt(sequence, attempt);
         self.close_ranks();
     }
 

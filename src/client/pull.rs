@@ -41,8 +41,8 @@ impl Client {
     /// before, within the channel's replay window; only such a pull is repeated by itself.
     ///
     /// What a listener that acknowledges explicitly is given is to be
-    /// [acknowledged](Delivery::acknowledge) or [rejected](Delivery::reject). Gaps before it are passed by a
-    /// [`Client::acknowledge`] through their end.
+    /// [acknowledged](Delivery::acknowledge) or [rejected](Delivery::reject). A gap before it is passed by a
+    /// [`Client::acknowledge`] that names its end.
     ///
     /// ```no_run
     /// # use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The SDK and the command line against a real server. Each file is a subject, each test a sentence about it.
 
+mod acknowledging;
 mod commands;
 mod receiving;
 mod sending;
