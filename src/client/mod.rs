@@ -38,6 +38,7 @@ mod event;
 mod gap;
 mod handle;
 mod ledger;
+mod line;
 mod listener;
 mod messages;
 mod pages;

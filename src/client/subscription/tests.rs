@@ -1,12 +1,17 @@
 //! Subscriptions over streams that a test writes down, on a clock that it winds.
 
 use super::*;
-use crate::{client::Delivery, v1};
-use futures_util::stream;
+use crate::{
+    client::{Delivery, Interruption, subscribe::Observer},
+    v1,
+};
+use futures_util::{StreamExt as _, stream};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::time::Instant;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -184,29 +189,7 @@ async fn what_is_gone_while_away_is_told() {
 #[tokio::test(start_paused = true)]
 async fn reconnecting_ends_where_it_was_bounded() {
     let mut fake = fake((0..20).map(|_| (vec![lost()], Then::Ends)).collect());
-    fake.subscription.reconnect_for = Some(Duration::from_secs(2));
+    fake.subscription.line.reconnect_for = Some(Duration::from_secs(2));
     assert_eq!(all(&mut fake.subscription).await.1.unwrap().code(), Some(Code::Unavailable));
     assert!(fake.asked.lock().unwrap().len() > 2);
-}
-
-#[test]
-fn a_lost_connection_and_a_shutdown_are_no_end() {
-    assert!(reconnecting_may_help(&refused(Code::Unavailable, "SHUTTING_DOWN").into()));
-    assert!(reconnecting_may_help(&refused(Code::ResourceExhausted, "STREAM_LIMIT").into()));
-    for code in [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled] {
-        assert!(reconnecting_may_help(&Status::new(code, "").into()), "{code:?}");
-    }
-}
-
-#[test]
-fn what_the_server_means_is_final() {
-    for (code, reason) in [
-        (Code::NotFound, "CHANNEL_REMOVED"),
-        (Code::Aborted, "LISTENER_TAKEN_OVER"),
-        (Code::Internal, "LOG_CORRUPT"),
-        (Code::FailedPrecondition, "RESUME_TOKEN_AHEAD"),
-    ] {
-        assert!(!reconnecting_may_help(&refused(code, reason).into()), "{reason}");
-    }
-    assert!(!reconnecting_may_help(&Status::unimplemented("").into()));
 }
