@@ -67,7 +67,7 @@ impl Line {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        open: impl Fn() -> BoxFuture<'static, Result<Parts>>,
+        mut open: impl FnMut() -> BoxFuture<'static, Result<Parts>>,
     ) -> Poll<Heard> {
         loop {
             match &mut self.state {

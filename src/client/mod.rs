@@ -23,6 +23,7 @@
 //! - [`Client`] has a method for each verb of the contract, and repeats what may be repeated.
 //! - [`Subscription`] is a stream that reconnects and resumes by itself; [`Client::pull`] asks once.
 //! - [`Listen::handle`] calls a handler, acknowledges what it returns OK for and rejects the rest.
+//! - [`Client::listen_many`] receives for many listeners over one stream.
 //! - [`Publisher`] is the fast way in.
 //! - [`Error`] tells what the server refused, by a stable reason.
 
@@ -31,6 +32,7 @@ mod acknowledge;
 mod acknowledger;
 mod backoff;
 mod builder;
+mod bundle;
 mod channel;
 mod delivery;
 mod error;
@@ -61,6 +63,7 @@ pub use acknowledge::{
 };
 pub use backoff::Backoff;
 pub use builder::Builder;
+pub use bundle::{Bundle, Told, What};
 pub use channel::{
     Channel, ChannelSettings, ChannelUpdate, NewChannel, Overflow, Redelivery, RedeliveryBackoff,
     RemovedChannel,

@@ -38,6 +38,8 @@ pub const LISTENER_EXPIRED: &str = "LISTENER_EXPIRED";
 pub const LISTENER_ALREADY_EXISTS: &str = "LISTENER_ALREADY_EXISTS";
 /// Another stream took the listener over.
 pub const LISTENER_TAKEN_OVER: &str = "LISTENER_TAKEN_OVER";
+/// There is no such stream any more.
+pub const STREAM_NOT_FOUND: &str = "STREAM_NOT_FOUND";
 /// A dead letter listener is not removed while its channel names it.
 pub const IN_USE: &str = "IN_USE";
 /// The listener's backlog has no room for the message.

@@ -126,9 +126,7 @@ impl Asked for ListenAsked {
     }
 
     async fn open(self, client: Client) -> Result<Parts> {
-        let request = v1::ListenRequest { subscriptions: vec![self.0], max_response_bytes: 0 };
-        let verb = |mut service: Service, request| async move { service.listen(request).await };
-        Ok(client.open(request, verb).await?.map(|part| part.map(as_watch)).boxed())
+        listen_stream(client, vec![self.0]).await
     }
 
     fn listener(&self) -> Option<(&str, &str)> {
@@ -155,6 +153,12 @@ impl Asked for WatchAsked {
     fn listener(&self) -> Option<(&str, &str)> {
         None
     }
+}
+
+pub(super) async fn listen_stream(client: Client, subscriptions: Vec<v1::Subscription>) -> Result<Parts> {
+    let request = v1::ListenRequest { subscriptions, max_response_bytes: 0 };
+    let verb = |mut service: Service, request| async move { service.listen(request).await };
+    Ok(client.open(request, verb).await?.map(|part| part.map(as_watch)).boxed())
 }
 
 fn as_watch(part: v1::ListenResponse) -> v1::WatchResponse {
