@@ -33,7 +33,6 @@ pub struct Told {
 
 /// What a listener of a [`Bundle`] is told.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are deliveries: a box would cost each one")]
 pub enum What {
     /// What a [`Subscription`](super::Subscription) of its own would have brought.
     Event(Event),

@@ -41,7 +41,6 @@ enum State {
 }
 
 /// What came over a line.
-#[expect(clippy::large_enum_variant, reason = "nearly all of it is parts: a box would cost each one")]
 pub(super) enum Heard {
     Part(v1::WatchResponse),
     /// The stream ended with OK.

@@ -26,7 +26,7 @@ async fn next(bundle: &mut Bundle) -> Told {
 fn number(told: &Told) -> u64 {
     match &told.what {
         What::Event(Event::Delivery(delivery)) => delivery.message.json().expect("a number was sent"),
-        other => panic!("{}: {other:?}", told.listener),
+        other @ (What::Event(_) | What::Ended(_)) => panic!("{}: {other:?}", told.listener),
     }
 }
 
