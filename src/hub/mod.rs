@@ -6,16 +6,23 @@
 //! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `room` and `upkeep` keep everything
 //! bounded.
 
+mod acknowledge;
+mod alarm;
 mod batch;
 mod bell;
+mod browse;
 mod channel;
 mod channels;
 mod cursor;
+mod dead_letter;
 mod desk;
+mod expiry;
+mod explicit;
 mod gap;
 mod gone;
 mod listener;
 mod listeners;
+mod lives;
 mod look;
 mod lowest;
 mod options;
@@ -24,6 +31,7 @@ mod publish;
 mod queue;
 mod ring;
 mod room;
+mod session;
 mod settings;
 mod subscribe;
 mod subscription;
@@ -34,9 +42,12 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
+pub use acknowledge::{Acknowledged, Acknowledgement, Life};
 pub use batch::{Batch, Handed, Repeat};
 pub use bell::on_core;
+pub use browse::Page;
 pub use channels::{ChannelInfo, Created};
+pub use dead_letter::{Rejected, Rejection, Requeued};
 pub use desk::Ending;
 pub use gap::{Gap, GapReason};
 pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
@@ -58,7 +69,7 @@ use crate::{
 use bell::Bells;
 use channel::Channel;
 use desk::Ending as End;
-use gone::Gone;
+use gone::{Gone, How};
 use listener::Listener;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -75,6 +86,7 @@ pub struct Hub {
     log: Arc<dyn Log>,
     limits: Limits,
     incarnation: Incarnation,
+    lives: lives::Lives,
     began: Instant,
     began_at: i64,
     channels: RwLock<Channels>,
@@ -84,6 +96,7 @@ pub struct Hub {
     closing: AtomicBool,
     bells: Bells,
     gone: Mutex<Gone>,
+    alarms: Arc<alarm::Alarms>,
     room: room::Room,
 }
 
@@ -123,7 +136,8 @@ impl Hub {
     /// # Errors
     /// [`Error::Log`]: the log did not take the start's position.
     pub fn new(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Result<Arc<Self>, Error> {
-        log.append(Record::Change)?;
+        let incarnation = Incarnation::random();
+        log.append(Record::Start { incarnation: incarnation.to_u64() })?;
         let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
             let this = this.clone();
             log.watermark().follow(move |position| {
@@ -131,16 +145,17 @@ impl Hub {
                     hub.bells.settle(position);
                 }
             });
-            Self::over(log, limits, cores)
+            Self::over(log, limits, cores, incarnation)
         });
         Ok(hub)
     }
 
-    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Self {
+    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize, incarnation: Incarnation) -> Self {
         Self {
+            lives: lives::Lives::on_record(&log.starts()),
             log,
             limits,
-            incarnation: Incarnation::random(),
+            incarnation,
             began: Instant::now(),
             began_at: now(),
             channels: RwLock::default(),
@@ -150,6 +165,7 @@ impl Hub {
             closing: AtomicBool::new(false),
             bells: Bells::new(cores),
             gone: Mutex::default(),
+            alarms: Arc::default(),
             room: room::Room::default(),
         }
     }
@@ -208,7 +224,7 @@ impl Hub {
 
     fn no_channel(&self, id: ChannelId<'_>) -> Error {
         let channel = id.as_str().to_owned();
-        if self.gone().holds(&channel, None) {
+        if self.gone().how(&channel, None).is_some() {
             Error::ChannelRemoved { channel }
         } else {
             Error::ChannelNotFound { channel }
@@ -217,10 +233,10 @@ impl Hub {
 
     fn no_listener(&self, channel: &Channel, id: ListenerId<'_>) -> Error {
         let (channel, listener) = (channel.id.to_string(), id.as_str().to_owned());
-        if self.gone().holds(&channel, Some(&listener)) {
-            Error::ListenerRemoved { channel, listener }
-        } else {
-            Error::ListenerNotFound { channel, listener }
+        match self.gone().how(&channel, Some(&listener)) {
+            Some(How::Removed) => Error::ListenerRemoved { channel, listener },
+            Some(How::Expired) => Error::ListenerExpired { channel, listener },
+            None => Error::ListenerNotFound { channel, listener },
         }
     }
 
@@ -238,8 +254,13 @@ impl Hub {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
+    /// Milliseconds since the hub began, by the same clock.
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
-        ResumeToken { incarnation: self.incarnation, birth: channel.birth, sequence }
+        ResumeToken { incarnation: self.lives.of(sequence), birth: channel.birth, sequence }
     }
 
     fn forget(&self, dropped: &[Position]) {

@@ -1,7 +1,8 @@
 //! The verbs of senders: what is accepted takes a position, in one short critical section of its channel.
 
 use super::{
-    Hub, channel::Channel, channel::State, listener::Listener, listener::Standing, settings::Overflow,
+    Hub, channel::Channel, channel::State, expiry::Expiry, listener::Listener, listener::Standing,
+    settings::Overflow,
 };
 use crate::{
     error::Error,
@@ -60,15 +61,15 @@ impl Hub {
     ) -> Result<Accepted, Error> {
         let channel = self.channel(channel)?;
         self.make_room(kept_bytes(&message))?;
-        let bytes = message.len() as u64;
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), self.millis()));
         let mut state = channel.lock_existing()?;
         if admission == Admission::BySettings {
             self.refuse_if_full(&channel, &mut state, bytes)?;
         }
         let position = self.append(Kind::Broadcast, message)?;
         let mut dropped = Vec::new();
-        state.push_broadcast(position, bytes, &mut dropped);
-        let receivers = state.listeners() as u64;
+        state.push_broadcast(position, bytes, expiry, &mut dropped);
+        let receivers = state.hearers() as u64;
         drop(state);
         self.forget(&dropped);
         self.room.changed();
@@ -111,8 +112,8 @@ impl Hub {
         let earlier = {
             let mut standing = listener.lock();
             // it may be among what is too much
-            standing.settle(&state.ring, state.allowance(), &mut dropped);
-            standing.end.clone().filter(|end| end.position > standing.passed)
+            state.settle(&mut standing, &mut dropped);
+            standing.end.clone().filter(|end| end.position > standing.delivered())
         };
         self.forget(&dropped);
         if let Some(end) = earlier {
@@ -125,28 +126,41 @@ impl Hub {
         Ok((message, Accepted { position, receivers: 1, duplicate: false }))
     }
 
+    /// A dead letter waits for its listener again.
+    pub(super) fn queue_again(
+        &self,
+        channel: &Arc<Channel>,
+        state: &mut State,
+        listener: &Arc<Listener>,
+        message: Message,
+    ) -> Result<Accepted, Error> {
+        let position = self.queue(channel, state, listener, message, Admission::BySettings)?;
+        Ok(Accepted { position, receivers: 1, duplicate: false })
+    }
+
     fn queue(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         state: &mut State,
-        listener: &Listener,
+        listener: &Arc<Listener>,
         message: Message,
         admission: Admission,
     ) -> Result<Position, Error> {
-        let bytes = message.len() as u64;
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), self.millis()));
         let mut dropped = Vec::new();
         let mut standing = listener.lock();
-        standing.settle(&state.ring, state.allowance(), &mut dropped);
+        state.settle(&mut standing, &mut dropped);
         // at once: the log may take nothing more
         self.forget(&dropped);
         dropped.clear();
         let refuse =
             admission == Admission::BySettings && state.settings.dispatch_overflow == Overflow::RejectNew;
-        if refuse && !standing.has_room(&state.ring, state.settings.max_backlog, bytes) {
+        if refuse && !standing.has_room(state.ring_for(&standing), state.settings.max_backlog, bytes) {
             return Err(backlog_full(channel, state, listener));
         }
         let position = self.append(Kind::Dispatch, message)?;
-        standing.queue.push(position, bytes);
+        standing.queue.push(position, bytes, expiry);
+        self.set_alarm(channel, listener, &mut standing, expiry.moment());
         self.after_push(state, listener, &mut standing, admission, &mut dropped);
         state.last = position;
         self.forget(&dropped);
@@ -162,13 +176,18 @@ impl Hub {
         dropped: &mut Vec<Position>,
     ) {
         if admission == Admission::BySettings {
-            standing.settle(&state.ring, state.allowance(), dropped);
+            state.settle(standing, dropped);
         }
         state.heavier(listener.birth, standing);
     }
 
     fn append(&self, kind: Kind, message: Message) -> Result<Position, Error> {
-        Ok(self.log.append(Record::Message { kind, accepted_at: super::now(), message })?)
+        Ok(self.log.append(Record::Message {
+            kind,
+            accepted_at: super::now(),
+            message,
+            dead_letter: None,
+        })?)
     }
 
     fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {

@@ -15,7 +15,7 @@ mod window;
 
 use super::*;
 use crate::{
-    log::{Entry, LogError, Memory, Watermark},
+    log::{Entry, LogError, Memory, Start, Watermark},
     message::Message,
     v1,
 };
@@ -325,6 +325,14 @@ impl Log for Meddled {
 
     fn delete(&self, positions: &[Position]) {
         self.inner.delete(positions);
+    }
+
+    fn starts(&self) -> Vec<Start> {
+        self.inner.starts()
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        if self.fails.load(Ordering::SeqCst) { Err(LogError::Unavailable) } else { Ok(()) }
     }
 
     fn bytes(&self) -> u64 {
