@@ -71,6 +71,7 @@ impl InvalidMessage {
 pub struct Message {
     bytes: Arc<[u8]>,
     id: Range<u32>,
+    id_given: bool,
     kind: Range<u32>,
 }
 
@@ -88,7 +89,7 @@ impl Message {
             return Err(InvalidMessage::rule("type", description));
         }
         Ok(match found.id {
-            Some(id) => Self { bytes: raw.into(), id, kind },
+            Some(id) => Self { bytes: raw.into(), id, id_given: true, kind },
             None => Self::with_new_id(raw, kind, unix_millis),
         })
     }
@@ -106,7 +107,7 @@ impl Message {
         let mut bytes = Vec::with_capacity(raw.len() + 2 + text.len());
         bytes.extend_from_slice(raw);
         let id = field::put_text(&mut bytes, ID, uuid.hyphenated().encode_lower(&mut text));
-        Self { bytes: bytes.into(), id, kind }
+        Self { bytes: bytes.into(), id, id_given: false, kind }
     }
 
     /// The bytes of the `eric.v1.Message`.
@@ -117,6 +118,18 @@ impl Message {
     /// Its id.
     pub fn id(&self) -> &str {
         text(&self.bytes, &self.id)
+    }
+
+    /// Its sender gave it the id, and may send it again under the same.
+    pub fn id_given(&self) -> bool {
+        self.id_given
+    }
+
+    /// The same message, as if its sender had not named it.
+    #[cfg(test)]
+    pub(crate) fn as_named_by_the_server(mut self) -> Self {
+        self.id_given = false;
+        self
     }
 
     /// Its type.

@@ -2,6 +2,7 @@
 
 use super::{
     desk::{Desk, Ending},
+    ids::Ids,
     listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
     queue::Window,
@@ -98,6 +99,8 @@ pub(super) struct State {
     /// The newest message.
     pub(super) last: Position,
     pub(super) ring: Ring,
+    /// What was accepted under ids that senders gave.
+    pub(super) ids: Ids,
     by_id: HashMap<Arc<str>, Arc<Listener>>,
     by_birth: BTreeMap<Position, Arc<Listener>>,
     /// Who has passed the least.
@@ -124,6 +127,7 @@ impl State {
             removed: false,
             last: birth,
             ring: Ring::new(birth),
+            ids: Ids::default(),
             by_id: HashMap::new(),
             by_birth: BTreeMap::new(),
             behind: Lowest::default(),

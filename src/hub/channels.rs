@@ -88,6 +88,7 @@ impl Hub {
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
         channels.by_id.insert(Arc::clone(&channel.id), channel);
+        self.id_budget.share_among(channels.by_id.len());
         Ok(Created { channel: info, existed: false })
     }
 
@@ -145,6 +146,7 @@ impl Hub {
         let listeners = {
             let mut state = channel.lock();
             state.removed = true;
+            state.ids.clear(&self.id_budget);
             state.drop_all(&mut dropped);
             state.listeners() as u64
         };
@@ -164,6 +166,7 @@ impl Hub {
         self.gone().add(id.as_str(), None);
         let channel = channels.by_id.remove(id.as_str()).ok_or_else(|| self.no_channel(id))?;
         channels.by_birth.remove(&channel.birth);
+        self.id_budget.share_among(channels.by_id.len());
         Ok(channel)
     }
 }

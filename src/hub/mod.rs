@@ -3,8 +3,8 @@
 //! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
 //! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core;
-//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `room` and `upkeep` keep everything
-//! bounded.
+//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `ids` knows what was accepted before; `room` and
+//! `upkeep` keep everything bounded.
 
 mod batch;
 mod bell;
@@ -14,6 +14,7 @@ mod cursor;
 mod desk;
 mod gap;
 mod gone;
+mod ids;
 mod listener;
 mod listeners;
 mod look;
@@ -85,6 +86,8 @@ pub struct Hub {
     bells: Bells,
     gone: Mutex<Gone>,
     room: room::Room,
+    id_keys: ids::Keys,
+    id_budget: ids::Budget,
 }
 
 #[derive(Default)]
@@ -112,6 +115,10 @@ pub struct HubInfo {
     pub streams: u64,
     /// What the log holds, in bytes.
     pub log_bytes: u64,
+    /// What the memory of accepted ids takes, in bytes.
+    pub id_bytes: u64,
+    /// How many ids were forgotten before their time, for want of room.
+    pub ids_evicted: u64,
 }
 
 impl Hub {
@@ -151,6 +158,8 @@ impl Hub {
             bells: Bells::new(cores),
             gone: Mutex::default(),
             room: room::Room::default(),
+            id_keys: ids::Keys::default(),
+            id_budget: ids::Budget::new(limits.max_idempotency_bytes),
         }
     }
 
@@ -165,6 +174,8 @@ impl Hub {
             listeners: self.listeners.load(Ordering::Relaxed),
             streams: self.streams.load(Ordering::Relaxed),
             log_bytes: self.log.bytes(),
+            id_bytes: self.id_budget.taken(),
+            ids_evicted: self.id_budget.evicted(),
         }
     }
 
@@ -238,6 +249,11 @@ impl Hub {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
+    /// The same in milliseconds.
+    fn clock_ms(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
         ResumeToken { incarnation: self.incarnation, birth: channel.birth, sequence }
     }
@@ -260,6 +276,10 @@ impl std::fmt::Debug for Hub {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Adds one to a count unless it stands at its limit.

@@ -1,4 +1,4 @@
-//! What has to be done now and then, whoever calls: windows grow old.
+//! What has to be done now and then, whoever calls: windows grow old, and so do ids.
 
 use super::Hub;
 use std::{sync::Weak, time::Duration};
@@ -18,7 +18,10 @@ impl Hub {
             channel.clear_desks();
             self.forget(&dropped);
             dropped.clear();
+            // between two parts others may have the channel
+            while channel.lock().ids.tend(self.clock_ms(), &self.id_budget) {}
         }
+        self.id_budget.tell(self.clock_ms());
         self.gone().forget_old();
     }
 }
