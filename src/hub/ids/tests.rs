@@ -103,7 +103,7 @@ fn what_has_expired_gives_its_room_back() {
 fn a_channel_gives_another_one_its_part() {
     let (keys, budget) = (Keys::default(), room_for(100));
     let [mut greedy, mut late] = <[Ids; 2]>::default();
-    let mut fill = |ids: &mut Ids| {
+    let fill = |ids: &mut Ids| {
         (0..200).for_each(|n| ids.remember(remembered(&keys, &n.to_string(), n, 100), 0, &budget));
         ids.order.len()
     };
