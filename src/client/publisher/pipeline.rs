@@ -273,7 +273,7 @@ mod tests {
     async fn a_batch_is_bounded_by_number_and_by_bytes() {
         let options = PublisherOptions { max_batch_messages: 2, ..Default::default() };
         assert_eq!(batches(options, &[1; 5]).await, [2, 2, 1]);
-        let options = PublisherOptions { max_batch_bytes: 300, ..Default::default() };
+        let options = PublisherOptions { max_batch_bytes: 400, ..Default::default() };
         assert_eq!(batches(options, &[100, 100, 100, 1_000, 1]).await, [2, 1, 1, 1]);
     }
 
