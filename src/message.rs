@@ -127,7 +127,7 @@ impl Message {
 
     /// The same message, as if its sender had not named it.
     #[cfg(test)]
-    pub(crate) fn as_named_by_the_server(mut self) -> Self {
+    pub(crate) fn named_by_the_server(mut self) -> Self {
         self.id_given = false;
         self
     }

@@ -71,7 +71,7 @@ fn message(kind: &str, bytes: usize) -> Message {
     let payload = (bytes - beside..bytes).find(|n| of(*n).encoded_len() == bytes).unwrap();
     let message = Message::parse(&of(payload).encode_to_vec(), 1 << 20, 0).unwrap();
     assert_eq!(message.len(), bytes);
-    message.as_named_by_the_server()
+    message.named_by_the_server()
 }
 
 /// A hub with one channel.
