@@ -69,6 +69,7 @@ impl InvalidMessage {
 pub struct Message {
     bytes: Arc<[u8]>,
     id: Range<u32>,
+    id_given: bool,
     kind: Range<u32>,
     /// In milliseconds, rounded up; 0: for ever.
     ttl: u64,
@@ -89,7 +90,7 @@ impl Message {
         }
         let ttl = found.ttl.unwrap_or_default();
         Ok(match found.id {
-            Some(id) => Self { bytes: raw.into(), id, kind, ttl },
+            Some(id) => Self { bytes: raw.into(), id, id_given: true, kind, ttl },
             None => Self { ttl, ..Self::with_new_id(raw, kind, unix_millis) },
         })
     }
@@ -125,7 +126,7 @@ impl Message {
         let mut bytes = Vec::with_capacity(raw.len() + 2 + text.len());
         bytes.extend_from_slice(raw);
         let id = field::put_text(&mut bytes, ID, uuid.hyphenated().encode_lower(&mut text));
-        Self { bytes: bytes.into(), id, kind, ttl: 0 }
+        Self { bytes: bytes.into(), id, id_given: false, kind, ttl: 0 }
     }
 
     /// The bytes of the `eric.v1.Message`.
@@ -136,6 +137,18 @@ impl Message {
     /// Its id.
     pub fn id(&self) -> &str {
         text(&self.bytes, &self.id)
+    }
+
+    /// Its sender gave it the id, and may send it again under the same.
+    pub fn id_given(&self) -> bool {
+        self.id_given
+    }
+
+    /// The same message, as if its sender had not named it.
+    #[cfg(test)]
+    pub(crate) fn named_by_the_server(mut self) -> Self {
+        self.id_given = false;
+        self
     }
 
     /// Its type.

@@ -109,6 +109,14 @@ impl Error {
         self.failure().is_some_and(|failure| !failure.unsent && failure.code_leaves_it_open())
     }
 
+    /// The request left with an earlier attempt, whose outcome nobody knows.
+    pub(super) fn after_one_that_left_it_open(mut self) -> Self {
+        if let Error::Call(failure) = &mut self {
+            failure.unsent = false;
+        }
+        self
+    }
+
     pub(super) fn deadline(after: Duration) -> Self {
         Self::from(Status::deadline_exceeded(format!("no answer within {after:?}")))
     }

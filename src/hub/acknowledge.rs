@@ -84,7 +84,7 @@ impl Hub {
         let covers = Covers { through, singles, attempts };
         self.check_life(&channel, &listener, &life, covers.highest())?;
         self.log.check()?;
-        let (now, mut dropped) = (self.millis(), Vec::new());
+        let (now, mut dropped) = (self.clock_ms(), Vec::new());
         let mut standing = listener.lock();
         state.settle(&mut standing, &mut dropped);
         let ring = state.ring_for(&standing);
@@ -124,7 +124,7 @@ impl Hub {
         self.check_life(&channel, &listener, &life, position)?;
         let mut standing = listener.lock();
         self.settle(&state, &mut standing);
-        let now = self.millis();
+        let now = self.clock_ms();
         let until = now.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
         let ring = state.ring_for(&standing);
         let until = standing.extend(position, attempt, generation, until, ring)?;

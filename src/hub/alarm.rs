@@ -84,7 +84,7 @@ impl Hub {
 
     /// Looks after everybody whose alarm rings by now.
     pub(super) fn ring_alarms(&self) {
-        let now = self.millis();
+        let now = self.clock_ms();
         while let Some((channel, listener)) = self.alarms.due(now) {
             if let (Some(channel), Some(listener)) = (channel.upgrade(), listener.upgrade()) {
                 self.look_after(&channel, &listener, now);

@@ -227,7 +227,7 @@ impl Hub {
         let Some(&through) = positions.last() else { return News { seen: head, tail: None, more: false } };
         let mut entries = Vec::with_capacity(positions.len());
         let read = self.log.read(&positions, &mut entries);
-        if read.is_err() || entries.len() < positions.len() || expiry.is_past(self.millis()) {
+        if read.is_err() || entries.len() < positions.len() || expiry.is_past(self.clock_ms()) {
             // streams read for themselves, and say what is missing
             return News { seen: head, tail: None, more: false };
         }

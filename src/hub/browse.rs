@@ -37,7 +37,7 @@ impl Hub {
             let listener = self.listener_in(&channel, &state, id)?;
             let mut standing = listener.lock();
             self.settle(&state, &mut standing);
-            let now = self.millis();
+            let now = self.clock_ms();
             View { standing: &standing, ring: state.ring_for(&standing), safe, now }
                 .page(after, count, max_bytes)
         };

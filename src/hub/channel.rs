@@ -3,6 +3,7 @@
 use super::{
     desk::{Desk, Ending},
     expiry::Expiry,
+    ids::Ids,
     listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
     queue::Window,
@@ -101,6 +102,8 @@ pub(super) struct State {
     pub(super) ring: Ring,
     /// What those hear who get no broadcasts.
     silence: Ring,
+    /// What was accepted under ids that senders gave.
+    pub(super) ids: Ids,
     by_id: HashMap<Arc<str>, Arc<Listener>>,
     by_birth: BTreeMap<Position, Arc<Listener>>,
     /// Who has passed the least.
@@ -130,6 +133,7 @@ impl State {
             last: birth,
             ring: Ring::new(birth),
             silence: Ring::new(Position::ZERO),
+            ids: Ids::default(),
             by_id: HashMap::new(),
             by_birth: BTreeMap::new(),
             behind: Lowest::default(),

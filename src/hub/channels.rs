@@ -92,6 +92,7 @@ impl Hub {
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
         channels.by_id.insert(Arc::clone(&channel.id), channel);
+        self.id_budget.share_among(channels.by_id.len());
         Ok(Created { channel: info, existed: false })
     }
 
@@ -152,6 +153,7 @@ impl Hub {
         let listeners = {
             let mut state = channel.lock();
             state.removed = true;
+            state.ids.clear(&self.id_budget);
             state.drop_all(&mut dropped);
             for listener in state.listeners_after(Position::ZERO) {
                 self.silence(listener, &mut listener.lock());
@@ -174,6 +176,7 @@ impl Hub {
         self.gone().add(id.as_str(), None, How::Removed);
         let channel = channels.by_id.remove(id.as_str()).ok_or_else(|| self.no_channel(id))?;
         channels.by_birth.remove(&channel.birth);
+        self.id_budget.share_among(channels.by_id.len());
         Ok(channel)
     }
 }

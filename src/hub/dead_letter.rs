@@ -114,7 +114,7 @@ impl Hub {
         let (fates, position) =
             self.fail_deliveries(&channel, &mut state, &listener, &failing, Failure::Rejected)?;
         let generation = listener.lock().explicit.as_ref().map_or(0, |explicit| explicit.generation());
-        let now = self.millis();
+        let now = self.clock_ms();
         {
             let mut standing = listener.lock();
             standing.idle_since = now;
@@ -174,7 +174,7 @@ impl Hub {
             let mut standing = listener.lock();
             let failed: Vec<_> = fates.iter().flatten().map(|(failed, _)| *failed).collect();
             let ring = state.ring_for(&standing);
-            standing.fail(&failed, how == Failure::Rejected, ring, self.millis(), &mut dropped);
+            standing.fail(&failed, how == Failure::Rejected, ring, self.clock_ms(), &mut dropped);
         }
         if let Some(grave) = grave {
             let letters = fates.iter().flatten().filter_map(|(_, letter)| *letter);
@@ -282,7 +282,7 @@ impl Hub {
         {
             let mut standing = from.lock();
             let ring = state.ring_for(&standing);
-            standing.take_out(position, ring, self.millis(), &mut dropped);
+            standing.take_out(position, ring, self.clock_ms(), &mut dropped);
         }
         self.forget(&dropped);
         self.room.changed();

@@ -109,7 +109,7 @@ impl Hub {
         let start = new.from.position(&state.ring, birth);
         let mut standing = Standing::new(start, &state.ring);
         standing.settings = new.settings;
-        standing.idle_since = self.millis();
+        standing.idle_since = self.clock_ms();
         if new.mode == AcknowledgementMode::Explicit {
             standing.explicit = Some(Box::new(Explicit::new(start)));
         }
@@ -179,7 +179,7 @@ impl Hub {
         let settings = change(standing.settings)?;
         self.log.append(Record::Change).map_err(Error::from)?;
         standing.settings = settings;
-        let next = self.next_moment(&standing, state.ring_for(&standing), self.millis());
+        let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
         self.set_alarm(&channel, &listener, &mut standing, next);
         Ok(self.info_of(&channel, &state, &listener, &mut standing))
     }
@@ -264,7 +264,7 @@ impl Hub {
     pub(super) fn expire_listener(&self, channel: &Channel, listener: &Arc<Listener>) {
         let mut state = channel.lock();
         let there = state.listener(&listener.id).is_some_and(|there| there.birth == listener.birth);
-        let idle = listener.lock().is_idle(self.millis());
+        let idle = listener.lock().is_idle(self.clock_ms());
         if !there || !idle || state.removed {
             return;
         }
@@ -346,7 +346,7 @@ impl Hub {
             session: standing
                 .claim
                 .as_ref()
-                .filter(|_| standing.attended(self.millis()))
+                .filter(|_| standing.attended(self.clock_ms()))
                 .and_then(|claim| claim.holder().cloned()),
             lost: standing.lost,
         }

@@ -3,8 +3,8 @@
 //! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
 //! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core;
-//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `room` and `upkeep` keep everything
-//! bounded.
+//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `ids` knows what was accepted before; `room` and
+//! `upkeep` keep everything bounded.
 
 mod acknowledge;
 mod alarm;
@@ -20,6 +20,7 @@ mod expiry;
 mod explicit;
 mod gap;
 mod gone;
+mod ids;
 mod listener;
 mod listeners;
 mod lives;
@@ -98,6 +99,8 @@ pub struct Hub {
     gone: Mutex<Gone>,
     alarms: Arc<alarm::Alarms>,
     room: room::Room,
+    id_keys: ids::Keys,
+    id_budget: ids::Budget,
 }
 
 #[derive(Default)]
@@ -125,6 +128,10 @@ pub struct HubInfo {
     pub streams: u64,
     /// What the log holds, in bytes.
     pub log_bytes: u64,
+    /// What the memory of accepted ids takes, in bytes.
+    pub id_bytes: u64,
+    /// How many ids were forgotten before their time, for want of room.
+    pub ids_evicted: u64,
 }
 
 impl Hub {
@@ -167,6 +174,8 @@ impl Hub {
             gone: Mutex::default(),
             alarms: Arc::default(),
             room: room::Room::default(),
+            id_keys: ids::Keys::default(),
+            id_budget: ids::Budget::new(limits.max_idempotency_bytes),
         }
     }
 
@@ -181,6 +190,8 @@ impl Hub {
             listeners: self.listeners.load(Ordering::Relaxed),
             streams: self.streams.load(Ordering::Relaxed),
             log_bytes: self.log.bytes(),
+            id_bytes: self.id_budget.taken(),
+            ids_evicted: self.id_budget.evicted(),
         }
     }
 
@@ -254,9 +265,9 @@ impl Hub {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// Milliseconds since the hub began, by the same clock.
-    fn millis(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// The same in milliseconds.
+    fn clock_ms(&self) -> u64 {
+        millis(self.began.elapsed())
     }
 
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
@@ -281,6 +292,10 @@ impl std::fmt::Debug for Hub {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Adds one to a count unless it stands at its limit.

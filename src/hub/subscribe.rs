@@ -117,7 +117,7 @@ impl Hub {
         if options.credit.is_some() && listener.mode == AcknowledgementMode::Automatic {
             return Err(not_explicit(channel, &listener));
         }
-        let now = self.millis();
+        let now = self.clock_ms();
         let life = {
             let standing = listener.lock();
             may_take_over(channel, &listener, &standing, token.is_some(), options, now)?;
@@ -216,7 +216,7 @@ impl Hub {
         }
         standing.seated = None;
         standing.running = false;
-        let now = self.millis();
+        let now = self.clock_ms();
         standing.idle_since = now;
         let closing = self.closing.load(Ordering::SeqCst);
         let whose = standing.claim.as_ref().and_then(|claim| claim.holder().cloned());

@@ -201,7 +201,7 @@ impl Subscription {
             return None;
         }
         let through = tail.batch.token.sequence;
-        if tail.expiry.is_past(self.place.hub.millis()) {
+        if tail.expiry.is_past(self.place.hub.clock_ms()) {
             return None;
         }
         let mut generation = 0;
@@ -322,7 +322,7 @@ impl Subscription {
         let max_messages = if delay.is_zero() { self.max_messages } else { 1 };
         let room = Room::new(max_messages, self.grant);
         let mut dropped = Vec::new();
-        let now = hub.millis();
+        let now = hub.clock_ms();
         let found = match &mut self.owner {
             Owner::Watcher(standing) => {
                 standing.settle(&state.ring, UNBOUNDED, &mut dropped);
@@ -373,7 +373,7 @@ impl Subscription {
         let mut dropped = Vec::new();
         let mut handed = (0, Vec::new());
         if standing.explicit.is_some() {
-            let now = hub.millis();
+            let now = hub.clock_ms();
             let ring = state.ring_for(&standing);
             handed.1 = standing.deliver(next, unwanted, ring, now, &mut dropped);
             handed.0 = standing.explicit.as_ref().map_or(0, |explicit| explicit.generation());

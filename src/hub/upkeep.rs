@@ -1,4 +1,5 @@
-//! What has to be done now and then, whoever calls: windows grow old, messages and listeners expire, deadlines pass.
+//! What has to be done now and then, whoever calls: windows and ids grow old, messages and listeners expire, deadlines
+//! pass.
 
 use super::{
     Hub,
@@ -24,7 +25,7 @@ impl Hub {
     /// Lets go of what has grown old. [`keep`] calls it once a second.
     pub fn upkeep(&self) {
         let channels: Vec<_> = self.channels().by_id.values().cloned().collect();
-        let (now, millis) = (self.clock(), self.millis());
+        let (now, millis) = (self.clock(), self.clock_ms());
         let mut dropped = Vec::new();
         for channel in channels {
             let mut state = channel.lock();
@@ -34,7 +35,10 @@ impl Hub {
             channel.clear_desks();
             self.forget(&dropped);
             dropped.clear();
+            // between two parts others may have the channel
+            while channel.lock().ids.tend(self.clock_ms(), &self.id_budget) {}
         }
+        self.id_budget.tell(self.clock_ms());
         self.gone().forget_old();
     }
 
