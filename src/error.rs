@@ -55,6 +55,58 @@ pub enum Error {
         /// The listener's id.
         listener: String,
     },
+    /// The listener expired in the last ten minutes: nobody listened for its `idle_timeout`.
+    #[error("listener {listener:?} of channel {channel:?} expired")]
+    ListenerExpired {
+        /// The channel's id.
+        channel: String,
+        /// Its id.
+        listener: String,
+    },
+    /// The listener does not acknowledge explicitly.
+    #[error("listener {listener:?} of channel {channel:?} does not acknowledge explicitly")]
+    NotExplicit {
+        /// The channel's id.
+        channel: String,
+        /// The listener's id.
+        listener: String,
+    },
+    /// The listener, or the start of the server, is another one than the one that is meant.
+    #[error("listener {listener:?} of channel {channel:?} is of another life")]
+    OtherLife {
+        /// The channel's id.
+        channel: String,
+        /// The listener's id.
+        listener: String,
+    },
+    /// The listener was delivered nothing that far.
+    #[error("nothing beyond {delivered} was delivered")]
+    NotDelivered {
+        /// The highest sequence that was delivered.
+        delivered: u64,
+    },
+    /// The message is acknowledged, or gone, or comes again and has not yet.
+    #[error("message {sequence} is not outstanding")]
+    NotOutstanding {
+        /// Its sequence.
+        sequence: u64,
+    },
+    /// The delivery is of an earlier generation, or attempt, than the one that counts.
+    #[error("the delivery is stale: {generation} is what counts now")]
+    StaleGeneration {
+        /// The listener's generation; where messages overtake each other, the message's attempt.
+        generation: u64,
+    },
+    /// The listener is in use.
+    #[error("listener {listener:?} of channel {channel:?} is in use: {by}")]
+    InUse {
+        /// The channel's id.
+        channel: String,
+        /// The listener's id.
+        listener: String,
+        /// What uses it.
+        by: &'static str,
+    },
     /// The listener's backlog is full.
     #[error("the backlog of listener {listener:?} in channel {channel:?} is full")]
     BacklogFull {

@@ -5,7 +5,7 @@ mod payload;
 
 use crate::id;
 use field::{Field, Fields};
-use std::{fmt, ops::Range, str, sync::Arc};
+use std::{fmt, ops::Range, str, sync::Arc, time::Duration};
 
 /// Types that begin so are the server's own.
 pub const RESERVED_TYPE_PREFIX: &str = "_eric_";
@@ -49,8 +49,6 @@ pub enum Fault {
     Rule,
     /// It passes a limit on size, in bytes.
     TooLarge(usize),
-    /// It asks for what this release does not have.
-    NotImplemented,
 }
 
 impl InvalidMessage {
@@ -71,7 +69,10 @@ impl InvalidMessage {
 pub struct Message {
     bytes: Arc<[u8]>,
     id: Range<u32>,
+    id_given: bool,
     kind: Range<u32>,
+    /// In milliseconds, rounded up; 0: for ever.
+    ttl: u64,
 }
 
 impl Message {
@@ -87,10 +88,29 @@ impl Message {
             let description = format!("types that begin with {RESERVED_TYPE_PREFIX:?} are the server's");
             return Err(InvalidMessage::rule("type", description));
         }
+        let ttl = found.ttl.unwrap_or_default();
         Ok(match found.id {
-            Some(id) => Self { bytes: raw.into(), id, kind },
-            None => Self::with_new_id(raw, kind, unix_millis),
+            Some(id) => Self { bytes: raw.into(), id, id_given: true, kind, ttl },
+            None => Self { ttl, ..Self::with_new_id(raw, kind, unix_millis) },
         })
+    }
+
+    /// The same message under a new id.
+    pub(crate) fn with_another_id(&self, unix_millis: u64) -> Self {
+        let mut raw = Vec::with_capacity(self.bytes.len());
+        let mut kind = self.kind.clone();
+        for field in Fields::of(&self.bytes) {
+            // it was looked through when it came
+            let Ok(field) = field else { break };
+            if field.number == TYPE && !field.range.is_empty() {
+                let start = raw.len() as u32 + (field.range.start - field.start);
+                kind = start..start + (field.range.end - field.range.start);
+            }
+            if field.number != ID {
+                raw.extend_from_slice(&self.bytes[field.start as usize..field.end as usize]);
+            }
+        }
+        Self { ttl: self.ttl, ..Self::with_new_id(&raw, kind, unix_millis) }
     }
 
     /// The message that says that no more will come.
@@ -106,7 +126,7 @@ impl Message {
         let mut bytes = Vec::with_capacity(raw.len() + 2 + text.len());
         bytes.extend_from_slice(raw);
         let id = field::put_text(&mut bytes, ID, uuid.hyphenated().encode_lower(&mut text));
-        Self { bytes: bytes.into(), id, kind }
+        Self { bytes: bytes.into(), id, id_given: false, kind, ttl: 0 }
     }
 
     /// The bytes of the `eric.v1.Message`.
@@ -119,9 +139,26 @@ impl Message {
         text(&self.bytes, &self.id)
     }
 
+    /// Its sender gave it the id, and may send it again under the same.
+    pub fn id_given(&self) -> bool {
+        self.id_given
+    }
+
+    /// The same message, as if its sender had not named it.
+    #[cfg(test)]
+    pub(crate) fn named_by_the_server(mut self) -> Self {
+        self.id_given = false;
+        self
+    }
+
     /// Its type.
     pub fn kind(&self) -> &str {
         text(&self.bytes, &self.kind)
+    }
+
+    /// How long it may wait, counted from acceptance; `None`: for ever.
+    pub fn ttl(&self) -> Option<Duration> {
+        (self.ttl > 0).then(|| Duration::from_millis(self.ttl))
     }
 
     /// Its size in bytes, as limits count it.
@@ -152,6 +189,7 @@ fn text<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a str {
 struct Found {
     id: Option<Range<u32>>,
     kind: Option<Range<u32>>,
+    ttl: Option<u64>,
     attributes: usize,
     payloads: usize,
 }
@@ -178,7 +216,7 @@ impl Found {
             }
             ATTRIBUTES => self.attribute(field)?,
             CREATE_TIME => payload::check_timestamp(field.bytes("create_time")?, "create_time")?,
-            TTL => return Err(not_implemented("ttl")),
+            TTL => self.ttl(field)?,
             payload::JSON | payload::VALUE | payload::BINARY => self.payload(field, max_payload_bytes)?,
             _ => {}
         }
@@ -193,6 +231,15 @@ impl Found {
             return Err(InvalidMessage::rule("attributes", description));
         }
         check_attribute(field.bytes("attributes")?, place)
+    }
+
+    /// Given twice it is refused: receivers would merge the two.
+    fn ttl(&mut self, field: &Field<'_>) -> Result<(), InvalidMessage> {
+        let ttl = payload::check_duration(field.bytes("ttl")?, "ttl")?;
+        match self.ttl.replace(ttl) {
+            None => Ok(()),
+            Some(_) => Err(InvalidMessage::rule("ttl", "a message has its ttl once")),
+        }
     }
 
     /// A payload given twice is refused: `value` would merge where `json` would be replaced.
@@ -253,11 +300,6 @@ fn check_length(bytes: usize, limit: usize, place: usize, part: &str) -> Result<
     }
     let description = format!("an attribute's {part} has at most {limit} bytes; this one has {bytes}");
     Err(InvalidMessage::rule(format!("attributes[{place}].{part}"), description))
-}
-
-fn not_implemented(field: &str) -> InvalidMessage {
-    let description = format!("{field} is not in this release");
-    InvalidMessage { field: field.into(), description, fault: Fault::NotImplemented }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     proc::Machine,
     report::Report,
 };
-use What::{BatchBesideUnary, Crowd, Drain, FanOut, ListenerMemory, Publish, StreamMemory, Unary};
+use What::{BatchBesideUnary, Crowd, Drain, FanOut, Ids, ListenerMemory, Publish, StreamMemory, Unary};
 
 /// One line of a table.
 struct Row {
@@ -29,6 +29,8 @@ enum What {
     Drain,
     FanOut(Audience, Pace),
     BatchBesideUnary,
+    /// Ids that senders give, remembered.
+    Ids,
     /// A broadcast while a million idle listeners are registered.
     Crowd,
     ListenerMemory,
@@ -50,7 +52,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -78,6 +80,8 @@ const ROWS: [Row; 23] = [
         0.7,
     ),
     row("a message in a batch of 64, beside a unary call of 64 callers", BatchBesideUnary, 0.1),
+    // 0.2 µs
+    row("a message in a batch of 64 whose id is remembered, beside one whose id is not", Ids, 1.15),
     row("a broadcast to 1,000,000 idle listeners, beside one to ten", Crowd, 2.0),
     row("registered listener, of 100,000", ListenerMemory, 1024.0),
     row("open Watch stream, 100 a connection", StreamMemory(Receivers::Watchers), 3.0 * 1024.0),
@@ -110,6 +114,7 @@ impl Row {
                 report.beside_bare.push(beside_bare::fan_out(plan, self, audience, pace).await?);
             }
             BatchBesideUnary => report.beside_itself.push(beside_itself::batch(plan, self).await?),
+            Ids => report.beside_itself.push(beside_itself::ids(plan, self).await?),
             Crowd => report.beside_itself.extend(beside_itself::crowd(plan, self).await?),
             ListenerMemory => report.memory.push(memory::listener(plan, self).await?),
             StreamMemory(receivers) => report.memory.push(memory::stream(plan, self, receivers).await?),

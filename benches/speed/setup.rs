@@ -19,6 +19,11 @@ pub(crate) fn dropping() -> ChannelSettings {
     ChannelSettings { dispatch_overflow: Some(Overflow::DropOldest.into()), ..defaults() }
 }
 
+/// The same, and no id is remembered.
+pub(crate) fn forgetting() -> ChannelSettings {
+    ChannelSettings { idempotency_window: Some(prost_types::Duration::default()), ..dropping() }
+}
+
 /// A channel whose listeners' backlogs never fill.
 pub(crate) fn bottomless() -> ChannelSettings {
     ChannelSettings {

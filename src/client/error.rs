@@ -116,6 +116,14 @@ impl Error {
         Self::from(Status::with_error_details(code, told, details))
     }
 
+    /// The request left with an earlier attempt, whose outcome nobody knows.
+    pub(super) fn after_one_that_left_it_open(mut self) -> Self {
+        if let Error::Call(failure) = &mut self {
+            failure.unsent = false;
+        }
+        self
+    }
+
     pub(super) fn deadline(after: Duration) -> Self {
         Self::from(Status::deadline_exceeded(format!("no answer within {after:?}")))
     }

@@ -30,10 +30,10 @@ impl Default for Policy {
 /// What repeating a call would do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Repeat {
-    /// Done twice is as done once: reads, changes that say what shall be, creations that allow what exists.
+    /// Done twice is as done once: reads, changes that say what shall be, creations that allow what exists, sends of
+    /// messages with an id.
     Safe,
-    /// Done twice is done twice, or is answered otherwise: sends (a server does not remember the ids of
-    /// messages yet, so that even one with an id would be accepted twice), pulls, removals.
+    /// Done twice is done twice, or is answered otherwise: ends of channels, pulls, removals.
     Unsafe,
 }
 
@@ -112,7 +112,7 @@ impl Client {
         F: Future<Output = Result<A>>,
     {
         let begun = Instant::now();
-        let mut failures = 0;
+        let (mut failures, mut left_open) = (0, false);
         loop {
             let error = match attempt().await {
                 Ok(answer) => return Ok(answer),
@@ -120,11 +120,12 @@ impl Client {
             };
             let wait = self.policy.backoff.delay(failures).max(asked_wait(&error));
             if !repeat.allows(&error) || begun.elapsed().saturating_add(wait) > self.policy.repeat_for {
-                return Err(error);
+                return Err(if left_open { error.after_one_that_left_it_open() } else { error });
             }
             tracing::debug!(%error, ?wait, "repeating a call");
             sleep(wait).await;
             failures += 1;
+            left_open |= error.outcome_unknown();
         }
     }
 }
@@ -173,11 +174,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_send_is_repeated_only_where_it_never_left() {
+    async fn what_must_not_be_done_twice_is_repeated_only_where_it_never_left() {
         let lost = [Err(Status::unavailable("")), Ok(())];
         assert!(matches!(attempts(Repeat::Unsafe, &lost).await, (1, Err(_))));
         let unsent = [Err(unsent()), Ok(())];
         assert!(matches!(attempts(Repeat::Unsafe, &unsent).await, (2, Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_done_once_stays_so_when_the_server_is_gone() {
+        let (_, gone) = attempts(Repeat::Safe, &[Err(unsent())]).await;
+        assert!(!gone.unwrap_err().outcome_unknown());
+        let (tried, lost) = attempts(Repeat::Safe, &[Err(Status::unavailable("")), Err(unsent())]).await;
+        assert!(tried > 2 && lost.unwrap_err().outcome_unknown());
     }
 
     #[tokio::test(start_paused = true)]

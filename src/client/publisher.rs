@@ -46,8 +46,10 @@ impl Default for PublisherOptions {
 /// [`Client::publish`]. Clones share the stream.
 ///
 /// The first message goes at once; what comes while [`max_batches`](PublisherOptions::max_batches) are on
-/// their way goes as one batch. Nothing is sent twice: where the stream is lost, what was on its way fails
-/// with that error ([`Error::outcome_unknown`]), and what waits behind it goes over a new one.
+/// their way goes as one batch. Where the stream is lost, what is not answered goes again over a new one, in the same
+/// order and under the same ids, so that each message is accepted once and answered once; a message without an id is
+/// given one. What could not be sent for as long as [`repeat_for`](super::Builder::repeat_for) says fails with the last
+/// error, and [`Error::outcome_unknown`] tells whether it may have been accepted.
 ///
 /// What was sent is answered also after the last clone is dropped, as long as the runtime lives.
 #[derive(Clone, Debug)]

@@ -1,7 +1,11 @@
 //! The verbs that send, one message or one batch a call.
 
 use super::{Client, Error, Message, Receipt, Result, Service, policy::Repeat};
-use crate::v1::{self, publication, publish_result::Outcome};
+use crate::{
+    id,
+    v1::{self, publication, publish_result::Outcome},
+};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One message and where it goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +47,28 @@ impl From<Publication> for v1::Publication {
         };
         Self {
             channel: publication.channel,
-            message: Some(publication.message.into()),
+            message: Some(named(publication.message)),
             receiver: Some(receiver),
         }
     }
 }
 
+/// With an id, so that it may be sent again where it is not known whether it was accepted.
+fn named(message: Message) -> v1::Message {
+    let mut message = v1::Message::from(message);
+    if message.id.is_empty() {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        message.id = id::message_id(millis).to_string();
+    }
+    message
+}
+
 impl Client {
     /// Sends a message to one listener, running or stopped. OK: it is accepted.
+    ///
+    /// A message without an id is given one, a UUIDv7. So it can be sent again where the server was lost before it
+    /// answered, and is accepted once as long as the channel's `idempotency_window` lasts.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED, reasons `BACKLOG_FULL`, `LOG_FULL`, `MESSAGE_TOO_LARGE`; NOT_FOUND;
@@ -65,10 +83,10 @@ impl Client {
         let request = v1::DispatchRequest {
             channel: channel.into(),
             listener: listener.into(),
-            message: Some(message.into()),
+            message: Some(named(message)),
         };
         let verb = |mut service: Service, request| async move { service.dispatch(request).await };
-        present(self.call(Repeat::Unsafe, request, verb).await?.receipt)
+        present(self.call(Repeat::Safe, request, verb).await?.receipt)
     }
 
     /// Sends a message to all listeners that are registered and to all watchers; a channel without any
@@ -78,9 +96,9 @@ impl Client {
     /// As [`dispatch`](Self::dispatch); `BACKLOG_FULL` where the channel refuses what one listener has no
     /// room for.
     pub async fn broadcast(&self, channel: impl Into<String>, message: Message) -> Result<Receipt> {
-        let request = v1::BroadcastRequest { channel: channel.into(), message: Some(message.into()) };
+        let request = v1::BroadcastRequest { channel: channel.into(), message: Some(named(message)) };
         let verb = |mut service: Service, request| async move { service.broadcast(request).await };
-        present(self.call(Repeat::Unsafe, request, verb).await?.receipt)
+        present(self.call(Repeat::Safe, request, verb).await?.receipt)
     }
 
     /// Tells all listeners and watchers of a channel, or one listener, that no more will come: their
@@ -110,7 +128,7 @@ impl Client {
         let expected = publications.len();
         let request = v1::PublishBatchRequest { publications, stop_at_error };
         let verb = |mut service: Service, request| async move { service.publish_batch(request).await };
-        outcomes(self.call(Repeat::Unsafe, request, verb).await?.results, expected)
+        outcomes(self.call(Repeat::Safe, request, verb).await?.results, expected)
     }
 }
 
@@ -146,6 +164,14 @@ mod tests {
         assert_eq!(answers[0].as_ref().unwrap().sequence, 7);
         assert!(matches!(answers[1], Err(Error::Contract(_))));
         assert!(matches!(outcomes(vec![accepted], 2), Err(Error::Contract(_))));
+    }
+
+    #[test]
+    fn a_message_has_an_id_when_it_leaves() {
+        let sent = |message| v1::Publication::from(Publication::broadcast("c", message)).message.unwrap().id;
+        let ids = [sent(Message::new("t")), sent(Message::new("t"))];
+        assert!(ids.iter().all(|id| id::check(id).is_ok()) && ids[0] != ids[1], "{ids:?}");
+        assert_eq!(sent(Message::new("t").with_id("mine")), "mine");
     }
 
     #[test]

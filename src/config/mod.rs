@@ -56,6 +56,8 @@ pub struct Config {
     pub max_streams: usize,
     /// What the log may hold, in bytes: `max_payload_bytes` to 1 PiB, or 0 for no limit. Default 1 GiB.
     pub max_log_bytes: u64,
+    /// What the memory of accepted ids may take, in bytes: 1 MiB to 64 GiB, or 0 to remember none. Default 64 MiB.
+    pub max_idempotency_bytes: u64,
     /// The form of the server's own log. Default text.
     pub log_format: LogFormat,
     /// What the server's own log tells, as `tracing` filter directives. Default `info`.
@@ -88,6 +90,7 @@ impl Default for Config {
             max_listeners: 1_000_000,
             max_streams: 10_000,
             max_log_bytes: GIB,
+            max_idempotency_bytes: 64 * MIB,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
         }

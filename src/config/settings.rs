@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Config, GIB,
+    Config, GIB, MIB,
     units::{ADDRESS, BYTES, COUNT, LOG_FILTER, LOG_FORMAT, TIME, Unit},
 };
 
@@ -16,7 +16,7 @@ pub(crate) struct Setting {
     value: &'static dyn Value,
 }
 
-pub(crate) static SETTINGS: [Setting; 16] = [
+pub(crate) static SETTINGS: [Setting; 17] = [
     Setting {
         name: "listen",
         about: "The address to serve on. Port 0 takes any free one. There is no TLS and no authentication: whoever \
@@ -124,6 +124,17 @@ pub(crate) static SETTINGS: [Setting; 16] = [
             range: Some((1, PIB)),
             off: Some((0, "no limit")),
             at: |config| &mut config.max_log_bytes,
+        },
+    },
+    Setting {
+        name: "max_idempotency_bytes",
+        about: "What the memory of accepted ids may take: by it a message that is sent again under its id is accepted \
+                once. Beyond it the oldest are forgotten before their time, which the server's own log tells.",
+        value: &Of {
+            unit: &BYTES,
+            range: Some((MIB, 64 * GIB)),
+            off: Some((0, "none")),
+            at: |config| &mut config.max_idempotency_bytes,
         },
     },
     Setting {

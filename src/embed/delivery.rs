@@ -69,8 +69,8 @@ pub struct Receipt {
     pub message_id: String,
     /// Its position in the channel's order; of a duplicate, that of the first.
     pub sequence: Position,
-    /// How many listeners it was accepted for, watchers not counted.
-    pub receivers: u64,
+    /// How many listeners it was accepted for, watchers not counted; `None` of a broadcast that is a duplicate.
+    pub receivers: Option<u64>,
     /// It was accepted before, and nothing was queued.
     pub duplicate: bool,
 }

@@ -86,6 +86,8 @@ pub(super) fn delivery(entry: &Entry) -> Bytes {
 pub(super) fn gap(gap: &Gap) -> wire::Gap {
     let reason = match gap.reason {
         GapReason::Overflow => wire::GapReason::Overflow,
+        GapReason::Expired => wire::GapReason::Expired,
+        GapReason::Rejected => wire::GapReason::Rejected,
         GapReason::Trimmed => wire::GapReason::Trimmed,
         GapReason::Purged => wire::GapReason::Purged,
         GapReason::OtherLife => wire::GapReason::OtherLife,

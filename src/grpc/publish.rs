@@ -173,7 +173,7 @@ fn receipt(message_id: String, accepted: &Accepted) -> wire::Receipt {
     wire::Receipt {
         message_id,
         sequence: accepted.position.to_i64(),
-        receivers: Some(convert::to_i64(accepted.receivers)),
+        receivers: accepted.receivers.map(convert::to_i64),
         duplicate: accepted.duplicate,
     }
 }

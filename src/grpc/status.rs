@@ -149,7 +149,6 @@ impl Refusal {
             Fault::TooLarge(_) => Self::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", told)
                 .at(field, invalid.description)
                 .over("max_payload_bytes"),
-            Fault::NotImplemented => Self::not_implemented(&field),
         }
     }
 
@@ -217,6 +216,28 @@ impl From<Error> for Refusal {
             }
             Error::ListenerTakenOver { channel, listener } => {
                 of_listener(Code::Aborted, "LISTENER_TAKEN_OVER", told, channel, listener)
+            }
+            Error::ListenerExpired { channel, listener } => {
+                of_listener(Code::NotFound, "LISTENER_EXPIRED", told, channel, listener)
+            }
+            Error::NotExplicit { channel, listener } => {
+                of_listener(Code::InvalidArgument, "NOT_EXPLICIT", told, channel, listener)
+            }
+            Error::OtherLife { channel, listener } => {
+                of_listener(Code::FailedPrecondition, "OTHER_LIFE", told, channel, listener)
+            }
+            Error::InUse { channel, listener, .. } => {
+                of_listener(Code::FailedPrecondition, "IN_USE", told, channel, listener)
+            }
+            Error::NotDelivered { delivered } => Self::new(Code::FailedPrecondition, "NOT_DELIVERED", told)
+                .with("delivered", delivered.to_string()),
+            Error::NotOutstanding { sequence } => {
+                Self::new(Code::FailedPrecondition, "NOT_OUTSTANDING", told)
+                    .with("sequence", sequence.to_string())
+            }
+            Error::StaleGeneration { generation } => {
+                Self::new(Code::FailedPrecondition, "STALE_GENERATION", told)
+                    .with("generation", generation.to_string())
             }
             Error::BacklogFull { channel, listener, max_messages, max_bytes } => {
                 of_listener(Code::ResourceExhausted, "BACKLOG_FULL", told, channel, listener)

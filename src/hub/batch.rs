@@ -83,18 +83,14 @@ impl Room {
     }
 
     /// Takes the leading messages that fit; the first always does.
-    pub(super) fn take(
-        self,
-        messages: impl Iterator<Item = (crate::log::Position, u64)>,
-    ) -> Vec<crate::log::Position> {
+    pub(super) fn take<T>(self, messages: impl Iterator<Item = T>, bytes: impl Fn(&T) -> u64) -> Vec<T> {
         let mut left = self.bytes;
         let mut taken = Vec::new();
-        for (position, bytes) in messages.take(self.messages) {
-            let Some(rest) = left.checked_sub(bytes + Self::BESIDE).or(taken.is_empty().then_some(0)) else {
-                break;
-            };
+        for message in messages.take(self.messages) {
+            let size = bytes(&message) + Self::BESIDE;
+            let Some(rest) = left.checked_sub(size).or(taken.is_empty().then_some(0)) else { break };
             left = rest;
-            taken.push(position);
+            taken.push(message);
         }
         taken
     }

@@ -9,6 +9,7 @@ use super::{
     batch::{Batch, Room},
     channel::Channel,
     desk::Tail,
+    expiry::Expiry,
     listener::Listener,
 };
 use crate::log::{Position, Watermark};
@@ -212,25 +213,27 @@ impl Hub {
 
     /// What is new in a channel, read once for all streams of a core.
     fn news(&self, channel: &Channel, seen: Position, safe: Position) -> News {
-        let (positions, after, tally, head) = {
+        let (positions, expiry, after, tally, head) = {
             let state = channel.lock();
             let after = seen.max(state.ring.floor());
-            let new = state.ring.after(after).take_while(|(position, _)| *position <= safe);
-            let positions = Room::new(usize::MAX, MAX_TAIL_BYTES).take(new);
+            let new = state.ring.after(after).take_while(|broadcast| broadcast.position <= safe);
+            let new = Room::new(usize::MAX, MAX_TAIL_BYTES).take(new, |broadcast| broadcast.bytes);
+            let expiry = new.iter().map(|broadcast| broadcast.expiry).min().unwrap_or(Expiry::NEVER);
+            let positions: Vec<_> = new.iter().map(|broadcast| broadcast.position).collect();
             let tally = state.ring.tally_through(positions.last().copied().unwrap_or(after));
-            (positions, after, tally, state.ring.last().min(safe))
+            (positions, expiry, after, tally, state.ring.last().min(safe))
         };
         // what was trimmed before the bell was heard is a gap, which streams find by themselves
         let Some(&through) = positions.last() else { return News { seen: head, tail: None, more: false } };
         let mut entries = Vec::with_capacity(positions.len());
         let read = self.log.read(&positions, &mut entries);
-        if read.is_err() || entries.len() < positions.len() {
+        if read.is_err() || entries.len() < positions.len() || expiry.is_past(self.clock_ms()) {
             // streams read for themselves, and say what is missing
             return News { seen: head, tail: None, more: false };
         }
         let bytes = Room::taken_by(&entries);
         let batch = Arc::new(Batch::new(Vec::new(), entries, self.token(channel, through)));
-        News { seen: through, tail: Some(Tail { after, tally, batch, bytes }), more: through < head }
+        News { seen: through, tail: Some(Tail { after, tally, batch, bytes, expiry }), more: through < head }
     }
 }
 

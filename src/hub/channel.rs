@@ -2,6 +2,8 @@
 
 use super::{
     desk::{Desk, Ending},
+    expiry::Expiry,
+    ids::Ids,
     listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
     queue::Window,
@@ -98,6 +100,10 @@ pub(super) struct State {
     /// The newest message.
     pub(super) last: Position,
     pub(super) ring: Ring,
+    /// What those hear who get no broadcasts.
+    silence: Ring,
+    /// What was accepted under ids that senders gave.
+    pub(super) ids: Ids,
     by_id: HashMap<Arc<str>, Arc<Listener>>,
     by_birth: BTreeMap<Position, Arc<Listener>>,
     /// Who has passed the least.
@@ -108,6 +114,8 @@ pub(super) struct State {
     ageing: BTreeSet<(u32, Position)>,
     /// How far everybody had come, and when.
     passed_by_all: VecDeque<(u32, Position)>,
+    /// EXPLICIT listeners that have a stream, or had one lately.
+    holders: BTreeMap<Position, Arc<Listener>>,
 }
 
 #[derive(Debug, Default)]
@@ -124,12 +132,15 @@ impl State {
             removed: false,
             last: birth,
             ring: Ring::new(birth),
+            silence: Ring::new(Position::ZERO),
+            ids: Ids::default(),
             by_id: HashMap::new(),
             by_birth: BTreeMap::new(),
             behind: Lowest::default(),
             fullest: None,
             ageing: BTreeSet::new(),
             passed_by_all: VecDeque::new(),
+            holders: BTreeMap::new(),
         };
         state.set(settings, birth);
         state
@@ -140,7 +151,10 @@ impl State {
             self.limited_at = at;
         }
         let overflow = settings.broadcast_overflow;
-        self.settings = settings;
+        let before = std::mem::replace(&mut self.settings, settings).dead_letter_listener;
+        if before != self.settings.dead_letter_listener {
+            self.change_hearing(before.as_deref(), at);
+        }
         self.age_anew();
         match overflow {
             Overflow::DropOldest => self.fullest = None,
@@ -151,6 +165,18 @@ impl State {
                     .for_each(|listener| fullest.put(listener.birth, &listener.lock(), &self.ring));
                 self.fullest = Some(fullest);
             }
+        }
+    }
+
+    /// Another listener receives dead letters: it hears no broadcasts from here on, and the one before does again.
+    fn change_hearing(&mut self, before: Option<&str>, at: Position) {
+        if let Some(listener) = before.and_then(|id| self.by_id.get(id)) {
+            let mut standing = listener.lock();
+            standing.hear_from(at, &self.ring);
+            self.behind.put(listener.birth, to_key(standing.passed));
+        }
+        if let Some(listener) = self.dead_letter_listener() {
+            listener.lock().hear_no_more(at, &self.ring, &self.silence);
         }
     }
 
@@ -185,6 +211,7 @@ impl State {
         let listener = self.by_id.remove(id)?;
         self.by_birth.remove(&listener.birth);
         self.behind.remove(listener.birth);
+        self.holders.remove(&listener.birth);
         if let Some(fullest) = &mut self.fullest {
             fullest.in_messages.remove(listener.birth);
             fullest.in_bytes.remove(listener.birth);
@@ -209,6 +236,9 @@ impl State {
         let mut key = |birth: Position, slack: fn(&Standing, &Ring) -> i64| {
             let Some(listener) = by_birth.get(&birth) else { return i64::MAX };
             let mut standing = listener.lock();
+            if standing.deaf {
+                return i64::MAX;
+            }
             // an end for all may have dropped its oldest
             standing.settle(ring, allowance, dropped);
             slack(&standing, ring)
@@ -223,15 +253,69 @@ impl State {
     }
 
     /// Takes a broadcast in; what is beyond every listener's backlog and every window goes.
-    pub(super) fn push_broadcast(&mut self, position: Position, bytes: u64, dropped: &mut Vec<Position>) {
+    pub(super) fn push_broadcast(
+        &mut self,
+        position: Position,
+        bytes: u64,
+        expiry: Expiry,
+        dropped: &mut Vec<Position>,
+    ) {
         self.last = position;
-        self.ring.push(position, bytes);
+        self.ring.push(position, bytes, expiry);
         self.ring.drop_beyond(self.settings.max_backlog.larger(self.settings.max_replay), dropped);
+    }
+
+    /// Who receives dead letters.
+    pub(super) fn dead_letter_listener(&self) -> Option<&Arc<Listener>> {
+        self.by_id.get(self.settings.dead_letter_listener.as_ref()?)
+    }
+
+    /// Whether a listener is named to receive dead letters.
+    pub(super) fn is_dead_letter_listener(&self, id: &str) -> bool {
+        self.settings.dead_letter_listener.as_deref() == Some(id)
+    }
+
+    /// How many hear a broadcast.
+    pub(super) fn hearers(&self) -> usize {
+        self.by_id.len() - usize::from(self.dead_letter_listener().is_some())
+    }
+
+    /// An EXPLICIT listener has a stream: broadcasts that it has in hand are not dropped because they have expired.
+    pub(super) fn holds(&mut self, listener: &Arc<Listener>) {
+        self.holders.insert(listener.birth, Arc::clone(listener));
+    }
+
+    /// Lets go of broadcasts that have expired.
+    pub(super) fn expire(&mut self, now: u64, expired: &mut Vec<Position>) {
+        if !self.ring.has_expired(now) {
+            return;
+        }
+        let mut through = Position(u64::MAX);
+        self.holders.retain(|_, holder| {
+            let standing = holder.lock();
+            let outstanding = standing.explicit.as_ref().is_some_and(|it| it.outstanding().messages > 0);
+            let holds = standing.attended(now) && outstanding;
+            through = if holds { through.min(standing.passed) } else { through };
+            standing.attended(now)
+        });
+        self.ring.expire(now, through, expired);
     }
 
     /// Which part of a listener's window still stands.
     pub(super) fn window(&self, now: u32) -> Window {
         window(&self.settings, now)
+    }
+
+    /// The broadcasts that a receiver hears.
+    pub(super) fn ring_for(&self, standing: &Standing) -> &Ring {
+        if standing.deaf { &self.silence } else { &self.ring }
+    }
+
+    /// Makes the rules true that were left aside while nobody looked at a listener.
+    pub(super) fn settle(&self, standing: &mut Standing, dropped: &mut Vec<Position>) {
+        let ring = if standing.deaf { &self.silence } else { &self.ring };
+        standing.adopt(self.settings.redelivery, ring);
+        standing.settle(ring, self.allowance(), dropped);
     }
 
     /// How much may wait for one listener.
@@ -313,8 +397,9 @@ impl State {
 
     fn passed_by_all(&mut self) -> Position {
         let by_birth = &self.by_birth;
-        let passed = |birth: Position| {
-            by_birth.get(&birth).map_or(i64::MAX, |listener| to_key(listener.lock().passed))
+        let passed = |birth: Position| match by_birth.get(&birth).map(|listener| listener.lock()) {
+            Some(standing) if !standing.deaf => to_key(standing.passed),
+            Some(_) | None => i64::MAX,
         };
         let lowest = self.behind.first(passed).map(|(key, _)| Position(key.unsigned_abs()));
         lowest.map_or(self.ring.last(), |lowest| lowest.min(self.ring.last()))

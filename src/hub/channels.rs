@@ -4,6 +4,7 @@ use super::{
     Hub,
     channel::{Channel, State},
     desk::Ending,
+    gone::How,
     settings::ChannelSettings,
     tally::Tally,
 };
@@ -82,12 +83,16 @@ impl Hub {
         if channels.by_id.len() as u64 >= self.limits.max_channels {
             return Err(Error::LimitReached { limit: Limit::Channels, value: self.limits.max_channels });
         }
+        if let Some(id) = &settings.dead_letter_listener {
+            return Err(no_dead_letter_listener(id));
+        }
         let birth = self.log.append(Record::Change)?;
         let channel =
             Arc::new(Channel::new(id.as_str().into(), birth, super::now(), settings, self.bells.desks()));
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
         channels.by_id.insert(Arc::clone(&channel.id), channel);
+        self.id_budget.share_among(channels.by_id.len());
         Ok(Created { channel: info, existed: false })
     }
 
@@ -126,6 +131,9 @@ impl Hub {
         let channel = self.channel(id)?;
         let mut state = channel.lock_existing()?;
         let settings = change(state.settings.clone())?;
+        if let Some(id) = settings.dead_letter_listener.as_ref().filter(|id| state.listener(id).is_none()) {
+            return Err(no_dead_letter_listener(id).into());
+        }
         let at = self.log.append(Record::Change).map_err(Error::from)?;
         channel.set_pace(&settings);
         state.set(settings, at);
@@ -145,7 +153,11 @@ impl Hub {
         let listeners = {
             let mut state = channel.lock();
             state.removed = true;
+            state.ids.clear(&self.id_budget);
             state.drop_all(&mut dropped);
+            for listener in state.listeners_after(Position::ZERO) {
+                self.silence(listener, &mut listener.lock());
+            }
             state.listeners() as u64
         };
         self.listeners.fetch_sub(listeners, Ordering::Relaxed);
@@ -161,9 +173,16 @@ impl Hub {
             return Err(self.no_channel(id));
         }
         self.log.append(Record::Change)?;
-        self.gone().add(id.as_str(), None);
+        self.gone().add(id.as_str(), None, How::Removed);
         let channel = channels.by_id.remove(id.as_str()).ok_or_else(|| self.no_channel(id))?;
         channels.by_birth.remove(&channel.birth);
+        self.id_budget.share_among(channels.by_id.len());
         Ok(channel)
     }
+}
+
+/// It must be registered first, so a new channel has none.
+fn no_dead_letter_listener(id: &str) -> Error {
+    let description = format!("the channel has no listener {id:?}");
+    Error::InvalidSetting { field: "settings.dead_letter_listener", description }
 }

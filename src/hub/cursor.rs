@@ -1,6 +1,6 @@
 //! Where a stream stands, and what it has found to be next.
 
-use super::{gap::Gap, tally::Tally};
+use super::{gap::Gap, look::Next, tally::Tally};
 use crate::log::Position;
 
 /// Where a stream stands. It is behind its listener's standing while it repeats what an older token asked for.
@@ -17,6 +17,10 @@ pub(super) struct Cursor {
 pub(super) struct Look {
     pub(super) gaps: Vec<Gap>,
     pub(super) positions: Vec<Position>,
+    /// What the messages there are.
+    pub(super) taken: Tally,
+    /// What the gaps among them tell to have expired.
+    pub(super) expired: Vec<Next>,
     /// Where the stream stands with it.
     pub(super) cursor: Cursor,
     /// The channel's broadcasts up to there, where they can be counted.
@@ -24,6 +28,7 @@ pub(super) struct Look {
     /// Where the receiver stood when it was looked, to see whether that has changed.
     pub(super) passed: Position,
     pub(super) cleared: Position,
+    pub(super) touched: u64,
 }
 
 impl Look {

@@ -3,7 +3,7 @@
 //! Only its own core takes a desk's lock as a matter of course, so the lock costs next to nothing; others take it to
 //! end a stream.
 
-use super::batch::Batch;
+use super::{batch::Batch, expiry::Expiry};
 use crate::{error::Error, log::Position};
 use slab::Slab;
 use std::{
@@ -33,9 +33,16 @@ pub(super) struct Tail {
     pub(super) batch: Arc<Batch>,
     /// What the batch takes of a stream's room.
     pub(super) bytes: u64,
+    /// When the first of its messages expires.
+    pub(super) expiry: Expiry,
 }
 
 impl Tail {
+    /// Its first message.
+    pub(super) fn first(&self) -> Position {
+        self.batch.entries.first().map_or(Position::ZERO, |entry| entry.position)
+    }
+
     /// Whether a stream at this place needs the whole batch and nothing before it.
     pub(super) fn suits(&self, at: Position) -> bool {
         self.after <= at && self.batch.entries.first().is_some_and(|first| at < first.position)

@@ -10,10 +10,14 @@ pub(super) const MAX_GAPS: usize = 64;
 pub enum GapReason {
     /// The backlog was full.
     Overflow,
+    /// They had waited longer than they may.
+    Expired,
     /// They are older than what is kept.
     Trimmed,
     /// They were purged.
     Purged,
+    /// They were rejected finally, or too often.
+    Rejected,
     /// The resume token was of another life.
     OtherLife,
 }
@@ -34,7 +38,9 @@ pub struct Gap {
 impl Gap {
     fn joined(self, later: Self) -> Self {
         let count = self.count.zip(later.count).map(|(a, b)| a + b);
-        Self { reason: self.reason, after: self.after, through: later.through, count }
+        // what lies between them may still be there, or may have been delivered: it is no part of the gap
+        let after = if self.through == later.after { self.after } else { later.after };
+        Self { reason: later.reason, after, through: later.through, count }
     }
 }
 
@@ -67,18 +73,19 @@ impl Gaps {
     }
 
     /// Whether one waits that a stream has not said which has said everything up to `said`.
-    pub(super) fn any_after(&self, said: Position) -> bool {
-        self.noted.last().is_some_and(|last| last.gap.through > said)
+    pub(super) fn any_to_say(&self, said: Position) -> bool {
+        self.to_say(said).next().is_some()
     }
 
-    /// Those behind `said`.
-    pub(super) fn after(&self, said: Position) -> impl Iterator<Item = Gap> + '_ {
-        self.noted.iter().map(|noted| noted.gap).filter(move |gap| gap.through > said)
+    /// Those behind `said`, and those before it that came there later.
+    pub(super) fn to_say(&self, said: Position) -> impl Iterator<Item = Gap> + '_ {
+        let to_say = move |noted: &&Noted| noted.gap.through > said || noted.said_at.is_none();
+        self.noted.iter().filter(to_say).map(|noted| noted.gap)
     }
 
-    /// The first behind `said`.
-    pub(super) fn first_after(&self, said: Position) -> Option<Gap> {
-        self.after(said).next()
+    /// The first of them.
+    pub(super) fn first_to_say(&self, said: Position) -> Option<Gap> {
+        self.to_say(said).next()
     }
 
     /// Adds one at the end, or makes the last one longer where they touch and nobody has heard of it yet.
@@ -97,13 +104,34 @@ impl Gaps {
         }
     }
 
+    /// Adds one at its place, among messages that still wait; `said_at`: when it was handed over.
+    pub(super) fn insert(&mut self, gap: Gap, said_at: Option<u32>) {
+        let place = self.noted.partition_point(|noted| noted.gap.through < gap.through);
+        self.noted.insert(place, Noted { gap, said_at });
+        if self.noted.len() > MAX_GAPS {
+            self.merge_oldest();
+        }
+    }
+
+    /// Whether one ends there.
+    pub(super) fn ends_at(&self, through: Position) -> bool {
+        self.noted.binary_search_by_key(&through, |noted| noted.gap.through).is_ok()
+    }
+
+    /// Those up to here that were handed over are passed for good; so is one that ends at one of `ends`.
+    pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position]) {
+        let passed = |gap: &Gap| gap.through <= through || ends.contains(&gap.through);
+        self.noted.retain(|noted| noted.said_at.is_none() || !passed(&noted.gap));
+    }
+
     /// Never one that was handed over with one that was not: it would be handed over again, or be forgotten unsaid.
     fn merge_oldest(&mut self) {
         let handed_over = self.noted.iter().take_while(|noted| noted.said_at.is_some()).count();
         let first = if handed_over >= 2 { 0 } else { handed_over };
         let later = self.noted.remove(first + 1);
-        let gap = self.noted[first].gap.joined(later.gap);
-        self.noted[first] = Noted { gap, said_at: later.said_at };
+        let earlier = &self.noted[first];
+        let (gap, said_at) = (earlier.gap.joined(later.gap), earlier.said_at.and(later.said_at));
+        self.noted[first] = Noted { gap, said_at };
     }
 
     /// Those up to here were handed over; those that were so before `forget_before` are forgotten.
@@ -138,7 +166,7 @@ mod tests {
         gaps.note(gap(GapReason::Overflow, 1, 2));
         gaps.note(gap(GapReason::Overflow, 2, 5));
         let joined = Gap { count: Some(2), ..gap(GapReason::Overflow, 1, 5) };
-        assert_eq!(gaps.after(Position(0)).collect::<Vec<_>>(), [joined]);
+        assert_eq!(gaps.to_say(Position(0)).collect::<Vec<_>>(), [joined]);
     }
 
     #[test]
@@ -147,8 +175,8 @@ mod tests {
         for n in 0..100 {
             gaps.note(gap(GapReason::Purged, n * 10, n * 10 + 1));
         }
-        assert_eq!(gaps.after(Position(0)).count(), MAX_GAPS);
-        assert_eq!(gaps.after(Position(0)).filter_map(|gap| gap.count).sum::<u64>(), 100);
+        assert_eq!(gaps.to_say(Position(0)).count(), MAX_GAPS);
+        assert_eq!(gaps.to_say(Position(0)).filter_map(|gap| gap.count).sum::<u64>(), 100);
     }
 
     #[test]
@@ -158,8 +186,8 @@ mod tests {
         gaps.hand_over(Position(2), 10, 0);
         (1..=MAX_GAPS as u64).for_each(|n| gaps.note(gap(GapReason::Purged, n * 10, n * 10 + 1)));
         gaps.hand_over(Position(3), 80, 20);
-        let counted = gaps.after(Position(0)).filter_map(|gap| gap.count).sum::<u64>();
-        assert_eq!((gaps.after(Position(0)).count(), counted), (MAX_GAPS - 1, MAX_GAPS as u64));
+        let counted = gaps.to_say(Position(0)).filter_map(|gap| gap.count).sum::<u64>();
+        assert_eq!((gaps.to_say(Position(0)).count(), counted), (MAX_GAPS - 1, MAX_GAPS as u64));
     }
 
     #[test]
@@ -167,9 +195,9 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.note(gap(GapReason::Purged, 1, 2));
         gaps.hand_over(Position(2), 10, 0);
-        assert!(gaps.any_after(Position(0)) && !gaps.any_after(gaps.said()));
+        assert!(gaps.any_to_say(Position(0)) && !gaps.any_to_say(gaps.said()));
         gaps.hand_over(Position(3), 80, 20);
-        assert!(!gaps.any_after(Position(0)));
+        assert!(!gaps.any_to_say(Position(0)));
         assert_eq!(gaps.forgotten(), Position(2));
     }
 }

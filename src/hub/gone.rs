@@ -14,23 +14,34 @@ const MAX_REMEMBERED: usize = 100_000;
 /// A channel, or a listener of one.
 type Name = (String, Option<String>);
 
-/// Names of what was removed, for ten minutes.
+/// How something went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Somebody removed it.
+    Removed,
+    /// Nobody listened for too long.
+    Expired,
+}
+
+/// Names of what went, for ten minutes.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
-    since: HashMap<Name, Instant>,
+    since: HashMap<Name, (Instant, How)>,
     order: VecDeque<(Instant, Name)>,
 }
 
 impl Gone {
-    pub(super) fn add(&mut self, channel: &str, listener: Option<&str>) {
+    pub(super) fn add(&mut self, channel: &str, listener: Option<&str>, how: How) {
         self.forget_old();
         let (name, now) = (name(channel, listener), Instant::now());
-        self.since.insert(name.clone(), now);
+        self.since.insert(name.clone(), (now, how));
         self.order.push_back((now, name));
     }
 
-    pub(super) fn holds(&self, channel: &str, listener: Option<&str>) -> bool {
-        self.since.get(&name(channel, listener)).is_some_and(|since| since.elapsed() < REMEMBERED)
+    /// How it went; `None` where that was too long ago, or never.
+    pub(super) fn how(&self, channel: &str, listener: Option<&str>) -> Option<How> {
+        let (since, how) = self.since.get(&name(channel, listener))?;
+        (since.elapsed() < REMEMBERED).then_some(*how)
     }
 
     pub(super) fn forget_old(&mut self) {
@@ -38,7 +49,7 @@ impl Gone {
         while self.order.front().is_some_and(|(since, _)| old(since)) || self.order.len() >= MAX_REMEMBERED {
             let Some((since, name)) = self.order.pop_front() else { return };
             // it may have come and gone again since
-            if self.since.get(&name) == Some(&since) {
+            if self.since.get(&name).is_some_and(|(latest, _)| *latest == since) {
                 self.since.remove(&name);
             }
         }
@@ -56,21 +67,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_removal_is_remembered_for_ten_minutes() {
         let mut gone = Gone::default();
-        gone.add("a", None);
-        gone.add("a", Some("l"));
+        gone.add("a", None, How::Removed);
+        gone.add("a", Some("l"), How::Expired);
         tokio::time::advance(REMEMBERED / 2).await;
-        gone.add("b", None);
-        assert!(gone.holds("a", None) && gone.holds("a", Some("l")) && !gone.holds("b", Some("l")));
+        gone.add("b", None, How::Removed);
+        assert_eq!((gone.how("a", None), gone.how("a", Some("l"))), (Some(How::Removed), Some(How::Expired)));
+        assert_eq!(gone.how("b", Some("l")), None);
         tokio::time::advance(REMEMBERED / 2).await;
         gone.forget_old();
-        assert!(!gone.holds("a", None) && gone.holds("b", None));
+        assert!(gone.how("a", None).is_none() && gone.how("b", None).is_some());
         assert_eq!(gone.since.len(), 1);
     }
 
     #[test]
     fn it_remembers_no_more_than_its_limit() {
         let mut gone = Gone::default();
-        (0..MAX_REMEMBERED + 10).for_each(|n| gone.add(&n.to_string(), None));
+        (0..MAX_REMEMBERED + 10).for_each(|n| gone.add(&n.to_string(), None, How::Removed));
         assert_eq!((gone.since.len(), gone.order.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
     }
 }

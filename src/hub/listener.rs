@@ -1,10 +1,15 @@
 //! A listener: a cursor in the channel's order, and its own dispatches.
 
 use super::{
+    channel::State,
     cursor::{Cursor, Look},
+    desk::Tail,
+    explicit::Explicit,
     gap::{Gap, GapReason, Gaps},
+    look::{self, Next},
     queue::{Queue, Window},
     ring::Ring,
+    session::Claim,
     settings::{AcknowledgementMode, ListenerSettings},
     tally::{Quota, Tally},
 };
@@ -68,10 +73,16 @@ impl Listener {
 pub(super) struct Standing {
     /// Everything up to here was never meant for it.
     pub(super) start: Position,
-    /// Everything up to here was handed over, or is a gap.
+    /// Broadcasts up to here were never meant for it.
+    pub(super) hears_from: Position,
+    /// It receives dead letters and no broadcasts: for it the channel has none.
+    pub(super) deaf: bool,
+    /// Everything up to here was handed over, or acknowledged where that is explicit, or is a gap.
     pub(super) passed: Position,
     /// The channel's broadcasts up to there, to count what waits without walking it.
     passed_tally: Tally,
+    /// What is delivered and not acknowledged, where that is explicit.
+    pub(super) explicit: Option<Box<Explicit>>,
     /// Everything up to here was purged: no token brings it back.
     pub(super) cleared: Position,
     /// A gap among broadcasts that are gone was begun and has to go round dispatches that are not.
@@ -83,6 +94,12 @@ pub(super) struct Standing {
     pub(super) settings: ListenerSettings,
     pub(super) running: bool,
     pub(super) seated: Option<Seated>,
+    /// Who has its stream, and from whom it was taken.
+    pub(super) claim: Option<Box<Claim>>,
+    /// Since when no stream is open, and nothing was asked of it, in milliseconds of the hub's clock.
+    pub(super) idle_since: u64,
+    /// When it is looked after by itself, in milliseconds of the hub's clock.
+    pub(super) alarm: Option<u64>,
     /// The message that says that no more will come, dispatched to it alone.
     pub(super) end: Option<Box<End>>,
     /// It stands in the channel's list of windows that grow old.
@@ -94,8 +111,11 @@ impl Standing {
     pub(super) fn new(start: Position, ring: &Ring) -> Self {
         let mut standing = Self {
             start,
+            hears_from: start,
+            deaf: false,
             passed: start,
             passed_tally: ring.tally_through(start),
+            explicit: None,
             cleared: Position::ZERO,
             split: false,
             queue: Queue::default(),
@@ -104,6 +124,9 @@ impl Standing {
             settings: ListenerSettings::default(),
             running: false,
             seated: None,
+            claim: None,
+            idle_since: 0,
+            alarm: None,
             end: None,
             ageing: false,
         };
@@ -114,16 +137,114 @@ impl Standing {
         standing
     }
 
+    /// It receives dead letters from here on, and no broadcasts: those that wait are a gap, behind its own dispatches.
+    pub(super) fn hear_no_more(&mut self, at: Position, ring: &Ring, silence: &Ring) {
+        let waiting = (self.backlog(ring) - self.queue.waiting()).messages;
+        if waiting > 0 {
+            let after = self.queue.last_waiting().unwrap_or_default().max(self.passed);
+            let gap = Gap { reason: GapReason::Purged, after, through: at, count: Some(waiting) };
+            self.gaps.insert(gap, None);
+            self.lost += waiting;
+        }
+        self.deaf = true;
+        (self.passed_tally, self.split) = (Tally::default(), false);
+        if let Some(explicit) = &mut self.explicit {
+            explicit.hear_other(silence);
+        }
+        self.recount(silence);
+    }
+
+    /// It hears broadcasts again, from here on.
+    pub(super) fn hear_from(&mut self, at: Position, ring: &Ring) {
+        self.deaf = false;
+        self.hears_from = at;
+        (self.passed_tally, self.split) = (ring.tally_through(at), false);
+        if let Some(explicit) = &mut self.explicit {
+            explicit.hear_other(ring);
+        }
+        self.recount(ring);
+    }
+
     /// What waits for it.
     pub(super) fn backlog(&self, ring: &Ring) -> Tally {
-        let mut backlog = ring.total() - self.gone_or_passed(ring);
+        let mut backlog = ring.total() - self.broadcasts_passed(ring) - self.holes();
         backlog += self.queue.waiting();
         backlog
     }
 
-    fn gone_or_passed(&self, ring: &Ring) -> Tally {
+    /// The channel's broadcasts that it has passed, or that are gone.
+    pub(super) fn broadcasts_passed(&self, ring: &Ring) -> Tally {
         let dropped = ring.dropped();
         if self.passed_tally.messages < dropped.messages { dropped } else { self.passed_tally }
+    }
+
+    /// All broadcasts up to a position, where they can be counted; those that were never meant for it count as passed.
+    pub(super) fn tally_through(&self, position: Position, ring: &Ring) -> Option<Tally> {
+        let position = position.max(self.hears_from);
+        (position >= ring.floor()).then(|| ring.tally_through(position))
+    }
+
+    /// The last broadcast that is gone and may have been meant for it.
+    pub(super) fn floor(&self, ring: &Ring) -> Position {
+        if self.hears_from >= ring.floor() { Position::ZERO } else { ring.floor() }
+    }
+
+    pub(super) fn passed_ordinal(&self) -> u64 {
+        self.passed_tally.messages
+    }
+
+    /// The channel's broadcasts up to where it has passed, where they can be counted.
+    pub(super) fn passed_tally(&self) -> Option<Tally> {
+        (!self.split).then_some(self.passed_tally)
+    }
+
+    /// What behind that was acknowledged by itself.
+    fn holes(&self) -> Tally {
+        self.explicit.as_ref().map_or(Tally::default(), |explicit| explicit.holes())
+    }
+
+    /// Whether a message waits for it.
+    pub(super) fn waits(&self, position: Position, state: &State) -> bool {
+        position > self.passed
+            && look::merged(self, state.ring_for(self), position.before())
+                .next()
+                .is_some_and(|next| next.position == position && !self.is_acknowledged(&next))
+    }
+
+    /// Takes out an own dispatch that waits, without a word to its stream.
+    pub(super) fn take_out(
+        &mut self,
+        position: Position,
+        ring: &Ring,
+        now: u64,
+        dropped: &mut Vec<Position>,
+    ) {
+        if self.explicit.is_some() {
+            self.acknowledge_one(position, ring, dropped);
+            self.advance(ring, now);
+        } else if self.queue.remove(position).is_some() {
+            dropped.push(position);
+        }
+    }
+
+    /// Whether its stream's cursor comes to a message.
+    pub(super) fn wants(&self, next: &Next) -> bool {
+        self.explicit.as_ref().is_none_or(|explicit| explicit.wants(next))
+    }
+
+    /// Up to here everything was delivered once.
+    pub(super) fn delivered(&self) -> Position {
+        self.explicit.as_ref().map_or(self.passed, |explicit| explicit.delivered())
+    }
+
+    /// How long it may take to acknowledge, in milliseconds.
+    pub(super) fn ack_deadline(&self) -> Option<u64> {
+        self.settings.ack_deadline.map(|allowed| u64::try_from(allowed.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Where a stream stands that believes to stand at `cursor`.
+    pub(super) fn cursor(&self, cursor: Cursor) -> Cursor {
+        self.explicit.as_ref().map_or(cursor, |explicit| explicit.cursor())
     }
 
     /// Whether one more message of this size keeps to the quota.
@@ -136,6 +257,9 @@ impl Standing {
     /// Makes the rules true that were left aside while nobody looked: broadcasts that are gone become a gap, and of
     /// what is beyond the quota the oldest go.
     pub(super) fn settle(&mut self, ring: &Ring, allowance: Allowance, dropped: &mut Vec<Position>) {
+        if let Some(explicit) = self.explicit.as_mut().filter(|_| self.passed < ring.floor()) {
+            explicit.forget_holes(ring.dropped().messages, ring);
+        }
         self.note_trimmed(ring);
         let newest = self.queue.last_waiting().map_or(ring.last(), |own| own.max(ring.last()));
         let quota = self.with_end_beside(allowance.quota, self.passed);
@@ -158,7 +282,8 @@ impl Standing {
         if self.passed >= ring.floor() {
             return 0;
         }
-        ring.dropped().messages.saturating_sub(self.passed_tally.messages)
+        let acknowledged = self.explicit.as_ref().map_or(0, |explicit| explicit.gone_holes());
+        ring.dropped().messages.saturating_sub(self.passed_tally.messages + acknowledged)
     }
 
     /// A gap has its place between the dispatches that are still there.
@@ -171,30 +296,31 @@ impl Standing {
         if through <= self.passed {
             return;
         }
-        let reason = if ring.overflowed() > self.passed { GapReason::Overflow } else { GapReason::Trimmed };
-        self.lose(reason, through, 0, ring);
+        self.lose(look::gone_reason(ring, self.passed), through, 0, ring);
     }
 
     fn drop_oldest(&mut self, ring: &Ring, quota: Quota, dropped: &mut Vec<Position>) {
         let mut left = self.backlog(ring);
         let mut through = self.passed;
-        let mut broadcasts = ring.after(self.passed).peekable();
         let mut count = 0;
-        while !self.with_end_beside(quota, through).holds(left) {
-            let own = self.queue.first_waiting().unwrap_or(Position(u64::MAX));
-            match broadcasts.next_if(|(broadcast, _)| *broadcast < own) {
-                Some((broadcast, bytes)) => {
-                    left -= Tally::one(bytes);
-                    through = broadcast;
-                }
-                None => {
-                    left -= self.queue.drop_waiting(own, dropped);
-                    through = own;
-                }
+        for next in look::merged(self, ring, self.passed) {
+            if self.with_end_beside(quota, through).holds(left) {
+                break;
             }
-            count += 1;
+            through = next.position;
+            if self.is_acknowledged(&next) {
+                continue;
+            }
+            // what has expired takes no part of the quota
+            left -= if next.is_gone_dispatch() { Tally::default() } else { Tally::one(next.bytes) };
+            count += next.count;
         }
+        self.queue.drop_waiting(through, dropped);
         self.lose(GapReason::Overflow, through, count, ring);
+    }
+
+    pub(super) fn is_acknowledged(&self, next: &Next) -> bool {
+        self.explicit.as_ref().is_some_and(|explicit| explicit.acknowledged(next))
     }
 
     /// Everything up to a position goes, window included; what waited becomes a gap. Tells how much that was.
@@ -202,8 +328,15 @@ impl Standing {
         self.cleared = self.cleared.max(through);
         self.queue.drop_window(through, dropped);
         let own = self.queue.drop_waiting(through, dropped);
-        let broadcasts = ring.tally_through(through.max(ring.floor())) - self.gone_or_passed(ring);
-        let waited = own.messages + broadcasts.messages;
+        let known = match &mut self.explicit {
+            Some(explicit) => {
+                explicit.holes_through(ring.tally_through(through.max(ring.floor())).messages, ring)
+            }
+            None => Tally::default(),
+        };
+        let all = ring.tally_through(through.max(ring.floor()).max(self.hears_from));
+        let broadcasts = all - self.broadcasts_passed(ring) - known;
+        let waited = own.tally.messages + own.expired + broadcasts.messages;
         if waited > 0 {
             self.lose(GapReason::Purged, through, waited, ring);
         }
@@ -221,15 +354,27 @@ impl Standing {
     }
 
     fn give_up(&mut self, gap: Gap, ring: &Ring) {
-        self.gaps.note(gap);
+        if self.explicit.is_some() {
+            // there may be some behind it that were said
+            self.gaps.insert(gap, None);
+        } else {
+            self.gaps.note(gap);
+        }
         self.pass(gap.through, ring);
+        if let Some(explicit) = &mut self.explicit {
+            explicit.lost();
+            self.recount(ring);
+        }
     }
 
-    fn pass(&mut self, through: Position, ring: &Ring) {
+    pub(super) fn pass(&mut self, through: Position, ring: &Ring) {
         self.passed = through;
-        if through >= ring.floor() {
-            self.passed_tally = ring.tally_through(through);
+        if let Some(tally) = self.tally_through(through, ring) {
+            self.passed_tally = tally;
             self.split = false;
+        }
+        if let Some(explicit) = &mut self.explicit {
+            explicit.passed(through, self.passed_tally, ring);
         }
     }
 
@@ -257,23 +402,42 @@ impl Standing {
 
     /// Whether nothing of what was found was lost or purged meanwhile.
     pub(super) fn still(&self, found: &Look) -> bool {
-        self.passed == found.passed && self.cleared == found.cleared
+        match &self.explicit {
+            Some(explicit) => explicit.touched() == found.touched && self.cleared == found.cleared,
+            None => self.passed == found.passed && self.cleared == found.cleared,
+        }
+    }
+
+    /// Whether there may be something for a stream at a place that no bell will bring.
+    pub(super) fn has_news(&self, cursor: Cursor) -> bool {
+        if let Some(explicit) = &self.explicit {
+            return self.queue.last_waiting().is_some_and(|own| own > explicit.sent())
+                || self.gaps.any_to_say(explicit.said());
+        }
+        cursor.at < self.passed || self.queue.first_waiting().is_some() || self.gaps.any_to_say(cursor.said)
     }
 
     /// Moves to where a look has led.
     pub(super) fn move_to(&mut self, next: &Look, now: u32, keep: Window, dropped: &mut Vec<Position>) {
+        if next.cursor.at > self.passed {
+            self.lost += next.expired.iter().map(|expired| expired.count).sum::<u64>();
+        }
         self.gaps.hand_over(next.cursor.said, now, keep.handed_since);
         self.hand_over(next.cursor.at, next.tally, now, keep, dropped);
     }
 
     /// Moves over broadcasts that were shared, for a stream at `cursor`; false where it has something else to say first.
-    pub(super) fn take_level(&mut self, cursor: Cursor, through: Position, tally: Tally) -> bool {
+    pub(super) fn take_level(&mut self, cursor: Cursor, through: Position, tail: &Tail) -> bool {
+        if self.explicit.is_some() {
+            return self.take_level_in_hand(cursor, through, tail);
+        }
         let level = cursor.at == self.passed
-            && !self.gaps.any_after(cursor.said)
+            && !self.deaf
+            && !self.gaps.any_to_say(cursor.said)
             && self.queue.first_waiting().is_none_or(|own| own > through);
         if level {
             self.passed = through;
-            self.passed_tally = tally;
+            self.passed_tally = tail.tally;
             self.split = false;
         }
         level
@@ -282,12 +446,14 @@ impl Standing {
     /// How near to being full of messages it is; the lower the nearer. It falls with its own dispatches and rises when
     /// it is handed messages; broadcasts do not change it.
     pub(super) fn slack_in_messages(&self, ring: &Ring) -> i64 {
-        to_i64(self.gone_or_passed(ring).messages) - to_i64(self.queue.waiting().messages)
+        let passed = to_i64(self.broadcasts_passed(ring).messages) + to_i64(self.holes().messages);
+        passed - to_i64(self.queue.waiting().messages)
     }
 
     /// The same for bytes.
     pub(super) fn slack_in_bytes(&self, ring: &Ring) -> i64 {
-        to_i64(self.gone_or_passed(ring).bytes) - to_i64(self.queue.waiting().bytes)
+        let passed = to_i64(self.broadcasts_passed(ring).bytes) + to_i64(self.holes().bytes);
+        passed - to_i64(self.queue.waiting().bytes)
     }
 }
 

@@ -4,6 +4,8 @@ use super::{
     Hub,
     channel::{Channel, State},
     desk::Ending,
+    explicit::Explicit,
+    gone::How,
     listener::{Listener, Standing},
     options::From,
     settings::{AcknowledgementMode, ListenerSettings},
@@ -37,8 +39,14 @@ pub struct ListenerInfo {
     pub connected: bool,
     /// What waits for it.
     pub backlog: Tally,
-    /// The furthest position that was handed over.
+    /// The furthest position that was handed over, or up to which everything is acknowledged where that is explicit.
     pub passed: Position,
+    /// What is delivered on its stream and not acknowledged.
+    pub unacknowledged: Tally,
+    /// How often it was rewound.
+    pub generation: u64,
+    /// The session that has its stream.
+    pub session: Option<Arc<str>>,
     /// How many messages it lost to gaps, as far as that is known.
     pub lost: u64,
 }
@@ -101,8 +109,17 @@ impl Hub {
         let start = new.from.position(&state.ring, birth);
         let mut standing = Standing::new(start, &state.ring);
         standing.settings = new.settings;
+        standing.idle_since = self.clock_ms();
+        if new.mode == AcknowledgementMode::Explicit {
+            standing.explicit = Some(Box::new(Explicit::new(start)));
+        }
         let listener = Arc::new(Listener::new(id.as_str().into(), birth, super::now(), new.mode, standing));
         state.add(Arc::clone(&listener));
+        {
+            let mut standing = listener.lock();
+            let idle = standing.idle_moment();
+            self.set_alarm(&channel, &listener, &mut standing, idle);
+        }
         let info = self.info_of(&channel, &state, &listener, &mut listener.lock());
         Ok(Registered { listener: info, existed: false })
     }
@@ -162,6 +179,8 @@ impl Hub {
         let settings = change(standing.settings)?;
         self.log.append(Record::Change).map_err(Error::from)?;
         standing.settings = settings;
+        let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
+        self.set_alarm(&channel, &listener, &mut standing, next);
         Ok(self.info_of(&channel, &state, &listener, &mut standing))
     }
 
@@ -211,8 +230,9 @@ impl Hub {
         let messages = {
             let mut standing = listener.lock();
             // what was lost before has gaps of its own
-            standing.settle(&state.ring, state.allowance(), &mut dropped);
-            standing.purge(through, &state.ring, &mut dropped)
+            state.settle(&mut standing, &mut dropped);
+            let ring = state.ring_for(&standing);
+            standing.purge(through, ring, &mut dropped)
         };
         drop(state);
         self.forget(&dropped);
@@ -227,23 +247,63 @@ impl Hub {
     /// As [`Hub::get_listener`]; [`Error::Log`].
     pub fn remove_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<u64, Error> {
         let channel = self.channel(channel)?;
-        let (backlog, seated, dropped) = {
-            let mut state = channel.lock_existing()?;
-            self.listener_in(&channel, &state, id)?;
-            self.log.append(Record::Change)?;
-            let listener = state.remove(id.as_str()).ok_or_else(|| self.no_listener(&channel, id))?;
-            self.gone().add(&channel.id, Some(&listener.id));
+        let mut state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, id)?;
+        if state.is_dead_letter_listener(id.as_str()) {
+            let (channel, listener) = (channel.id.to_string(), listener.id.to_string());
+            return Err(Error::InUse {
+                channel,
+                listener,
+                by: "the channel's dead_letter_listener names it",
+            });
+        }
+        self.take_listener(&channel, &mut state, &listener, How::Removed)
+    }
+
+    /// Nobody has listened for too long.
+    pub(super) fn expire_listener(&self, channel: &Channel, listener: &Arc<Listener>) {
+        let mut state = channel.lock();
+        let there = state.listener(&listener.id).is_some_and(|there| there.birth == listener.birth);
+        let idle = listener.lock().is_idle(self.clock_ms());
+        if !there || !idle || state.removed {
+            return;
+        }
+        match self.take_listener(channel, &mut state, listener, How::Expired) {
+            Ok(discarded) => {
+                tracing::info!(
+                    channel = &*channel.id,
+                    listener = &*listener.id,
+                    discarded,
+                    "an idle listener expired"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "an idle listener could not be removed"),
+        }
+    }
+
+    fn take_listener(
+        &self,
+        channel: &Channel,
+        state: &mut State,
+        listener: &Arc<Listener>,
+        how: How,
+    ) -> Result<u64, Error> {
+        self.log.append(Record::Change)?;
+        state.remove(&listener.id);
+        self.gone().add(&channel.id, Some(&listener.id), how);
+        let mut dropped = Vec::new();
+        let (backlog, seated) = {
             let mut standing = listener.lock();
-            let backlog = standing.backlog(&state.ring).messages;
-            let mut dropped = Vec::new();
+            self.silence(listener, &mut standing);
+            let backlog = standing.backlog(state.ring_for(&standing)).messages;
             standing.queue.drop_all(&mut dropped);
-            (backlog, standing.seated.take(), dropped)
+            (backlog, standing.seated.take())
         };
         self.listeners.fetch_sub(1, Ordering::Relaxed);
         self.forget(&dropped);
         self.room.changed();
-        let (channel_id, listener) = (channel.id.to_string(), id.as_str().to_owned());
-        channel.end_stream(seated, Ending::Failed(Error::ListenerRemoved { channel: channel_id, listener }));
+        let (id, listener) = (channel.id.to_string(), listener.id.to_string());
+        channel.end_stream(seated, Ending::Failed(Error::ListenerRemoved { channel: id, listener }));
         Ok(backlog)
     }
 
@@ -268,9 +328,8 @@ impl Hub {
         listener: &Listener,
         standing: &mut MutexGuard<'_, Standing>,
     ) -> ListenerInfo {
-        let mut dropped = Vec::new();
-        standing.settle(&state.ring, state.allowance(), &mut dropped);
-        self.forget(&dropped);
+        self.settle(state, standing);
+        let explicit = standing.explicit.as_deref();
         ListenerInfo {
             id: Arc::clone(&listener.id),
             channel: Arc::clone(&channel.id),
@@ -280,8 +339,15 @@ impl Hub {
             settings: standing.settings,
             running: standing.running,
             connected: standing.seated.is_some(),
-            backlog: standing.backlog(&state.ring),
+            backlog: standing.backlog(state.ring_for(standing)),
             passed: standing.passed,
+            unacknowledged: explicit.map_or(Tally::default(), |explicit| explicit.outstanding()),
+            generation: explicit.map_or(0, |explicit| explicit.generation()),
+            session: standing
+                .claim
+                .as_ref()
+                .filter(|_| standing.attended(self.clock_ms()))
+                .and_then(|claim| claim.holder().cloned()),
             lost: standing.lost,
         }
     }

@@ -3,19 +3,27 @@
 //! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
 //! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core;
-//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `room` and `upkeep` keep everything
-//! bounded.
+//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `ids` knows what was accepted before; `room` and
+//! `upkeep` keep everything bounded.
 
+mod acknowledge;
+mod alarm;
 mod batch;
 mod bell;
+mod browse;
 mod channel;
 mod channels;
 mod cursor;
+mod dead_letter;
 mod desk;
+mod expiry;
+mod explicit;
 mod gap;
 mod gone;
+mod ids;
 mod listener;
 mod listeners;
+mod lives;
 mod look;
 mod lowest;
 mod options;
@@ -24,6 +32,7 @@ mod publish;
 mod queue;
 mod ring;
 mod room;
+mod session;
 mod settings;
 mod subscribe;
 mod subscription;
@@ -34,9 +43,12 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
+pub use acknowledge::{Acknowledged, Acknowledgement, Life};
 pub use batch::{Batch, Handed, Repeat};
 pub use bell::on_core;
+pub use browse::Page;
 pub use channels::{ChannelInfo, Created};
+pub use dead_letter::{Rejected, Rejection, Requeued};
 pub use desk::Ending;
 pub use gap::{Gap, GapReason};
 pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
@@ -58,7 +70,7 @@ use crate::{
 use bell::Bells;
 use channel::Channel;
 use desk::Ending as End;
-use gone::Gone;
+use gone::{Gone, How};
 use listener::Listener;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -75,6 +87,7 @@ pub struct Hub {
     log: Arc<dyn Log>,
     limits: Limits,
     incarnation: Incarnation,
+    lives: lives::Lives,
     began: Instant,
     began_at: i64,
     channels: RwLock<Channels>,
@@ -84,7 +97,10 @@ pub struct Hub {
     closing: AtomicBool,
     bells: Bells,
     gone: Mutex<Gone>,
+    alarms: Arc<alarm::Alarms>,
     room: room::Room,
+    id_keys: ids::Keys,
+    id_budget: ids::Budget,
 }
 
 #[derive(Default)]
@@ -112,6 +128,10 @@ pub struct HubInfo {
     pub streams: u64,
     /// What the log holds, in bytes.
     pub log_bytes: u64,
+    /// What the memory of accepted ids takes, in bytes.
+    pub id_bytes: u64,
+    /// How many ids were forgotten before their time, for want of room.
+    pub ids_evicted: u64,
 }
 
 impl Hub {
@@ -123,7 +143,8 @@ impl Hub {
     /// # Errors
     /// [`Error::Log`]: the log did not take the start's position.
     pub fn new(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Result<Arc<Self>, Error> {
-        log.append(Record::Change)?;
+        let incarnation = Incarnation::random();
+        log.append(Record::Start { incarnation: incarnation.to_u64() })?;
         let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
             let this = this.clone();
             log.watermark().follow(move |position| {
@@ -131,16 +152,17 @@ impl Hub {
                     hub.bells.settle(position);
                 }
             });
-            Self::over(log, limits, cores)
+            Self::over(log, limits, cores, incarnation)
         });
         Ok(hub)
     }
 
-    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Self {
+    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize, incarnation: Incarnation) -> Self {
         Self {
+            lives: lives::Lives::on_record(&log.starts()),
             log,
             limits,
-            incarnation: Incarnation::random(),
+            incarnation,
             began: Instant::now(),
             began_at: now(),
             channels: RwLock::default(),
@@ -150,7 +172,10 @@ impl Hub {
             closing: AtomicBool::new(false),
             bells: Bells::new(cores),
             gone: Mutex::default(),
+            alarms: Arc::default(),
             room: room::Room::default(),
+            id_keys: ids::Keys::default(),
+            id_budget: ids::Budget::new(limits.max_idempotency_bytes),
         }
     }
 
@@ -165,6 +190,8 @@ impl Hub {
             listeners: self.listeners.load(Ordering::Relaxed),
             streams: self.streams.load(Ordering::Relaxed),
             log_bytes: self.log.bytes(),
+            id_bytes: self.id_budget.taken(),
+            ids_evicted: self.id_budget.evicted(),
         }
     }
 
@@ -208,7 +235,7 @@ impl Hub {
 
     fn no_channel(&self, id: ChannelId<'_>) -> Error {
         let channel = id.as_str().to_owned();
-        if self.gone().holds(&channel, None) {
+        if self.gone().how(&channel, None).is_some() {
             Error::ChannelRemoved { channel }
         } else {
             Error::ChannelNotFound { channel }
@@ -217,10 +244,10 @@ impl Hub {
 
     fn no_listener(&self, channel: &Channel, id: ListenerId<'_>) -> Error {
         let (channel, listener) = (channel.id.to_string(), id.as_str().to_owned());
-        if self.gone().holds(&channel, Some(&listener)) {
-            Error::ListenerRemoved { channel, listener }
-        } else {
-            Error::ListenerNotFound { channel, listener }
+        match self.gone().how(&channel, Some(&listener)) {
+            Some(How::Removed) => Error::ListenerRemoved { channel, listener },
+            Some(How::Expired) => Error::ListenerExpired { channel, listener },
+            None => Error::ListenerNotFound { channel, listener },
         }
     }
 
@@ -238,8 +265,13 @@ impl Hub {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
+    /// The same in milliseconds.
+    fn clock_ms(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
-        ResumeToken { incarnation: self.incarnation, birth: channel.birth, sequence }
+        ResumeToken { incarnation: self.lives.of(sequence), birth: channel.birth, sequence }
     }
 
     fn forget(&self, dropped: &[Position]) {
@@ -260,6 +292,10 @@ impl std::fmt::Debug for Hub {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Adds one to a count unless it stands at its limit.

@@ -76,6 +76,9 @@ pub struct ListenOptions {
     pub session: Option<Arc<str>>,
     /// Whether to take the listener from another stream.
     pub take_over: TakeOver,
+    /// It is for one batch, and may be followed by others: pulls of one session that are less than 60 s apart are one
+    /// stream.
+    pub pull: bool,
 }
 
 impl Default for ListenOptions {
@@ -88,6 +91,7 @@ impl Default for ListenOptions {
             credit: None,
             session: None,
             take_over: TakeOver::default(),
+            pull: false,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! The verbs of senders: what is accepted takes a position, in one short critical section of its channel.
 
 use super::{
-    Hub, channel::Channel, channel::State, listener::Listener, listener::Standing, settings::Overflow,
+    Hub,
+    channel::{Channel, State},
+    expiry::Expiry,
+    ids::{Key, Remembered},
+    listener::{Listener, Standing},
+    settings::Overflow,
 };
 use crate::{
     error::Error,
@@ -16,14 +21,14 @@ use std::sync::Arc;
 pub struct Accepted {
     /// Its place in the order.
     pub position: Position,
-    /// How many listeners it was accepted for.
-    pub receivers: u64,
-    /// It was there before, and nothing was queued.
+    /// How many listeners it was accepted for; of a broadcast that was there before it is not known any more.
+    pub receivers: Option<u64>,
+    /// It was there before, at that position, and nothing was queued.
     pub duplicate: bool,
 }
 
 impl Hub {
-    /// Sends a message to one listener.
+    /// Sends a message to one listener, unless one of the same id was accepted for it lately.
     ///
     /// # Errors
     /// Nothing was accepted: [`Error::BacklogFull`] where the channel refuses new ones; [`Error::LimitReached`] where
@@ -35,16 +40,24 @@ impl Hub {
         message: Message,
     ) -> Result<Accepted, Error> {
         let channel = self.channel(channel)?;
-        self.make_room(kept_bytes(&message))?;
+        let room = self.make_room(kept_bytes(&message));
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
+        let named = self.named(&message, Some(&listener));
+        // first of all: what was accepted is answered so also where there is no room for more
+        if let Some(position) = named.and_then(|named| named.find(&state)) {
+            return Ok(Accepted { position, receivers: Some(1), duplicate: true });
+        }
+        room?;
         let position = self.queue(&channel, &mut state, &listener, message, Admission::BySettings)?;
+        self.remember(named, position, &mut state);
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
-        Ok(Accepted { position, receivers: 1, duplicate: false })
+        Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
-    /// Sends a message to all listeners that are registered, and to the watchers.
+    /// Sends a message to all listeners that are registered, and to the watchers, unless one of the same id was accepted
+    /// for all lately.
     ///
     /// # Errors
     /// As [`Hub::dispatch`]; [`Error::BacklogFull`] where one listener is full and the channel refuses new ones.
@@ -59,16 +72,22 @@ impl Hub {
         admission: Admission,
     ) -> Result<Accepted, Error> {
         let channel = self.channel(channel)?;
-        self.make_room(kept_bytes(&message))?;
-        let bytes = message.len() as u64;
+        let room = self.make_room(kept_bytes(&message));
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), self.clock_ms()));
         let mut state = channel.lock_existing()?;
+        let named = self.named(&message, None);
+        if let Some(position) = named.and_then(|named| named.find(&state)) {
+            return Ok(Accepted { position, receivers: None, duplicate: true });
+        }
+        room?;
         if admission == Admission::BySettings {
             self.refuse_if_full(&channel, &mut state, bytes)?;
         }
         let position = self.append(Kind::Broadcast, message)?;
         let mut dropped = Vec::new();
-        state.push_broadcast(position, bytes, &mut dropped);
-        let receivers = state.listeners() as u64;
+        state.push_broadcast(position, bytes, expiry, &mut dropped);
+        let receivers = Some(state.hearers() as u64);
+        self.remember(named, position, &mut state);
         drop(state);
         self.forget(&dropped);
         self.room.changed();
@@ -111,42 +130,58 @@ impl Hub {
         let earlier = {
             let mut standing = listener.lock();
             // it may be among what is too much
-            standing.settle(&state.ring, state.allowance(), &mut dropped);
-            standing.end.clone().filter(|end| end.position > standing.passed)
+            state.settle(&mut standing, &mut dropped);
+            standing.end.clone().filter(|end| end.position > standing.delivered())
         };
         self.forget(&dropped);
         if let Some(end) = earlier {
-            return Ok((end.message, Accepted { position: end.position, receivers: 1, duplicate: true }));
+            return Ok((
+                end.message,
+                Accepted { position: end.position, receivers: Some(1), duplicate: true },
+            ));
         }
         let position = self.queue(&channel, &mut state, &listener, message.clone(), Admission::Always)?;
         listener.lock().end = Some(Box::new(super::listener::End { position, message: message.clone() }));
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
-        Ok((message, Accepted { position, receivers: 1, duplicate: false }))
+        Ok((message, Accepted { position, receivers: Some(1), duplicate: false }))
+    }
+
+    /// A dead letter waits for its listener again.
+    pub(super) fn queue_again(
+        &self,
+        channel: &Arc<Channel>,
+        state: &mut State,
+        listener: &Arc<Listener>,
+        message: Message,
+    ) -> Result<Accepted, Error> {
+        let position = self.queue(channel, state, listener, message, Admission::BySettings)?;
+        Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
     fn queue(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         state: &mut State,
-        listener: &Listener,
+        listener: &Arc<Listener>,
         message: Message,
         admission: Admission,
     ) -> Result<Position, Error> {
-        let bytes = message.len() as u64;
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), self.clock_ms()));
         let mut dropped = Vec::new();
         let mut standing = listener.lock();
-        standing.settle(&state.ring, state.allowance(), &mut dropped);
+        state.settle(&mut standing, &mut dropped);
         // at once: the log may take nothing more
         self.forget(&dropped);
         dropped.clear();
         let refuse =
             admission == Admission::BySettings && state.settings.dispatch_overflow == Overflow::RejectNew;
-        if refuse && !standing.has_room(&state.ring, state.settings.max_backlog, bytes) {
+        if refuse && !standing.has_room(state.ring_for(&standing), state.settings.max_backlog, bytes) {
             return Err(backlog_full(channel, state, listener));
         }
         let position = self.append(Kind::Dispatch, message)?;
-        standing.queue.push(position, bytes);
+        standing.queue.push(position, bytes, expiry);
+        self.set_alarm(channel, listener, &mut standing, expiry.moment());
         self.after_push(state, listener, &mut standing, admission, &mut dropped);
         state.last = position;
         self.forget(&dropped);
@@ -162,13 +197,35 @@ impl Hub {
         dropped: &mut Vec<Position>,
     ) {
         if admission == Admission::BySettings {
-            standing.settle(&state.ring, state.allowance(), dropped);
+            state.settle(standing, dropped);
         }
         state.heavier(listener.birth, standing);
     }
 
+    /// A message as the memory of ids knows it. One that was named by the server is not known: nobody can repeat it.
+    fn named(&self, message: &Message, receiver: Option<&Listener>) -> Option<Named> {
+        let remembered = message.id_given() && !self.id_budget.is_none();
+        remembered.then(|| Named {
+            key: self.id_keys.key(receiver.map(|listener| listener.birth), message.id()),
+            now: self.clock_ms(),
+        })
+    }
+
+    /// In the critical section in which it was appended: nobody sees the one without the other.
+    fn remember(&self, named: Option<Named>, position: Position, state: &mut State) {
+        let window = super::millis(state.settings.idempotency_window);
+        let Some(Named { key, now }) = named.filter(|_| window > 0) else { return };
+        let id = Remembered { key, position, until: now.saturating_add(window) };
+        state.ids.remember(id, now, &self.id_budget);
+    }
+
     fn append(&self, kind: Kind, message: Message) -> Result<Position, Error> {
-        Ok(self.log.append(Record::Message { kind, accepted_at: super::now(), message })?)
+        Ok(self.log.append(Record::Message {
+            kind,
+            accepted_at: super::now(),
+            message,
+            dead_letter: None,
+        })?)
     }
 
     fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {
@@ -190,6 +247,20 @@ impl Hub {
         } else {
             self.bells.ring_later(self.log.watermark(), position, channel, Some(listener));
         }
+    }
+}
+
+/// A message whose sender has named it.
+#[derive(Clone, Copy)]
+struct Named {
+    key: Key,
+    now: u64,
+}
+
+impl Named {
+    /// Where it was accepted before.
+    fn find(self, state: &State) -> Option<Position> {
+        state.ids.find(self.key, self.now)
     }
 }
 

@@ -1,7 +1,10 @@
 //! A listener's own dispatches: those that wait, and behind them those that were handed over and may be asked for
 //! again.
 
-use super::tally::{Quota, Tally};
+use super::{
+    expiry::Expiry,
+    tally::{Quota, Tally},
+};
 use crate::log::Position;
 use std::collections::VecDeque;
 
@@ -11,12 +14,41 @@ struct Own {
     bytes: u32,
     /// When it was handed over, in seconds of the hub's clock.
     handed_at: u32,
+    expiry: Expiry,
+    /// So many have expired and are gone; this one is the last of them. 0: it is there.
+    gone: u32,
 }
 
 impl Own {
-    fn tally(self) -> Tally {
-        Tally::one(u64::from(self.bytes))
+    fn tally(&self) -> Tally {
+        if self.gone > 0 { Tally::default() } else { Tally::one(u64::from(self.bytes)) }
     }
+}
+
+/// One that is kept, or several that have expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dispatch {
+    pub(super) position: Position,
+    pub(super) bytes: u64,
+    pub(super) expiry: Expiry,
+    /// How many messages stand here: more than one only where they have expired.
+    pub(super) count: u64,
+}
+
+impl From<&Own> for Dispatch {
+    fn from(own: &Own) -> Self {
+        let (bytes, count) = (u64::from(own.bytes), u64::from(own.gone.max(1)));
+        Self { position: own.position, bytes, expiry: own.expiry, count }
+    }
+}
+
+/// What was dropped while it waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dropped {
+    /// What there was.
+    pub(super) tally: Tally,
+    /// How many had expired before.
+    pub(super) expired: u64,
 }
 
 /// What of a replay window must go: older than this, or more than this.
@@ -27,7 +59,7 @@ pub(super) struct Window {
 }
 
 /// Dispatches in rising order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     window: VecDeque<Own>,
     waiting: VecDeque<Own>,
@@ -35,12 +67,29 @@ pub(super) struct Queue {
     waiting_tally: Tally,
     /// The last one that left the window.
     floor: Position,
+    /// None of those that wait, and are there, is expired before this.
+    next_expiry: Expiry,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            window: VecDeque::new(),
+            waiting: VecDeque::new(),
+            window_tally: Tally::default(),
+            waiting_tally: Tally::default(),
+            floor: Position::ZERO,
+            next_expiry: Expiry::NEVER,
+        }
+    }
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, position: Position, bytes: u64) {
-        let own = Own { position, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), handed_at: 0 };
+    pub(super) fn push(&mut self, position: Position, bytes: u64, expiry: Expiry) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let own = Own { position, bytes, handed_at: 0, expiry, gone: 0 };
         self.waiting_tally += own.tally();
+        self.next_expiry = self.next_expiry.min(expiry);
         self.waiting.push_back(own);
     }
 
@@ -69,17 +118,25 @@ impl Queue {
         self.window.front().map(|own| own.handed_at)
     }
 
-    /// The kept ones behind a position, with their sizes.
-    pub(super) fn after(&self, position: Position) -> impl Iterator<Item = (Position, u64)> + '_ {
+    /// When it is worth to look for expired ones.
+    pub(super) fn next_expiry(&self) -> Expiry {
+        self.next_expiry
+    }
+
+    /// The kept ones behind a position.
+    pub(super) fn after(&self, position: Position) -> impl Iterator<Item = Dispatch> + '_ {
         let from = self.window.partition_point(|own| own.position <= position);
-        let waiting = match self.waiting.front() {
+        let own = self.window.range(from..).chain(self.waiting.range(self.first_after(position)..));
+        own.map(Dispatch::from)
+    }
+
+    fn first_after(&self, position: Position) -> usize {
+        match self.waiting.front() {
             Some(first) if first.position <= position => {
                 self.waiting.partition_point(|own| own.position <= position)
             }
             Some(_) | None => 0,
-        };
-        let own = self.window.range(from..).chain(self.waiting.range(waiting..));
-        own.map(|own| (own.position, u64::from(own.bytes)))
+        }
     }
 
     /// Those up to a position were handed over.
@@ -97,13 +154,47 @@ impl Queue {
     }
 
     /// Drops those that wait, up to a position; tells what they were.
-    pub(super) fn drop_waiting(&mut self, through: Position, dropped: &mut Vec<Position>) -> Tally {
-        let mut tally = Tally::default();
+    pub(super) fn drop_waiting(&mut self, through: Position, dropped: &mut Vec<Position>) -> Dropped {
+        let mut told = Dropped::default();
         while let Some(own) = self.take_waiting(through) {
-            tally += own.tally();
+            told.tally += own.tally();
+            told.expired += u64::from(own.gone);
             dropped.push(own.position);
         }
-        tally
+        told
+    }
+
+    /// Takes one out of those that wait, wherever it stands.
+    pub(super) fn remove(&mut self, position: Position) -> Option<Dispatch> {
+        let index = self.first_after(position.before());
+        let own = *self.waiting.get(index).filter(|own| own.position == position)?;
+        self.waiting.remove(index);
+        self.waiting_tally -= own.tally();
+        Some(Dispatch::from(&own))
+    }
+
+    /// Takes the content from those behind a position that have expired, and puts what stands next to each other
+    /// together, so that any number of them is passed at once.
+    pub(super) fn expire(&mut self, now: u64, behind: Position, expired: &mut Vec<Position>) {
+        if !self.next_expiry.is_past(now) {
+            return;
+        }
+        self.next_expiry = Expiry::NEVER;
+        let mut kept: VecDeque<Own> = VecDeque::with_capacity(self.waiting.len());
+        for mut own in std::mem::take(&mut self.waiting) {
+            if own.gone == 0 && own.position > behind && own.expiry.is_past(now) {
+                self.waiting_tally -= own.tally();
+                expired.push(own.position);
+                (own.gone, own.expiry) = (1, Expiry::PAST);
+            }
+            self.next_expiry = self.next_expiry.min(own.expiry.unless_past());
+            match kept.back_mut().filter(|last| last.gone > 0 && own.gone > 0) {
+                Some(last) => (last.position, last.gone) = (own.position, last.gone.saturating_add(own.gone)),
+                None => kept.push_back(own),
+            }
+        }
+        kept.shrink_to(kept.len() * 2);
+        self.waiting = kept;
     }
 
     /// Drops everything.
@@ -135,4 +226,32 @@ impl Queue {
 /// Unlike a backlog, a window need not hold even one message.
 fn fits(quota: Quota, tally: Tally) -> bool {
     tally.messages <= quota.messages && tally.bytes <= quota.bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_expired_ones_is_one_step() {
+        let (mut queue, mut expired) = (Queue::default(), Vec::new());
+        queue.push(Position(1), 10, Expiry::NEVER);
+        (2..=1000).for_each(|n| queue.push(Position(n), 10, Expiry::at(n)));
+        queue.expire(999, Position::ZERO, &mut expired);
+        let left: Vec<_> = queue.after(Position(1)).map(|own| (own.position.0, own.count)).collect();
+        assert_eq!((left, expired.len()), (vec![(999, 998), (1000, 1)], 998));
+        assert_eq!(queue.waiting(), Tally { messages: 2, bytes: 20 });
+        let told = queue.drop_waiting(Position(1000), &mut expired);
+        assert_eq!((told.tally.messages, told.expired, queue.waiting()), (2, 998, Tally::default()));
+    }
+
+    #[test]
+    fn what_somebody_has_in_hand_does_not_expire() {
+        let (mut queue, mut expired) = (Queue::default(), Vec::new());
+        (1..=3).for_each(|n| queue.push(Position(n), 10, Expiry::at(1)));
+        queue.expire(5, Position(2), &mut expired);
+        assert_eq!((expired, queue.waiting().messages), (vec![Position(3)], 2));
+        assert_eq!(queue.remove(Position(2)).map(|own| own.count), Some(1));
+        assert_eq!(queue.waiting().messages, 1);
+    }
 }

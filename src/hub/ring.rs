@@ -1,6 +1,9 @@
 //! The broadcasts a channel keeps: once for all its listeners, by position.
 
-use super::tally::{Quota, Tally};
+use super::{
+    expiry::Expiry,
+    tally::{Quota, Tally},
+};
 use crate::log::Position;
 use std::collections::VecDeque;
 
@@ -9,6 +12,17 @@ struct Kept {
     position: Position,
     /// The bytes of every broadcast of the channel up to and with this one.
     bytes_through: u64,
+    expiry: Expiry,
+}
+
+/// One that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broadcast {
+    pub(super) position: Position,
+    pub(super) bytes: u64,
+    /// Which of all broadcasts of the channel it is, counted from 1.
+    pub(super) ordinal: u64,
+    pub(super) expiry: Expiry,
 }
 
 /// Broadcasts in rising order, of which the oldest go first.
@@ -21,6 +35,10 @@ pub(super) struct Ring {
     floor: Position,
     /// The last one that was dropped because a backlog's limit was passed.
     overflowed: Position,
+    /// The last one that was dropped because it had expired.
+    expired: Position,
+    /// None of the kept ones that are not marked as expired is so before this.
+    next_expiry: Expiry,
 }
 
 impl Ring {
@@ -31,12 +49,15 @@ impl Ring {
             dropped: Tally::default(),
             floor: birth,
             overflowed: Position::ZERO,
+            expired: Position::ZERO,
+            next_expiry: Expiry::NEVER,
         }
     }
 
-    pub(super) fn push(&mut self, position: Position, bytes: u64) {
+    pub(super) fn push(&mut self, position: Position, bytes: u64, expiry: Expiry) {
         self.total += Tally::one(bytes);
-        self.kept.push_back(Kept { position, bytes_through: self.total.bytes });
+        self.next_expiry = self.next_expiry.min(expiry);
+        self.kept.push_back(Kept { position, bytes_through: self.total.bytes, expiry });
     }
 
     /// Every broadcast there ever was.
@@ -64,6 +85,11 @@ impl Ring {
         self.overflowed
     }
 
+    /// The last one that went because it had expired.
+    pub(super) fn expired(&self) -> Position {
+        self.expired
+    }
+
     /// The first that is kept.
     pub(super) fn first(&self) -> Option<Position> {
         self.kept.front().map(|kept| kept.position)
@@ -84,14 +110,23 @@ impl Ring {
     }
 
     /// The kept ones behind a position, with their sizes.
-    pub(super) fn after(&self, position: Position) -> impl Iterator<Item = (Position, u64)> + '_ {
+    pub(super) fn after(&self, position: Position) -> impl Iterator<Item = Broadcast> + '_ {
         let from = self.index_after(position);
-        let mut bytes = self.bytes_before(from);
+        let mut through =
+            Tally { messages: self.dropped.messages + from as u64, bytes: self.bytes_before(from) };
         self.kept.range(from..).map(move |kept| {
-            let size = kept.bytes_through - bytes;
-            bytes = kept.bytes_through;
-            (kept.position, size)
+            let bytes = kept.bytes_through - through.bytes;
+            through = Tally { messages: through.messages + 1, bytes: kept.bytes_through };
+            Broadcast { position: kept.position, bytes, ordinal: through.messages, expiry: kept.expiry }
         })
+    }
+
+    /// The size of one that is kept, by its number.
+    pub(super) fn bytes_of(&self, ordinal: u64) -> u64 {
+        let index =
+            ordinal.checked_sub(self.dropped.messages + 1).and_then(|index| usize::try_from(index).ok());
+        let kept = index.and_then(|index| Some((index, self.kept.get(index)?)));
+        kept.map_or(0, |(index, kept)| kept.bytes_through - self.bytes_before(index))
     }
 
     fn bytes_before(&self, index: usize) -> u64 {
@@ -108,6 +143,40 @@ impl Ring {
     pub(super) fn drop_beyond(&mut self, quota: Quota, dropped: &mut Vec<Position>) {
         while !quota.holds(self.kept()) && self.drop_first(dropped) {
             self.overflowed = self.floor;
+        }
+    }
+
+    /// Marks those that have expired, and drops the oldest of them: up to `through`, where somebody still has some in
+    /// hand. Those that are marked are appended to `expired`, to be deleted.
+    pub(super) fn expire(&mut self, now: u64, through: Position, expired: &mut Vec<Position>) {
+        if self.next_expiry.is_past(now) {
+            self.mark_expired(now, expired);
+        }
+        self.drop_expired(through);
+    }
+
+    fn mark_expired(&mut self, now: u64, expired: &mut Vec<Position>) {
+        self.next_expiry = Expiry::NEVER;
+        for kept in self.kept.iter_mut().filter(|kept| kept.expiry != Expiry::PAST) {
+            if kept.expiry.is_past(now) {
+                kept.expiry = Expiry::PAST;
+                expired.push(kept.position);
+            }
+            self.next_expiry = self.next_expiry.min(kept.expiry.unless_past());
+        }
+    }
+
+    /// Whether there is something for [`Ring::expire`] to do.
+    pub(super) fn has_expired(&self, now: u64) -> bool {
+        self.next_expiry.is_past(now) || self.kept.front().is_some_and(|kept| kept.expiry == Expiry::PAST)
+    }
+
+    /// Drops the oldest that are marked as expired.
+    fn drop_expired(&mut self, through: Position) {
+        let mut gone = Vec::new();
+        while self.kept.front().is_some_and(|kept| kept.expiry == Expiry::PAST && kept.position <= through) {
+            self.drop_first(&mut gone);
+            self.expired = self.floor;
         }
     }
 
@@ -135,7 +204,7 @@ mod tests {
     fn ring() -> Ring {
         let mut ring = Ring::new(Position(1));
         for n in 1..=5 {
-            ring.push(Position(n * 10), n);
+            ring.push(Position(n * 10), n, Expiry::NEVER);
         }
         ring
     }
@@ -143,7 +212,9 @@ mod tests {
     #[test]
     fn what_is_behind_a_position_comes_in_order_with_its_size() {
         let ring = ring();
-        assert_eq!(ring.after(Position(30)).collect::<Vec<_>>(), [(Position(40), 4), (Position(50), 5)]);
+        let behind = ring.after(Position(30)).map(|kept| (kept.position.0, kept.bytes, kept.ordinal));
+        assert_eq!(behind.collect::<Vec<_>>(), [(40, 4, 4), (50, 5, 5)]);
+        assert_eq!((ring.bytes_of(4), ring.bytes_of(6)), (4, 0));
         assert_eq!(ring.after(Position(35)).count(), 2);
         assert_eq!(ring.after(Position(50)).count(), 0);
         assert_eq!(ring.tally_through(Position(30)), Tally { messages: 3, bytes: 6 });
@@ -159,5 +230,22 @@ mod tests {
         assert_eq!(ring.tally_through(Position(30)), ring.dropped());
         ring.drop_beyond(Quota { messages: 1, bytes: 1 }, &mut dropped);
         assert_eq!(ring.kept().messages, 1, "one always fits");
+    }
+
+    #[test]
+    fn what_has_expired_is_marked_and_goes_when_it_is_the_oldest() {
+        let (mut ring, mut expired) = (Ring::new(Position(1)), Vec::new());
+        [5, 9, 5, 5].iter().zip(2..).for_each(|(at, n)| ring.push(Position(n), 1, Expiry::at(*at)));
+        ring.expire(5, Position(u64::MAX), &mut expired);
+        assert_eq!((expired.len(), ring.floor(), ring.expired()), (3, Position(2), Position(2)));
+        let left: Vec<_> = ring.after(Position(0)).map(|kept| kept.expiry.is_past(5)).collect();
+        assert_eq!(left, [false, true, true]);
+        expired.clear();
+        ring.expire(9, Position(4), &mut expired);
+        assert_eq!(
+            (expired, ring.floor()),
+            (vec![Position(3)], Position(4)),
+            "somebody has the rest in hand"
+        );
     }
 }

@@ -60,7 +60,7 @@ pub struct ChannelSettings {
     pub replay_window: Duration,
     /// How many of them: broadcasts by channel, dispatches by listener.
     pub max_replay: Quota,
-    /// How long the ids of accepted messages are remembered.
+    /// How long the ids that senders gave to accepted messages are remembered, from when each is accepted; zero: not.
     pub idempotency_window: Duration,
     /// How a rejected message comes again.
     pub redelivery: Redelivery,
@@ -133,6 +133,8 @@ pub struct Limits {
     pub max_streams: u64,
     /// What the log may hold, in bytes as [`crate::log::Log::bytes`] counts; 0: no limit.
     pub max_log_bytes: u64,
+    /// What the memory of accepted ids may take, in bytes; 0: none is remembered.
+    pub max_idempotency_bytes: u64,
 }
 
 impl Default for Limits {
@@ -142,6 +144,7 @@ impl Default for Limits {
             max_listeners: 1_000_000,
             max_streams: 10_000,
             max_log_bytes: 1024 * MIB,
+            max_idempotency_bytes: 64 * MIB,
         }
     }
 }

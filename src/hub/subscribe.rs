@@ -3,16 +3,19 @@
 use super::{
     Hub,
     batch::Handed,
-    channel::Channel,
+    channel::{Channel, State},
     cursor::Cursor,
+    dead_letter::Failure,
     desk::Ending,
+    explicit::{Explicit, Failing},
     gap::{Gap, GapReason},
     listener::{Listener, Seated, Standing},
     look,
-    options::{From, ListenOptions, Receiver},
+    options::{From, ListenOptions, Receiver, TakeOver},
     place::Place,
     ring::Ring,
-    subscription::{Beginning, Owner, Subscription},
+    settings::AcknowledgementMode,
+    subscription::{Beginning, Close, Owner, Subscription},
     token::ResumeToken,
 };
 use crate::{
@@ -46,7 +49,7 @@ impl Hub {
         let place = self.take_place(&channel)?;
         let (owner, beginning) = match receiver {
             Receiver::Watcher(from) => self.watcher(&channel, from, token)?,
-            Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated)?,
+            Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated, &options)?,
         };
         let subscription = Subscription::new(place, owner, beginning, options);
         // a shutdown that began meanwhile has not seen this seat
@@ -103,35 +106,49 @@ impl Hub {
 
     fn take_over(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         id: ListenerId<'_>,
         token: Option<ResumeToken>,
         seated: Seated,
+        options: &ListenOptions,
     ) -> Result<(Owner, Beginning), Error> {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(channel, &state, id)?;
+        if options.credit.is_some() && listener.mode == AcknowledgementMode::Automatic {
+            return Err(not_explicit(channel, &listener));
+        }
+        let now = self.clock_ms();
+        let life = {
+            let standing = listener.lock();
+            may_take_over(channel, &listener, &standing, token.is_some(), options, now)?;
+            self.judge(channel, standing.start, token)?
+        };
+        self.count_what_was_left(channel, &mut state, &listener, options, now)?;
         let mut standing = listener.lock();
-        let life = self.judge(channel, standing.start, token)?;
         let mut dropped = Vec::new();
-        standing.settle(&state.ring, state.allowance(), &mut dropped);
+        state.settle(&mut standing, &mut dropped);
+        let goes_on = options.pull
+            && standing.explicit.as_ref().is_some_and(|it| it.goes_on(options.session.as_deref(), now));
+        standing.begin_stream(options.credit.unwrap_or_default().0, goes_on);
         let beginning = match life {
+            Life::Other => begin_again(&standing, state.ring_for(&standing)),
+            Life::None | Life::Same(_) if standing.explicit.is_some() => {
+                Beginning::at(standing.cursor(Cursor { at: standing.passed, said: Position::ZERO }))
+            }
             Life::None => go_on(&standing),
             Life::Same(at) => {
-                let (now, window) = (self.clock(), state.window(self.clock()));
-                let tally = (at >= state.ring.floor()).then(|| state.ring.tally_through(at));
-                if at >= standing.passed {
-                    // what it skips is not said later, out of its place
-                    standing.gaps.hand_over(at, now, window.handed_since);
-                }
-                standing.hand_over(at, tally, now, window, &mut dropped);
-                state.age(&listener, &mut standing);
-                self.room.changed();
+                self.move_to(at, &mut state, &listener, &mut standing, &mut dropped);
                 Beginning::at(Cursor { at, said: at })
             }
-            Life::Other => begin_again(&standing, &state.ring),
         };
         let older = standing.seated.replace(seated);
         standing.running = true;
+        if standing.explicit.is_some() {
+            state.holds(&listener);
+        }
+        if options.session.is_some() || standing.claim.is_some() {
+            standing.claim.get_or_insert_default().pass_to(options.session.clone(), older.is_some());
+        }
         drop(standing);
         drop(state);
         self.forget(&dropped);
@@ -139,10 +156,85 @@ impl Hub {
         Ok((Owner::Listener(listener), beginning))
     }
 
+    /// A token moves the cursor of an AUTOMATIC listener.
+    fn move_to(
+        &self,
+        at: Position,
+        state: &mut State,
+        listener: &Listener,
+        standing: &mut Standing,
+        dropped: &mut Vec<Position>,
+    ) {
+        let (now, window) = (self.clock(), state.window(self.clock()));
+        let tally = standing.tally_through(at, state.ring_for(standing));
+        if at >= standing.passed {
+            // what it skips is not said later, out of its place
+            standing.gaps.hand_over(at, now, window.handed_since);
+        }
+        standing.hand_over(at, tally, now, window, dropped);
+        state.age(listener, standing);
+        self.room.changed();
+    }
+
+    /// The first message that is not acknowledged has failed once more, if a stream had delivered it and its client went
+    /// away, and this is another client.
+    fn count_what_was_left(
+        &self,
+        channel: &Arc<Channel>,
+        state: &mut State,
+        listener: &Arc<Listener>,
+        options: &ListenOptions,
+        now: u64,
+    ) -> Result<(), Error> {
+        let first = {
+            let mut standing = listener.lock();
+            let goes_on = |it: &Explicit| options.pull && it.goes_on(options.session.as_deref(), now);
+            let left = standing.explicit.as_mut().is_some_and(|explicit| {
+                !goes_on(explicit) && explicit.was_left_by_another(options.session.as_deref())
+            });
+            let sent = standing.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
+            let first = if left { standing.first_in_hand(state.ring_for(&standing)) } else { None };
+            first.map(|next| next.position).filter(|first| *first <= sent)
+        };
+        let Some(position) = first else { return Ok(()) };
+        let failing =
+            Failing { position, delay: Some(Duration::ZERO), last: false, reason: "its client went away" };
+        self.fail_deliveries(channel, state, listener, &[failing], Failure::Left).map(drop)
+    }
+
+    /// A stream ends; its listener stops, unless another stream has it.
+    pub(super) fn let_go(
+        &self,
+        channel: &Arc<Channel>,
+        listener: &Arc<Listener>,
+        seated: Seated,
+        close: Close,
+    ) {
+        let mut standing = listener.lock();
+        if standing.seated != Some(seated) {
+            return;
+        }
+        standing.seated = None;
+        standing.running = false;
+        let now = self.clock_ms();
+        standing.idle_since = now;
+        let closing = self.closing.load(Ordering::SeqCst);
+        let whose = standing.claim.as_ref().and_then(|claim| claim.holder().cloned());
+        if let Some(explicit) = &mut standing.explicit {
+            match close {
+                Close::Client if !closing => explicit.leave(whose),
+                Close::Pull if !closing => explicit.pulled(whose, now),
+                Close::Client | Close::Pull | Close::Withdrawn => {}
+            }
+        }
+        let idle = standing.idle_moment();
+        self.set_alarm(channel, listener, &mut standing, idle);
+    }
+
     /// Which life a token is of, for a receiver that nothing below `start` was meant for.
     fn judge(&self, channel: &Channel, start: Position, token: Option<ResumeToken>) -> Result<Life, Error> {
         let Some(token) = token else { return Ok(Life::None) };
-        let same = token.incarnation == self.incarnation && token.birth == channel.birth;
+        let same = self.lives.of(token.sequence) == token.incarnation && token.birth == channel.birth;
         if !same || token.sequence < start {
             return Ok(Life::Other);
         }
@@ -163,16 +255,48 @@ enum Life {
 /// Behind everything that was handed over; what was lost since is said first.
 fn go_on(standing: &Standing) -> Beginning {
     let said = standing.gaps.said();
-    let at = standing.gaps.first_after(said).map_or(standing.passed, |gap| gap.after);
+    let at = standing.gaps.first_to_say(said).map_or(standing.passed, |gap| gap.after);
     Beginning::at(Cursor { at, said })
 }
 
 /// With the oldest that is kept since the listener's birth.
 fn begin_again(standing: &Standing, ring: &Ring) -> Beginning {
-    let noted = standing.gaps.first_after(standing.start).map_or(standing.passed, |gap| gap.after);
+    let noted = standing.gaps.first_to_say(standing.start).map_or(standing.passed, |gap| gap.after);
     let through = look::before_next(standing, ring, standing.start).min(noted);
     let cursor = Cursor { at: through, said: through };
     Beginning { cursor, gap: Some(other_life(standing.start, through)) }
+}
+
+/// Whether a stream may begin, in view of the one that is open.
+fn may_take_over(
+    channel: &Channel,
+    listener: &Listener,
+    standing: &Standing,
+    reconnects: bool,
+    options: &ListenOptions,
+    now: u64,
+) -> Result<(), Error> {
+    let claim = standing.claim.as_deref();
+    let session = options.session.as_deref();
+    let own = session.is_some() && claim.and_then(|claim| claim.holder()).map(|holder| &**holder) == session;
+    if !standing.attended(now) || own {
+        return Ok(());
+    }
+    let ousted = session.is_some_and(|session| claim.is_some_and(|claim| claim.was_ousted(session)));
+    match options.take_over {
+        TakeOver::Always => Ok(()),
+        TakeOver::Fairly if reconnects && ousted => Err(taken_over(channel, listener)),
+        TakeOver::Fairly => Ok(()),
+        TakeOver::Never => Err(Error::InUse {
+            channel: channel.id.to_string(),
+            listener: listener.id.to_string(),
+            by: "an open stream",
+        }),
+    }
+}
+
+fn not_explicit(channel: &Channel, listener: &Listener) -> Error {
+    Error::NotExplicit { channel: channel.id.to_string(), listener: listener.id.to_string() }
 }
 
 fn other_life(after: Position, through: Position) -> Gap {

@@ -1,13 +1,13 @@
 //! A subscription: a stream's cursor. It holds no queue, so a slow reader costs a cursor.
 
 use super::{
-    batch::{Batch, Handed, Room},
+    batch::{Batch, Handed, Repeat, Room},
     channel,
     cursor::{Cursor, Look},
     desk::{Ending, Tail},
     listener::{Allowance, Listener, Standing},
-    look::look,
-    options::ListenOptions,
+    look::View,
+    options::{Credit, ListenOptions},
     place::Place,
     settings::AcknowledgementMode,
     tally::Quota,
@@ -56,6 +56,17 @@ impl Beginning {
     }
 }
 
+/// What the end of a subscription means for what it has delivered and what is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Close {
+    /// Its client went away.
+    Client,
+    /// A Pull was answered: another one may go on.
+    Pull,
+    /// It was withdrawn, or the server ended it: that is no attempt.
+    Withdrawn,
+}
+
 /// Where a subscription began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
@@ -90,6 +101,8 @@ pub struct Subscription {
     max_messages: usize,
     types: Box<[String]>,
     delay: Option<Pin<Box<Sleep>>>,
+    /// What its end means for what it has delivered.
+    close: Close,
     // last, so that a listener is let go before its seat is
     place: Place,
 }
@@ -107,6 +120,7 @@ impl Subscription {
             max_messages: options.max_messages,
             types: options.types.into(),
             delay: None,
+            close: if options.pull { Close::Pull } else { Close::Client },
         }
     }
 
@@ -118,6 +132,24 @@ impl Subscription {
         };
         let (channel, stream) = (Arc::clone(&self.place.channel.id), self.place.seated.stream);
         Started { channel, listener, birth, mode, generation: 0, token: self.token(), stream }
+    }
+
+    /// Gives it up without counting an attempt of what it has delivered.
+    pub fn withdraw(mut self) {
+        self.close = Close::Withdrawn;
+    }
+
+    /// Changes how much may be outstanding.
+    pub fn set_credit(&self, credit: Credit) {
+        if let Owner::Listener(listener) = &self.owner {
+            let mut standing = listener.lock();
+            let own = standing.seated == Some(self.place.seated);
+            if let Some(explicit) = standing.explicit.as_mut().filter(|_| own) {
+                explicit.set_credit(credit.0);
+            }
+            drop(standing);
+            self.place.hub.bells.ring_listener(&self.place.channel, listener);
+        }
     }
 
     /// Where it stands.
@@ -139,8 +171,8 @@ impl Subscription {
             ready!(delay.as_mut().poll(context));
             self.delay = None;
         }
-        if let Some(batch) = glance.tail.and_then(|tail| self.take(&tail)) {
-            return Poll::Ready(Ok(Handed::shared(batch)));
+        if let Some(handed) = glance.tail.and_then(|tail| self.take(&tail)) {
+            return Poll::Ready(Ok(handed));
         }
         if !self.behind(glance.seen) {
             self.grant = FIRST_BYTES.min(self.max_bytes);
@@ -153,7 +185,7 @@ impl Subscription {
     pub fn last_batch(&mut self) -> Option<Handed> {
         while self.delay.is_none() {
             match self.fetch() {
-                Fetched::Batch(batch) => return Some(Handed::shared(batch)),
+                Fetched::Batch(handed) => return Some(handed),
                 Fetched::Again => {}
                 Fetched::Nothing | Fetched::Failed(_) => return None,
             }
@@ -162,19 +194,26 @@ impl Subscription {
     }
 
     /// Takes what the bell brought, if it is just what comes next.
-    fn take(&mut self, tail: &Tail) -> Option<Arc<Batch>> {
+    fn take(&mut self, tail: &Tail) -> Option<Handed> {
         let room = Room::new(self.max_messages, self.max_bytes);
         let paced = self.place.channel.paced.load(Ordering::Relaxed);
         if self.fresh || paced || !room.holds(tail.batch.entries.len(), tail.bytes) {
             return None;
         }
         let through = tail.batch.token.sequence;
+        if tail.expiry.is_past(self.place.hub.clock_ms()) {
+            return None;
+        }
+        let mut generation = 0;
         let taken = match &mut self.owner {
-            Owner::Watcher(standing) => standing.take_level(self.cursor, through, tail.tally),
+            Owner::Watcher(standing) => standing.take_level(self.cursor, through, tail),
             Owner::Listener(listener) => {
                 let mut standing = listener.lock();
-                standing.seated == Some(self.place.seated)
-                    && standing.take_level(self.cursor, through, tail.tally)
+                // what is not wanted must be acknowledged for it, too
+                let all = self.types.is_empty() || standing.explicit.is_none();
+                generation = standing.explicit.as_ref().map_or(0, |explicit| explicit.generation());
+                all && standing.seated == Some(self.place.seated)
+                    && standing.take_level(self.cursor, through, tail)
             }
         };
         if !taken {
@@ -182,35 +221,40 @@ impl Subscription {
         }
         self.cursor.at = through;
         self.place.hub.room.changed();
-        if self.types.is_empty() {
-            Some(Arc::clone(&tail.batch))
+        let batch = if self.types.is_empty() {
+            Arc::clone(&tail.batch)
         } else {
-            self.filtered(tail.batch.entries.clone())
-        }
+            self.filtered(tail.batch.entries.clone())?
+        };
+        Some(Handed { generation, ..Handed::shared(batch) })
     }
 
     /// Whether there may be something that no bell will bring.
     fn behind(&self, seen: Position) -> bool {
-        if self.fresh || self.cursor.at < seen {
+        if self.fresh {
+            return true;
+        }
+        if let Owner::Listener(listener) = &self.owner
+            && let Some(explicit) = &listener.lock().explicit
+            && (explicit.rests() || explicit.stirred())
+        {
+            return explicit.stirred();
+        }
+        if self.cursor.at < seen {
             return true;
         }
         match &self.owner {
-            Owner::Watcher(standing) => standing.gaps.any_after(self.cursor.said),
-            Owner::Listener(listener) => {
-                let standing = listener.lock();
-                self.cursor.at < standing.passed
-                    || standing.queue.first_waiting().is_some()
-                    || standing.gaps.any_after(self.cursor.said)
-            }
+            Owner::Watcher(standing) => standing.gaps.any_to_say(self.cursor.said),
+            Owner::Listener(listener) => listener.lock().has_news(self.cursor),
         }
     }
 
     fn fetch_some(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ending>> {
         for _ in 0..EMPTY_IN_A_ROW {
             match self.fetch() {
-                Fetched::Batch(batch) => {
+                Fetched::Batch(handed) => {
                     self.grant = (self.grant * 2).min(self.max_bytes);
-                    return Poll::Ready(Ok(Handed::shared(batch)));
+                    return Poll::Ready(Ok(handed));
                 }
                 Fetched::Failed(error) => return Poll::Ready(Err(Ending::Failed(error))),
                 Fetched::Nothing => return Poll::Pending,
@@ -236,27 +280,25 @@ impl Subscription {
         if entries.len() < next.positions.len() {
             return Fetched::Again;
         }
-        if !self.hand_over(&next) {
+        let unwanted: Vec<_> =
+            entries.iter().filter(|entry| !self.wants(entry)).map(|entry| entry.position).collect();
+        let Some((generation, mut repeats)) = self.hand_over(&next, &unwanted) else { return Fetched::Again };
+        self.cursor = next.cursor;
+        entries.retain(|entry| unwanted.binary_search(&entry.position).is_err());
+        repeats.retain(|repeat| unwanted.binary_search(&repeat.position).is_err());
+        let gaps: Vec<_> = self.first_gap.take().into_iter().chain(next.gaps).collect();
+        if gaps.is_empty() && entries.is_empty() {
             return Fetched::Again;
         }
-        self.cursor = next.cursor;
-        let gaps: Vec<_> = self.first_gap.take().into_iter().chain(next.gaps).collect();
-        let fetched = self.batch(gaps, entries);
-        if let Fetched::Batch(batch) = &fetched
+        let batch = Arc::new(Batch::new(gaps, entries, self.token()));
+        let fetched = Fetched::Batch(Handed { batch, generation, repeats });
+        if let Fetched::Batch(Handed { batch, .. }) = &fetched
             && !batch.entries.is_empty()
             && !delay.is_zero()
         {
             self.delay = Some(Box::pin(sleep(delay)));
         }
         fetched
-    }
-
-    fn batch(&mut self, gaps: Vec<super::Gap>, mut entries: Vec<Entry>) -> Fetched {
-        entries.retain(|entry| self.wants(entry));
-        if gaps.is_empty() && entries.is_empty() {
-            return Fetched::Again;
-        }
-        Fetched::Batch(Arc::new(Batch::new(gaps, entries, self.token())))
     }
 
     fn filtered(&self, mut entries: Vec<Entry>) -> Option<Arc<Batch>> {
@@ -280,16 +322,25 @@ impl Subscription {
         let max_messages = if delay.is_zero() { self.max_messages } else { 1 };
         let room = Room::new(max_messages, self.grant);
         let mut dropped = Vec::new();
-        let mut next = |standing: &mut Standing, allowance| {
-            standing.settle(&state.ring, allowance, &mut dropped);
-            debug_assert!(self.cursor.at <= standing.passed, "no stream is ahead of its listener");
-            look(standing, &state.ring, self.cursor, room, safe)
-        };
+        let now = hub.clock_ms();
         let found = match &mut self.owner {
-            Owner::Watcher(standing) => Some(next(standing, UNBOUNDED)),
+            Owner::Watcher(standing) => {
+                standing.settle(&state.ring, UNBOUNDED, &mut dropped);
+                let view = View { standing, ring: &state.ring, safe, now };
+                Some(view.look(self.cursor, room))
+            }
             Owner::Listener(listener) => {
                 let mut standing = listener.lock();
-                (standing.seated == Some(*seated)).then(|| next(&mut standing, state.allowance()))
+                (standing.seated == Some(*seated)).then(|| {
+                    state.settle(&mut standing, &mut dropped);
+                    let cursor = standing.cursor(self.cursor);
+                    let view = View { standing: &standing, ring: state.ring_for(&standing), safe, now };
+                    let found = view.look(cursor, room);
+                    if let Some(explicit) = &mut standing.explicit {
+                        explicit.looked(found.empty());
+                    }
+                    found
+                })
             }
         };
         drop(state);
@@ -297,8 +348,9 @@ impl Subscription {
         found.map(|found| (found, delay))
     }
 
-    /// Moves the receiver's place; false where it has another stream by now, or what was read no longer stands.
-    fn hand_over(&mut self, next: &Look) -> bool {
+    /// Moves the receiver's place, and tells its generation and what of it comes again; `None` where it has another stream by
+    /// now, or what was read no longer stands.
+    fn hand_over(&mut self, next: &Look, unwanted: &[Position]) -> Option<(u64, Vec<Repeat>)> {
         let Place { hub, channel, seated } = &self.place;
         let now = hub.clock();
         let listener = match &mut self.owner {
@@ -309,41 +361,48 @@ impl Subscription {
                     channel::window(&super::ChannelSettings::default(), now),
                     &mut Vec::new(),
                 );
-                return true;
+                return Some((0, Vec::new()));
             }
             Owner::Listener(listener) => listener,
         };
         let mut state = channel.lock();
         let mut standing = listener.lock();
         if standing.seated != Some(*seated) || !standing.still(next) {
-            return false;
+            return None;
         }
         let mut dropped = Vec::new();
-        standing.move_to(next, now, state.window(now), &mut dropped);
-        state.age(listener, &mut standing);
+        let mut handed = (0, Vec::new());
+        if standing.explicit.is_some() {
+            let now = hub.clock_ms();
+            let ring = state.ring_for(&standing);
+            handed.1 = standing.deliver(next, unwanted, ring, now, &mut dropped);
+            handed.0 = standing.explicit.as_ref().map_or(0, |explicit| explicit.generation());
+            let overdue = standing.ack_deadline().map(|allowed| now.saturating_add(allowed));
+            hub.set_alarm(channel, listener, &mut standing, overdue);
+        } else {
+            standing.move_to(next, now, state.window(now), &mut dropped);
+            state.age(listener, &mut standing);
+        }
         drop(standing);
         drop(state);
         hub.forget(&dropped);
         hub.room.changed();
-        true
+        Some(handed)
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        let Place { hub, channel, seated } = &self.place;
         if let Owner::Listener(listener) = &self.owner {
-            let mut standing = listener.lock();
-            if standing.seated == Some(self.place.seated) {
-                standing.seated = None;
-                standing.running = false;
-            }
+            hub.let_go(channel, listener, *seated, self.close);
         }
     }
 }
 
 /// What a stream found when it read for itself.
 enum Fetched {
-    Batch(Arc<Batch>),
+    Batch(Handed),
     Nothing,
     /// It moved on without anything to show.
     Again,

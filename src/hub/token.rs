@@ -13,6 +13,22 @@ impl Incarnation {
     pub(super) fn random() -> Self {
         Self(uuid::Uuid::new_v4().as_u64_pair().0)
     }
+
+    pub(super) fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// As [`Incarnation::to_string`] writes it; `None` where the text is no such tag.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        digits.then(|| u64::from_str_radix(text, 16).ok().map(Self))?
+    }
+}
+
+impl From<u64> for Incarnation {
+    fn from(tag: u64) -> Self {
+        Self(tag)
+    }
 }
 
 impl std::fmt::Display for Incarnation {

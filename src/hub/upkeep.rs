@@ -1,25 +1,123 @@
-//! What has to be done now and then, whoever calls: windows grow old.
+//! What has to be done now and then, whoever calls: windows and ids grow old, messages and listeners expire, deadlines
+//! pass.
 
-use super::Hub;
-use std::{sync::Weak, time::Duration};
-use tokio::time::{MissedTickBehavior, interval};
+use super::{
+    Hub,
+    channel::Channel,
+    dead_letter::Failure,
+    explicit::Failing,
+    listener::{Listener, Standing},
+};
+use crate::log::Position;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// How often. A replay window may last longer by this much.
+/// How often. A replay window may last longer by this much, and what has expired stays in memory for so long.
 const EVERY: Duration = Duration::from_secs(1);
+const EVERY_MILLIS: u64 = 1000;
+/// With no alarm set, it is looked again after this.
+const LONG: Duration = Duration::from_secs(3600);
 
 impl Hub {
     /// Lets go of what has grown old. [`keep`] calls it once a second.
     pub fn upkeep(&self) {
         let channels: Vec<_> = self.channels().by_id.values().cloned().collect();
-        let now = self.clock();
+        let (now, millis) = (self.clock(), self.clock_ms());
         let mut dropped = Vec::new();
         for channel in channels {
-            channel.lock().trim(now, &mut dropped);
+            let mut state = channel.lock();
+            state.trim(now, &mut dropped);
+            state.expire(millis, &mut dropped);
+            drop(state);
             channel.clear_desks();
             self.forget(&dropped);
             dropped.clear();
+            // between two parts others may have the channel
+            while channel.lock().ids.tend(self.clock_ms(), &self.id_budget) {}
         }
+        self.id_budget.tell(self.clock_ms());
         self.gone().forget_old();
+    }
+
+    /// A listener's alarm has rung: does what is due, and sets the next.
+    pub(super) fn look_after(&self, channel: &Arc<Channel>, listener: &Arc<Listener>, now: u64) {
+        let mut state = channel.lock();
+        if state.removed || state.listener(&listener.id).is_none_or(|there| there.birth != listener.birth) {
+            return;
+        }
+        let mut dropped = Vec::new();
+        let overdue = {
+            let mut standing = listener.lock();
+            standing.alarm = None;
+            state.settle(&mut standing, &mut dropped);
+            standing.expire(now, &mut dropped);
+            let ring = state.ring_for(&standing);
+            if standing.attended(now) { standing.overdue(ring, now) } else { Vec::new() }
+        };
+        self.forget(&dropped);
+        let reason = "it was not acknowledged in time";
+        let failing = |position| Failing { position, delay: None, last: false, reason };
+        let failing: Vec<_> = overdue.into_iter().map(failing).collect();
+        let failed = self.fail_deliveries(channel, &mut state, listener, &failing, Failure::Rejected);
+        let idle = listener.lock().is_idle(now);
+        if idle && !state.is_dead_letter_listener(&listener.id) {
+            drop(state);
+            self.expire_listener(channel, listener);
+            return;
+        }
+        {
+            let mut standing = listener.lock();
+            if let Some(explicit) = &mut standing.explicit {
+                explicit.stir();
+            }
+            let next = self.next_moment(&standing, state.ring_for(&standing), now);
+            // while the log takes nothing it is tried again now and then
+            let next = if failed.is_err() { Some(now + EVERY_MILLIS) } else { next };
+            self.set_alarm(channel, listener, &mut standing, next);
+        }
+        drop(state);
+        self.bells.ring_listener(channel, listener);
+    }
+
+    /// When a listener is to be looked after next.
+    pub(super) fn next_moment(&self, standing: &Standing, ring: &super::ring::Ring, now: u64) -> Option<u64> {
+        let idle = standing.idle_moment();
+        // not at once: what has expired meanwhile is found by whoever looks
+        let expiry = standing.queue.next_expiry().moment();
+        let expiry = expiry.map(|moment| moment.max(now + EVERY_MILLIS));
+        let explicit = standing.explicit.as_ref().filter(|_| standing.attended(now)).and_then(|explicit| {
+            let first = standing.first_in_hand(ring).map(|next| next.position);
+            explicit.next_moment(now, standing.ack_deadline(), first)
+        });
+        // one that is due and could not be dealt with is not tried in a loop
+        [idle, expiry, explicit.map(|moment| moment.max(now + 1))].into_iter().flatten().min()
+    }
+}
+
+impl Standing {
+    /// Takes the content from own dispatches that have expired, unless a client has them in hand.
+    pub(super) fn expire(&mut self, now: u64, expired: &mut Vec<Position>) {
+        let in_hand = self.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
+        let in_hand = if self.attended(now) { in_hand } else { Position::ZERO };
+        self.queue.expire(now, in_hand, expired);
+    }
+
+    /// Whether a stream is open, or pulls that count as one.
+    pub(super) fn attended(&self, now: u64) -> bool {
+        self.seated.is_some() || self.explicit.as_ref().is_some_and(|explicit| explicit.is_pulled(now))
+    }
+
+    /// When it will have been idle for too long.
+    pub(super) fn idle_moment(&self) -> Option<u64> {
+        let timeout = self.settings.idle_timeout.filter(|_| self.seated.is_none())?;
+        Some(self.idle_since.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    pub(super) fn is_idle(&self, now: u64) -> bool {
+        self.idle_moment().is_some_and(|moment| moment <= now)
     }
 }
 
@@ -28,10 +126,20 @@ pub async fn keep(hub: Weak<Hub>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        match hub.upgrade() {
-            Some(hub) => hub.upkeep(),
-            None => return,
+        let Some(there) = hub.upgrade() else { return };
+        let (alarms, began) = (Arc::clone(&there.alarms), there.began);
+        drop(there);
+        let next =
+            alarms.next().map_or(Instant::now() + LONG, |moment| began + Duration::from_millis(moment));
+        let ticked = tokio::select! {
+            _ = ticks.tick() => true,
+            () = sleep_until(next) => false,
+            () = alarms.sooner() => false,
+        };
+        let Some(there) = hub.upgrade() else { return };
+        there.ring_alarms();
+        if ticked {
+            there.upkeep();
         }
     }
 }

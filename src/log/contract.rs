@@ -1,6 +1,6 @@
 //! What every log must do, as tests that each of them runs.
 
-use super::{Entry, Kind, Log, Position, Record};
+use super::{Entry, Kind, Log, Position, Record, Start};
 use crate::{message::Message, v1};
 use prost::Message as _;
 
@@ -10,7 +10,8 @@ pub(crate) fn message(kind: &str) -> Message {
 }
 
 pub(crate) fn append(log: &impl Log, kind: &str) -> Position {
-    let record = Record::Message { kind: Kind::Dispatch, accepted_at: 7, message: message(kind) };
+    let record =
+        Record::Message { kind: Kind::Dispatch, accepted_at: 7, message: message(kind), dead_letter: None };
     log.append(record).expect("the log takes it")
 }
 
@@ -38,6 +39,10 @@ macro_rules! suite {
         #[test]
         fn what_is_deleted_is_left_out_and_no_longer_counted() {
             $crate::log::contract::what_is_deleted_is_left_out(&$log);
+        }
+        #[test]
+        fn starts_are_on_record() {
+            $crate::log::contract::starts_are_on_record(&$log);
         }
         #[test]
         fn many_writers_share_one_order() {
@@ -78,6 +83,16 @@ pub(crate) fn what_is_deleted_is_left_out(log: &impl Log) {
     assert_eq!(read(log, &[first, second]), [(first, "a".into())]);
     log.delete(&[first]);
     assert_eq!(log.bytes(), empty);
+}
+
+pub(crate) fn starts_are_on_record(log: &impl Log) {
+    let before = log.starts().len();
+    let first = log.append(Record::Start { incarnation: 7 }).expect("the log takes a start");
+    append(log, "a");
+    let second = log.append(Record::Start { incarnation: 8 }).expect("the log takes a start");
+    let started = |position, incarnation| Start { position, incarnation };
+    assert_eq!(log.starts()[before..], [started(first, 7), started(second, 8)]);
+    assert!(log.check().is_ok());
 }
 
 pub(crate) fn many_writers_share_one_order(log: &impl Log) {

@@ -1,6 +1,6 @@
 //! A log whose watermark rises only when a test says so, as that of a slow disk does.
 
-use super::{Durability, Entry, Log, LogError, Memory, Position, Record, Watermark};
+use super::{Durability, Entry, Log, LogError, Memory, Position, Record, Start, Watermark};
 
 #[derive(Default)]
 pub(crate) struct Held {
@@ -17,7 +17,7 @@ impl Held {
 
 impl Log for Held {
     fn append(&self, record: Record) -> Result<Position, LogError> {
-        let change = matches!(record, Record::Change);
+        let change = matches!(record, Record::Change | Record::Start { .. });
         let position = self.inner.append(record)?;
         // a test that makes a channel should not have to wait for it; what was appended before it is never safe later
         if change && self.watermark.position() == position.before() {
@@ -36,6 +36,14 @@ impl Log for Held {
 
     fn delete(&self, positions: &[Position]) {
         self.inner.delete(positions);
+    }
+
+    fn starts(&self) -> Vec<Start> {
+        self.inner.starts()
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        self.inner.check()
     }
 
     fn bytes(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! The log that ends with its process.
 
-use super::{Durability, Entry, Log, LogError, Position, Record, Watermark, kept_bytes};
+use super::{Durability, Entry, Log, LogError, Position, Record, Start, Watermark, kept_bytes};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -25,6 +25,7 @@ pub struct Memory {
 struct Kept {
     last: Position,
     blocks: BTreeMap<u64, Block>,
+    starts: Vec<Start>,
 }
 
 #[derive(Debug)]
@@ -91,9 +92,13 @@ impl Log for Memory {
     fn append(&self, record: Record) -> Result<Position, LogError> {
         let mut kept = self.kept();
         let position = kept.next();
-        if let Record::Message { kind, accepted_at, message } = record {
-            self.bytes.fetch_add(kept_bytes(&message), Ordering::Relaxed);
-            kept.put(Entry { position, accepted_at, kind, message });
+        match record {
+            Record::Message { kind, accepted_at, message, dead_letter } => {
+                self.bytes.fetch_add(kept_bytes(&message), Ordering::Relaxed);
+                kept.put(Entry { position, accepted_at, kind, message, dead_letter });
+            }
+            Record::Start { incarnation } => kept.starts.push(Start { position, incarnation }),
+            Record::Change => {}
         }
         self.watermark.rise_at_append(position);
         Ok(position)
@@ -113,6 +118,14 @@ impl Log for Memory {
         for entry in positions.iter().filter_map(|&position| kept.take(position)) {
             self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
         }
+    }
+
+    fn starts(&self) -> Vec<Start> {
+        self.kept().starts.clone()
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {

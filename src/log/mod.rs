@@ -15,7 +15,7 @@ pub use memory::Memory;
 pub use watermark::Watermark;
 
 use crate::message::Message;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// A place in the log's order. Positions rise by one for each record; 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,10 +62,52 @@ pub enum Record {
         accepted_at: i64,
         /// The message.
         message: Message,
+        /// Why it is a dead letter, where it is one.
+        dead_letter: Option<Arc<DeadLetter>>,
     },
-    /// A channel or a listener came, changed or went, or a server started: it takes a position so that there is
-    /// one order of all that happens. A log that ends with its process keeps nothing of it.
+    /// A channel or a listener came, changed or went: it takes a position so that there is one order of all that
+    /// happens. A log that ends with its process keeps nothing of it.
     Change,
+    /// A server has started: the positions from here on are this incarnation's.
+    Start {
+        /// Its tag.
+        incarnation: u64,
+    },
+}
+
+/// A start of a server, as a log has it on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its first position.
+    pub position: Position,
+    /// Its tag.
+    pub incarnation: u64,
+}
+
+/// Why a message stands in a dead letter listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// What moved it.
+    pub cause: DeadLetterCause,
+    /// What the last rejection said; empty where it said nothing.
+    pub reason: String,
+    /// The id of the listener that it was meant for.
+    pub listener: Arc<str>,
+    /// Its position there.
+    pub position: Position,
+    /// How often it was attempted there.
+    pub attempts: u32,
+    /// When it was moved, in nanoseconds since 1970-01-01 UTC.
+    pub moved_at: i64,
+}
+
+/// What moves a message to a dead letter listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterCause {
+    /// It had as many attempts as it may have.
+    MaxAttempts,
+    /// A rejection said that it is final.
+    FinalRejection,
 }
 
 /// A message as a log gives it back.
@@ -79,6 +121,8 @@ pub struct Entry {
     pub kind: Kind,
     /// The message.
     pub message: Message,
+    /// Why it is a dead letter, where it is one.
+    pub dead_letter: Option<Arc<DeadLetter>>,
 }
 
 /// What accepted means with a log.
@@ -117,6 +161,15 @@ pub trait Log: Send + Sync + 'static {
 
     /// Forgets the messages at these positions. What is gone already is passed over.
     fn delete(&self, positions: &[Position]);
+
+    /// The starts on record, in rising order.
+    fn starts(&self) -> Vec<Start>;
+
+    /// Whether it can write now.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`]: an append would fail.
+    fn check(&self) -> Result<(), LogError>;
 
     /// What the messages that are kept take, in bytes: [`kept_bytes`] of each.
     fn bytes(&self) -> u64;

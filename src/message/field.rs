@@ -15,6 +15,10 @@ pub(super) struct Field<'a> {
     bytes: Option<&'a [u8]>,
     /// Where that lies in the message.
     pub(super) range: Range<u32>,
+    /// Where the whole field begins, with its key.
+    pub(super) start: u32,
+    /// Where it ends.
+    pub(super) end: u32,
 }
 
 impl<'a> Field<'a> {
@@ -40,10 +44,15 @@ impl<'a> Fields<'a> {
     }
 
     fn field(&mut self) -> Option<Field<'a>> {
+        let begin = u32::try_from(self.at).ok()?;
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).ok().filter(|number| (1..=MAX_NUMBER).contains(number))?;
         let (length, delimited) = match key & 7 {
-            0 => return self.varint().map(|_| Field { number, bytes: None, range: 0..0 }),
+            0 => {
+                self.varint()?;
+                let end = u32::try_from(self.at).ok()?;
+                return Some(Field { number, bytes: None, range: 0..0, start: begin, end });
+            }
             1 => (8, false),
             2 => (usize::try_from(self.varint()?).ok()?, true),
             5 => (4, false),
@@ -55,7 +64,8 @@ impl<'a> Fields<'a> {
         let held = self.message.get(start..end)?;
         self.at = end;
         let range = u32::try_from(start).ok()?..u32::try_from(end).ok()?;
-        Some(Field { number, bytes: delimited.then_some(held), range })
+        let end = range.end;
+        Some(Field { number, bytes: delimited.then_some(held), range, start: begin, end })
     }
 
     fn varint(&mut self) -> Option<u64> {

@@ -108,3 +108,19 @@ pub(super) fn check_timestamp(bytes: &[u8], name: &str) -> Result<(), InvalidMes
     }
     Ok(())
 }
+
+/// How long that is, in milliseconds, rounded up; more than 0.
+pub(super) fn check_duration(bytes: &[u8], name: &str) -> Result<u64, InvalidMessage> {
+    // the longest that `google/protobuf/duration.proto` has; other languages refuse more
+    const MAX_SECONDS: i64 = 315_576_000_000;
+    let refused = || InvalidMessage::rule(name, "the bytes are no google.protobuf.Duration");
+    if Fields::of(bytes).any(|field| field.is_err()) {
+        return Err(refused());
+    }
+    let time = prost_types::Duration::decode(bytes).map_err(|_| refused())?;
+    let sound = (0..=MAX_SECONDS).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
+    if !sound || (time.seconds, time.nanos) == (0, 0) {
+        return Err(InvalidMessage::rule(name, "it is longer than 0 s and at most 10,000 years"));
+    }
+    Ok(time.seconds.unsigned_abs() * 1000 + u64::from(time.nanos.unsigned_abs().div_ceil(1_000_000)))
+}

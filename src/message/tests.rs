@@ -143,9 +143,16 @@ fn a_field_number_that_no_parser_takes_is_refused() {
 }
 
 #[test]
-fn a_ttl_is_said_to_be_missing_in_this_release() {
-    let ttl = Some(prost_types::Duration { seconds: 1, nanos: 0 });
-    assert_eq!(fault(&v1::Message { ttl, ..sound() }), ("ttl".into(), Fault::NotImplemented));
+fn a_ttl_is_a_time_longer_than_none() {
+    let ttl = |seconds, nanos| v1::Message { ttl: Some(prost_types::Duration { seconds, nanos }), ..sound() };
+    let parsed = Message::parse(&ttl(1, 1).encode_to_vec(), MAX_PAYLOAD, 0).expect("sound");
+    assert_eq!(parsed.ttl(), Some(std::time::Duration::from_millis(1001)));
+    for (seconds, nanos) in [(0, 0), (-1, 0), (0, -1), (1, 1_000_000_000), (i64::MAX, 0), (i64::MIN, 0)] {
+        assert_eq!(fault(&ttl(seconds, nanos)), ("ttl".into(), Fault::Rule), "{seconds} s {nanos} ns");
+    }
+    let mut twice = ttl(1, 0).encode_to_vec();
+    twice.extend(v1::Message { ttl: ttl(2, 0).ttl, ..v1::Message::default() }.encode_to_vec());
+    assert!(Message::parse(&twice, MAX_PAYLOAD, 0).is_err());
 }
 
 #[test]

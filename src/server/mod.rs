@@ -150,6 +150,7 @@ fn limits(config: &Config) -> Limits {
         max_listeners: config.max_listeners as u64,
         max_streams: config.max_streams as u64,
         max_log_bytes: config.max_log_bytes,
+        max_idempotency_bytes: config.max_idempotency_bytes,
     }
 }
 

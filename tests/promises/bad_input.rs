@@ -9,7 +9,7 @@ use crate::support::{
     within,
 };
 use bytes::Bytes;
-use eric::v1::{self, message::Payload, *};
+use eric::v1::{message::Payload, *};
 use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
 use tonic::{Code, Status, Streaming};
@@ -528,7 +528,6 @@ async fn wishes_of_a_later_release_are_refused_and_change_nothing() {
 async fn what_a_message_has_beyond_the_contract_arrives_byte_for_byte() {
     let (_server, wire) = listener().await;
     let known = Message {
-        id: "mine".into(),
         sender_id: "me".into(),
         attributes: [("k".to_owned(), "v".to_owned())].into(),
         payload: Some(Payload::Json("{ \"a\" : 1.50 }".into())),
@@ -537,21 +536,23 @@ async fn what_a_message_has_beyond_the_contract_arrives_byte_for_byte() {
     // unknown fields of every wire type, before, behind and in the middle
     let varint = [&[0x98, 0x06][..], &[0x96, 0x01]].concat();
     let fixed = [&[0xa1, 0x06][..], &1_u64.to_le_bytes()].concat();
-    let message =
-        [varint, known.encode_to_vec(), field(15, b"unknown"), fixed, field(1000, &[0; 300])].concat();
+    let with_id = |id: &str| {
+        let known = Message { id: id.into(), ..known.clone() }.encode_to_vec();
+        [varint.clone(), known, field(15, b"unknown"), fixed.clone(), field(1000, &[0; 300])].concat()
+    };
+    let messages = ["mine", "mine-too"].map(with_id);
     let mut delivered = raw_listen(&wire).await;
-    raw::unary(&wire.channel, "Dispatch", raw_dispatch(&message)).await.unwrap();
-    let mut answers = raw::publish(&wire.channel, vec![raw_batch(&message)]).await.unwrap();
+    raw::unary(&wire.channel, "Dispatch", raw_dispatch(&messages[0])).await.unwrap();
+    let mut answers = raw::publish(&wire.channel, vec![raw_batch(&messages[1])]).await.unwrap();
     next_raw(&mut answers).await.unwrap();
-    for _ in 0..2 {
+    for message in &messages {
         let part = within(delivered.message()).await.unwrap().unwrap();
-        assert!(contains(&part, &message), "the bytes of a message are kept");
+        assert!(contains(&part, message), "the bytes of a message are kept");
     }
     drop(delivered);
 
     // an id is appended where there is none, and nothing else
-    let message =
-        [v1::Message { id: String::new(), ..known }.encode_to_vec(), field(15, b"unknown")].concat();
+    let message = [known.encode_to_vec(), field(15, b"unknown")].concat();
     let receipt = raw::unary(&wire.channel, "Dispatch", raw_dispatch(&message)).await.unwrap().into_inner();
     let receipt = DispatchResponse::decode(receipt).unwrap().receipt.unwrap();
     let answer = raw::unary(&wire.channel, "Pull", pull("c", "l").encode_to_vec().into()).await.unwrap();

@@ -13,6 +13,7 @@ mod ends;
 mod errors;
 mod gaps;
 mod grpcurl;
+mod idempotency;
 mod limits;
 mod lost_clients;
 mod order;

@@ -25,6 +25,19 @@ pub(super) async fn batch(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     Ok(Comparison { name: row.name.to_owned(), base, eric, goal: row.goal })
 }
 
+/// Both have ids, all of them new: what differs is that one channel remembers them, and soon as many as there is room for.
+pub(super) async fn ids(plan: &Plan, row: &Row) -> Outcome<Comparison> {
+    let server = eric(plan, &[]).await?;
+    let connection = Connection::open(server.address).await?;
+    let (forgets, remembers, listener) = ("forgets", "remembers", "north");
+    for (channel, settings) in [(forgets, setup::forgetting()), (remembers, setup::dropping())] {
+        setup::channel(&connection, channel, settings).await?;
+        setup::register(&connection, channel, listener).await?;
+    }
+    let to = |channel| batches(&connection, channel, &Receiver::Listener(listener.to_owned()));
+    channels(plan, row, &server, to(forgets), to(remembers)).await
+}
+
 /// Twice: by unary calls, as people do, and in batches, where nothing hides what the broadcast itself costs.
 /// Many more are sent than a backlog holds, so that all listeners are full and drop their oldest.
 pub(super) async fn crowd(plan: &Plan, row: &Row) -> Outcome<[Comparison; 2]> {
@@ -35,8 +48,9 @@ pub(super) async fn crowd(plan: &Plan, row: &Row) -> Outcome<[Comparison; 2]> {
         setup::channel(&connection, channel, setup::defaults()).await?;
         setup::register_many(server.address, channel, listeners).await?;
     }
+    let to_all = |channel| batches(&connection, channel, &Receiver::Broadcast(true));
     let called = channels(plan, row, &server, callers(&connection, few), callers(&connection, many)).await?;
-    let batched = channels(plan, row, &server, batches(&connection, few), batches(&connection, many)).await?;
+    let batched = channels(plan, row, &server, to_all(few), to_all(many)).await?;
     Ok([named(called, "unary, 16 callers"), named(batched, "in batches of 64")])
 }
 
@@ -44,8 +58,8 @@ fn callers(connection: &Connection, channel: &str) -> Unary {
     Unary::new(vec![connection.clone()], 16, verb::BROADCAST, Template::broadcast(channel))
 }
 
-fn batches(connection: &Connection, channel: &str) -> Publish {
-    let template = Template::batch(channel, &Receiver::Broadcast(true), beside_bare::BATCH);
+fn batches(connection: &Connection, channel: &str, receiver: &Receiver) -> Publish {
+    let template = Template::batch(channel, receiver, beside_bare::BATCH);
     Publish::new(connection.clone(), template, beside_bare::BATCHES)
 }
 

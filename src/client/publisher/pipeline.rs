@@ -2,11 +2,18 @@
 
 use super::PublisherOptions;
 use crate::{
-    client::{Client, Error, Receipt, Result, send::outcomes},
+    client::{
+        Client, Error, Receipt, Result,
+        policy::{Policy, asked_wait},
+        send::outcomes,
+    },
     v1,
 };
 use std::collections::VecDeque;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    time::{Duration, Instant, sleep},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -40,50 +47,79 @@ pub(super) struct Pipeline {
     /// The first that had no place in the batch before.
     ahead: Option<Queued>,
     stream: Option<OpenStream>,
+    /// What was sent and is not answered. It is answered in this order.
+    unanswered: VecDeque<Batch>,
+    trouble: Option<Trouble>,
 }
 
 struct OpenStream {
     requests: mpsc::Sender<v1::PublishRequest>,
     answers: Streaming<v1::PublishResponse>,
-    /// Answered in this order.
-    unanswered: VecDeque<Vec<Waiter>>,
+}
+
+/// What goes, and goes again where the stream is lost.
+struct Batch {
+    request: v1::PublishRequest,
+    waiters: Vec<Waiter>,
+}
+
+/// One stream after the other was lost, and nothing was answered.
+struct Trouble {
+    since: Instant,
+    failures: u32,
+    /// What is not answered may have been accepted.
+    left_open: bool,
 }
 
 impl Pipeline {
     pub(super) fn new(client: Client, options: PublisherOptions, queued: mpsc::Receiver<Queued>) -> Self {
-        Self { client, options, queued, ahead: None, stream: None }
+        Self {
+            client,
+            options,
+            queued,
+            ahead: None,
+            stream: None,
+            unanswered: VecDeque::new(),
+            trouble: None,
+        }
     }
 
     /// Until the last publisher is dropped and the last answer has come.
     pub(super) async fn run(mut self) {
         let mut open = true;
-        while open || self.unanswered() > 0 {
-            let room = self.unanswered() < self.options.max_batches.max(1);
+        while open || !self.unanswered.is_empty() {
+            if self.stream.is_none() && !self.unanswered.is_empty() {
+                self.open().await;
+                continue;
+            }
+            let room = self.unanswered.len() < self.max_batches();
             tokio::select! {
                 biased;
-                answer = next_answer(&mut self.stream) => self.answered(answer),
+                answer = next_answer(&mut self.stream) => self.answered(answer).await,
                 first = next_queued(&mut self.ahead, &mut self.queued), if open && room => match first {
-                    Some(first) => self.send(first).await,
+                    Some(first) => self.send(first),
                     None => open = false,
                 },
             }
         }
     }
 
-    fn unanswered(&self) -> usize {
-        self.stream.as_ref().map_or(0, |stream| stream.unanswered.len())
+    fn max_batches(&self) -> usize {
+        self.options.max_batches.max(1)
     }
 
-    async fn send(&mut self, first: Queued) {
-        let (request, waiters) = self.gather(first);
-        match &mut self.stream {
-            Some(stream) => stream.send(request, waiters),
-            None => self.open(request, waiters).await,
+    fn send(&mut self, first: Queued) {
+        let batch = self.gather(first);
+        if let Some(stream) = &self.stream {
+            // no more are queued than may be unanswered, so there is room; a stream that is lost says so when
+            // its answer is asked for
+            let _ = stream.requests.try_send(batch.request.clone());
         }
+        self.unanswered.push_back(batch);
     }
 
     /// All that waits by now and has place in one batch.
-    fn gather(&mut self, first: Queued) -> (v1::PublishRequest, Vec<Waiter>) {
+    fn gather(&mut self, first: Queued) -> Batch {
         let mut request = v1::PublishRequest::default();
         let (mut waiters, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         while let Some(queued) = next {
@@ -95,7 +131,7 @@ impl Pipeline {
             }
             next = self.next_that_fits(bytes);
         }
-        (request, waiters)
+        Batch { request, waiters }
     }
 
     fn next_that_fits(&mut self, bytes: usize) -> Option<Queued> {
@@ -107,46 +143,74 @@ impl Pipeline {
         Some(queued)
     }
 
-    /// The request goes along: a server may well answer nothing before it has seen one.
-    async fn open(&mut self, request: v1::PublishRequest, waiters: Vec<Waiter>) {
-        let (requests, outgoing) = mpsc::channel(self.options.max_batches.max(1));
+    /// What is not answered goes along: a server may well answer nothing before it has seen a request.
+    async fn open(&mut self) {
+        let (requests, outgoing) = mpsc::channel(self.max_batches());
+        for batch in &self.unanswered {
+            let sent = requests.try_send(batch.request.clone());
+            debug_assert!(sent.is_ok(), "no more are unanswered than a new queue has room for");
+        }
         let mut service = self.client.service.clone();
         let call = async move { service.publish(ReceiverStream::new(outgoing)).await };
-        let sent = requests.try_send(request);
-        debug_assert!(sent.is_ok(), "a new queue has room for one");
         match self.client.attempt(self.client.policy.timeout, call).await {
-            Ok(answers) => {
-                self.stream = Some(OpenStream { requests, answers, unanswered: VecDeque::from([waiters]) });
-            }
-            Err(error) => fail(waiters, &error),
+            Ok(answers) => self.stream = Some(OpenStream { requests, answers }),
+            Err(error) => self.lost(error).await,
         }
     }
 
-    fn answered(&mut self, answer: Result<v1::PublishResponse>) {
-        let Some(stream) = &mut self.stream else { return };
-        let outcome = answer.and_then(|answer| stream.answer(answer));
-        if let Err(error) = outcome {
-            stream.unanswered.drain(..).for_each(|waiters| fail(waiters, &error));
-            self.stream = None;
+    async fn answered(&mut self, answer: Result<v1::PublishResponse>) {
+        match answer.and_then(|answer| self.take(answer)) {
+            Ok(()) => self.trouble = None,
+            Err(error) => self.lost(error).await,
+        }
+    }
+
+    fn take(&mut self, answer: v1::PublishResponse) -> Result<()> {
+        let expected = self.unanswered.front().map(|batch| batch.waiters.len());
+        let expected = expected.ok_or(Error::Contract("a publish stream answered what was not asked"))?;
+        let outcomes = outcomes(answer.results, expected)?;
+        let waiters = self.unanswered.pop_front().into_iter().flat_map(|batch| batch.waiters);
+        waiters.zip(outcomes).for_each(|(waiter, outcome)| waiter.answer(outcome));
+        Ok(())
+    }
+
+    /// Waits before the next stream; or, where there shall be none, says so to all who wait.
+    async fn lost(&mut self, error: Error) {
+        self.stream = None;
+        if self.unanswered.is_empty() {
+            return;
+        }
+        let trouble = self.trouble.get_or_insert_with(Trouble::new);
+        match trouble.wait(&error, &self.client.policy) {
+            Some(wait) => {
+                tracing::debug!(%error, ?wait, "publishing again what was not answered");
+                sleep(wait).await;
+            }
+            None => {
+                let error = if trouble.left_open { error.after_one_that_left_it_open() } else { error };
+                self.trouble = None;
+                self.unanswered.drain(..).for_each(|batch| fail(batch.waiters, &error));
+            }
         }
     }
 }
 
-impl OpenStream {
-    fn send(&mut self, request: v1::PublishRequest, waiters: Vec<Waiter>) {
-        // no more are queued than may be unanswered, so there is room; a stream that is lost says so when
-        // its answer is asked for
-        let _ = self.requests.try_send(request);
-        self.unanswered.push_back(waiters);
+impl Trouble {
+    fn new() -> Self {
+        Self { since: Instant::now(), failures: 0, left_open: false }
     }
 
-    fn answer(&mut self, answer: v1::PublishResponse) -> Result<()> {
-        let expected = self.unanswered.front().map(Vec::len);
-        let expected = expected.ok_or(Error::Contract("a publish stream answered what was not asked"))?;
-        let outcomes = outcomes(answer.results, expected)?;
-        let waiters = self.unanswered.pop_front().into_iter().flatten();
-        waiters.zip(outcomes).for_each(|(waiter, outcome)| waiter.answer(outcome));
-        Ok(())
+    /// How long to wait after one more failure; `None`: it is of no use, or was tried for long enough.
+    fn wait(&mut self, error: &Error, policy: &Policy) -> Option<Duration> {
+        let unsent = error.failure().is_some_and(|failure| failure.unsent);
+        // what has an id may be sent again also where its outcome is unknown
+        if !unsent && !error.outcome_unknown() {
+            return None;
+        }
+        let wait = policy.backoff.delay(self.failures).max(asked_wait(error));
+        self.failures += 1;
+        self.left_open |= error.outcome_unknown();
+        (self.since.elapsed().saturating_add(wait) <= policy.repeat_for).then_some(wait)
     }
 }
 
@@ -176,7 +240,7 @@ async fn next_answer(stream: &mut Option<OpenStream>) -> Result<v1::PublishRespo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Message, Publisher};
+    use crate::client::{Backoff, Message, Publisher};
     use std::sync::Arc;
     use tokio::sync::Semaphore;
 
@@ -195,7 +259,7 @@ mod tests {
         drop(publisher);
         let mut batches = Vec::new();
         while let Some(first) = next_queued(&mut pipeline.ahead, &mut pipeline.queued).await {
-            batches.push(pipeline.gather(first).0.publications.len());
+            batches.push(pipeline.gather(first).request.publications.len());
         }
         batches
     }
@@ -209,7 +273,7 @@ mod tests {
     async fn a_batch_is_bounded_by_number_and_by_bytes() {
         let options = PublisherOptions { max_batch_messages: 2, ..Default::default() };
         assert_eq!(batches(options, &[1; 5]).await, [2, 2, 1]);
-        let options = PublisherOptions { max_batch_bytes: 300, ..Default::default() };
+        let options = PublisherOptions { max_batch_bytes: 400, ..Default::default() };
         assert_eq!(batches(options, &[100, 100, 100, 1_000, 1]).await, [2, 1, 1, 1]);
     }
 
@@ -219,19 +283,38 @@ mod tests {
         let pending = publisher.broadcast("c", Message::new("t")).await.unwrap();
         assert!(publisher.room.available_permits() < 10_000);
         let first = pipeline.queued.recv().await.unwrap();
-        let (_, waiters) = pipeline.gather(first);
-        fail(waiters, &Error::Ended);
+        fail(pipeline.gather(first).waiters, &Error::Ended);
         assert!(matches!(pending.await, Err(Error::Ended)));
         assert_eq!(publisher.room.available_permits(), 10_000);
     }
 
     #[tokio::test]
     async fn without_a_server_each_message_is_told_so() {
-        let client = Client::connect("http://127.0.0.1:1").unwrap();
+        let time = Duration::from_millis(50);
+        let backoff = Backoff { initial: time / 10, maximum: time / 10 };
+        let client =
+            Client::builder("http://127.0.0.1:1").repeat_for(time).backoff(backoff).connect().unwrap();
         let publisher = client.publish();
         let pending = publisher.broadcast("c", Message::new("t")).await.unwrap();
         let error = pending.await.unwrap_err();
         assert!(error.failure().unwrap().unsent && !error.outcome_unknown(), "{error}");
         publisher.flush().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_is_tried_again_for_some_time() {
+        let policy = Policy { repeat_for: Duration::from_secs(5), ..Policy::default() };
+        let (mut trouble, begun) = (Trouble::new(), Instant::now());
+        while let Some(wait) = trouble.wait(&Status::unavailable("").into(), &policy) {
+            sleep(wait).await;
+        }
+        assert!(trouble.failures > 3 && begun.elapsed() <= policy.repeat_for);
+        assert!(trouble.left_open);
+    }
+
+    #[test]
+    fn a_refusal_of_the_stream_is_final() {
+        let refusal = Status::resource_exhausted("").into();
+        assert_eq!(Trouble::new().wait(&refusal, &Policy::default()), None);
     }
 }

@@ -19,7 +19,7 @@ async fn an_adapted_stream_gives_messages_in_order_and_ends_with_the_channel() {
     let watch = channel.watch().unwrap();
     send(&channel, listener.id(), 0..3).await;
     let receipt = channel.broadcast(numbered(3)).await.unwrap();
-    assert_eq!((receipt.receivers, receipt.duplicate), (1, false));
+    assert_eq!((receipt.receivers, receipt.duplicate), (Some(1), false));
     channel.notify_end().await.unwrap();
     assert_eq!(numbers(listener.message_stream().unwrap()).await, [0, 1, 2, 3]);
     assert_eq!(numbers(watch).await, [3]);

@@ -138,7 +138,7 @@ fn an_end_for_all_drops_the_oldest_where_a_backlog_is_full() {
     let birth = stage.listener("l");
     let sent = [stage.dispatch("l"), stage.dispatch("l")];
     let (_, end) = stage.hub.notify_end(channel_id("room")).unwrap();
-    assert_eq!(end.receivers, 1);
+    assert_eq!(end.receivers, Some(1));
     let expected = [Lost(Overflown, birth, sent[0], Some(1)), Got(sent[1]), Got(end.position.0)];
     assert_eq!(stage.listen("l").rest(), expected);
 }

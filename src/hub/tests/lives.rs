@@ -370,7 +370,7 @@ impl Life {
         match answer {
             Ok(accepted) => {
                 assert!(full.is_empty(), "{full:?} are full");
-                assert_eq!(accepted.receivers, to.map_or(room.ears.len(), |_| 1) as u64);
+                assert_eq!(accepted.receivers, Some(to.map_or(room.ears.len(), |_| 1) as u64));
                 room.accept(accepted.position.0, bytes as u64, to, false, now);
             }
             Err(Error::BacklogFull { listener, .. }) => {

@@ -5,6 +5,7 @@ mod backlog;
 mod bells;
 mod endings;
 mod gaps;
+mod idempotency;
 mod lives;
 mod log_bytes;
 mod model;
@@ -15,7 +16,7 @@ mod window;
 
 use super::*;
 use crate::{
-    log::{Entry, LogError, Memory, Watermark},
+    log::{Entry, LogError, Memory, Start, Watermark},
     message::Message,
     v1,
 };
@@ -32,8 +33,13 @@ fn room() -> ChannelSettings {
     ChannelSettings { max_backlog: messages(1000), max_replay: messages(1000), ..ChannelSettings::default() }
 }
 
-const UNLIMITED: Limits =
-    Limits { max_channels: 10, max_listeners: 1000, max_streams: 1000, max_log_bytes: 0 };
+const UNLIMITED: Limits = Limits {
+    max_channels: 10,
+    max_listeners: 1000,
+    max_streams: 1000,
+    max_log_bytes: 0,
+    max_idempotency_bytes: 64 << 20,
+};
 /// What a message counts for in the log beside its own bytes.
 const BESIDE: u64 = 128;
 /// How large a message is where a test does not care.
@@ -55,7 +61,7 @@ fn listener_id(id: &str) -> ListenerId<'_> {
     ListenerId::parse(id).unwrap()
 }
 
-/// A message of a type of one letter that has just so many bytes.
+/// A message of a type of one letter that has just so many bytes. Its id counts as the server's: it may be sent again.
 fn message(kind: &str, bytes: usize) -> Message {
     let text = |n| v1::message::Payload::Binary(vec![0; n].into());
     let of =
@@ -65,7 +71,7 @@ fn message(kind: &str, bytes: usize) -> Message {
     let payload = (bytes - beside..bytes).find(|n| of(*n).encoded_len() == bytes).unwrap();
     let message = Message::parse(&of(payload).encode_to_vec(), 1 << 20, 0).unwrap();
     assert_eq!(message.len(), bytes);
-    message
+    message.named_by_the_server()
 }
 
 /// A hub with one channel.
@@ -325,6 +331,14 @@ impl Log for Meddled {
 
     fn delete(&self, positions: &[Position]) {
         self.inner.delete(positions);
+    }
+
+    fn starts(&self) -> Vec<Start> {
+        self.inner.starts()
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        if self.fails.load(Ordering::SeqCst) { Err(LogError::Unavailable) } else { Ok(()) }
     }
 
     fn bytes(&self) -> u64 {

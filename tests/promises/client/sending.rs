@@ -2,8 +2,8 @@
 
 use super::support::{Proxy, TestServer, next, numbered, numbers, until_free};
 use eric::client::{
-    ChannelSettings, ChannelUpdate, Client, Code, Error, Event, Message, NewChannel, Overflow, Payload,
-    Publication,
+    Backoff, ChannelSettings, ChannelUpdate, Client, Code, Error, Event, Message, NewChannel, Overflow,
+    Payload, Publication,
 };
 use std::time::Duration;
 
@@ -128,23 +128,98 @@ async fn an_error_of_one_message_is_told_to_that_one() {
 }
 
 #[tokio::test]
-async fn a_publisher_goes_on_after_its_stream_was_lost() {
-    let (server, _client) = TestServer::with_listener().await;
+async fn what_a_publisher_sends_over_streams_that_are_lost_arrives_once_and_in_order() {
+    const MESSAGES: u64 = 4_000;
+    let (server, client) = TestServer::with_listener().await;
+    let mut subscription = client.listen("c", "l").await.unwrap();
     let proxy = Proxy::to(server.address).await;
-    let publisher = proxy.client().publish();
-    publisher.broadcast("c", numbered(1)).await.unwrap().await.unwrap();
-    proxy.cut();
-    // what was on its way when it was cut may fail; nothing waits for ever
-    let mut sent = Ok(());
-    for _ in 0..20 {
-        sent = publisher.broadcast("c", numbered(2)).await.unwrap().await.map(|_| ());
-        if sent.is_ok() {
-            break;
+    let publisher = impatient(&proxy).publish();
+    let mut pending = Vec::new();
+    for number in 0..MESSAGES {
+        pending.push(publisher.dispatch("c", "l", numbered(number)).await.unwrap());
+        if number % 500 == 250 {
+            // some of it has been answered, some is on its way
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            proxy.cut();
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    sent.unwrap();
+    let mut last = 0;
+    for receipt in pending {
+        let receipt = receipt.await.unwrap();
+        assert!(receipt.sequence > last);
+        last = receipt.sequence;
+    }
+    assert_eq!(numbers(&mut subscription, MESSAGES as usize).await, (0..MESSAGES).collect::<Vec<_>>());
+    client.notify_end("c", Some("l")).await.unwrap();
+    assert!(next(&mut subscription).await.is_none(), "nothing came twice");
+}
+
+#[tokio::test]
+async fn what_was_accepted_when_its_answer_was_lost_is_answered_as_a_duplicate() {
+    let (server, client) = TestServer::with_listener().await;
+    let proxy = Proxy::to(server.address).await;
+    let publisher = impatient(&proxy).publish();
+    proxy.swallow_answers();
+    let pending = publisher.dispatch("c", "l", numbered(1)).await.unwrap();
+    while client.listener("c", "l").await.unwrap().backlog_messages == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    proxy.cut();
+    let receipt = pending.await.unwrap();
+    assert!(receipt.duplicate);
+    assert_eq!(client.listener("c", "l").await.unwrap().backlog_messages, 1);
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_was_lost_is_made_again_and_accepted_once() {
+    let (server, client) = TestServer::with_listener().await;
+    let proxy = Proxy::to(server.address).await;
+    let sender = impatient(&proxy);
+    let calls = ["dispatch", "broadcast", "batch"];
+    for (before, verb) in (0..).zip(calls) {
+        proxy.swallow_answers();
+        let sender = sender.clone();
+        let call = tokio::spawn(async move {
+            match verb {
+                "dispatch" => sender.dispatch("c", "l", numbered(1)).await,
+                "broadcast" => sender.broadcast("c", numbered(1)).await,
+                _ => {
+                    let batch = [Publication::dispatch("c", "l", numbered(1))];
+                    sender.publish_batch(batch, false).await.and_then(|mut answers| answers.remove(0))
+                }
+            }
+        });
+        while client.listener("c", "l").await.unwrap().backlog_messages == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        proxy.cut();
+        assert!(call.await.unwrap().unwrap().duplicate, "{verb}");
+        assert_eq!(client.listener("c", "l").await.unwrap().backlog_messages, before + 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_publisher_cannot_send_for_long_may_have_been_accepted() {
+    let (server, client) = TestServer::with_listener().await;
+    let proxy = Proxy::to(server.address).await;
+    let builder = Client::builder(proxy.url()).repeat_for(Duration::from_millis(100));
+    let publisher = builder.connect().unwrap().publish();
+    proxy.swallow_answers();
+    let pending = publisher.dispatch("c", "l", numbered(1)).await.unwrap();
+    while client.listener("c", "l").await.unwrap().backlog_messages == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // nobody is there any more
+    drop(proxy);
+    let error = pending.await.unwrap_err();
+    assert!(error.outcome_unknown(), "{error}");
     publisher.flush().await;
+}
+
+/// Waits little before it tries again.
+fn impatient(proxy: &Proxy) -> Client {
+    let backoff = Backoff { initial: Duration::from_millis(5), maximum: Duration::from_millis(50) };
+    Client::builder(proxy.url()).backoff(backoff).connect().expect("the address is one")
 }
 
 #[tokio::test]

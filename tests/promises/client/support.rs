@@ -7,8 +7,9 @@ use eric::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
     time::timeout,
 };
@@ -74,27 +75,43 @@ impl Drop for TestServer {
 /// Passes connections on to a server, until they are cut.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    connections: Arc<std::sync::Mutex<CancellationToken>>,
+    connections: Arc<std::sync::Mutex<Connections>>,
     accepting: JoinHandle<()>,
+}
+
+/// Those that are not cut.
+#[derive(Default)]
+struct Connections {
+    cut: CancellationToken,
+    swallows: watch::Sender<bool>,
 }
 
 impl Proxy {
     pub(crate) async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
-        let connections = Arc::new(std::sync::Mutex::new(CancellationToken::new()));
+        let connections = Arc::<std::sync::Mutex<Connections>>::default();
         let accepting = tokio::spawn(accept(listener, server, Arc::clone(&connections)));
         Self { address, connections, accepting }
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub(crate) fn client(&self) -> Client {
-        Client::connect(format!("http://{}", self.address)).expect("the address is one")
+        Client::connect(self.url()).expect("the address is one")
+    }
+
+    /// What the server says from now on gets lost, until the connections are cut.
+    pub(crate) fn swallow_answers(&self) {
+        self.connections.lock().expect("nobody panics with it").swallows.send_replace(true);
     }
 
     /// Ends every connection; new ones are passed on.
     pub(crate) fn cut(&self) {
         let mut connections = self.connections.lock().expect("nobody panics with it");
-        std::mem::take(&mut *connections).cancel();
+        std::mem::take(&mut *connections).cut.cancel();
     }
 }
 
@@ -105,20 +122,37 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    server: SocketAddr,
-    connections: Arc<std::sync::Mutex<CancellationToken>>,
-) {
+async fn accept(listener: TcpListener, server: SocketAddr, connections: Arc<std::sync::Mutex<Connections>>) {
     while let Ok((near, _)) = listener.accept().await {
-        let cut = connections.lock().expect("nobody panics with it").clone();
-        tokio::spawn(async move { cut.run_until_cancelled(pass_on(near, server)).await });
+        let (cut, swallows) = {
+            let connections = connections.lock().expect("nobody panics with it");
+            (connections.cut.clone(), connections.swallows.subscribe())
+        };
+        tokio::spawn(async move { cut.run_until_cancelled(pass_on(near, server, swallows)).await });
     }
 }
 
-async fn pass_on(mut near: TcpStream, server: SocketAddr) {
-    if let Ok(mut far) = TcpStream::connect(server).await {
-        let _ = copy_bidirectional(&mut near, &mut far).await;
+async fn pass_on(mut near: TcpStream, server: SocketAddr, swallows: watch::Receiver<bool>) {
+    let Ok(mut far) = TcpStream::connect(server).await else { return };
+    let (mut questions, mut asks) = near.split();
+    let (mut answers, mut takes) = far.split();
+    // whichever side ends, it has ended
+    tokio::select! {
+        _ = copy(&mut questions, &mut takes) => {}
+        () = copy_unless(&mut answers, &mut asks, swallows) => {}
+    }
+}
+
+async fn copy_unless(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    swallows: watch::Receiver<bool>,
+) {
+    let mut bytes = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if !*swallows.borrow() && to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
     }
 }
 

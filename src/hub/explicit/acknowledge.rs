@@ -1,0 +1,180 @@
+//! What is acknowledged never comes again.
+
+use super::{
+    super::{listener::Standing, ring::Ring, tally::Tally},
+    Explicit,
+};
+use crate::{error::Error, log::Position};
+
+/// What an acknowledgement names, as far as its generation lets it cover that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Covers {
+    /// Everything up to here.
+    pub(in super::super) through: Option<Position>,
+    /// Single ones.
+    pub(in super::super) singles: Vec<Position>,
+    /// Single ones that came again alone, by the attempt.
+    pub(in super::super) attempts: Vec<(Position, u32)>,
+}
+
+impl Covers {
+    pub(in super::super) fn highest(&self) -> Position {
+        let singles = self.singles.iter().chain(self.attempts.iter().map(|(position, _)| position));
+        singles.chain(&self.through).copied().max().unwrap_or_default()
+    }
+
+    /// Nothing from a position on.
+    fn below(&mut self, position: Position) {
+        self.through = self.through.map(|through| through.min(position.before()));
+        self.singles.retain(|single| *single < position);
+        self.attempts.retain(|(single, _)| *single < position);
+    }
+}
+
+impl Explicit {
+    /// Cuts what is named down to what a generation may cover: the one before covers what lies below the point it was
+    /// rewound to, an older one nothing.
+    fn cut(&self, covers: &mut Covers, generation: Option<u64>) -> Result<(), Error> {
+        let generation = generation.unwrap_or(self.generation);
+        if covers.highest() > self.delivered || generation > self.generation {
+            return Err(Error::NotDelivered { delivered: self.delivered.0 });
+        }
+        match self.generation - generation {
+            0 => {}
+            1 => covers.below(self.rewound),
+            _ => *covers = Covers::default(),
+        }
+        Ok(())
+    }
+
+    fn subtract(&mut self, tally: Tally) {
+        self.outstanding -= tally;
+        self.stirred |= self.starved;
+    }
+}
+
+impl Standing {
+    /// Acknowledges, and tells how many that covers that were not yet.
+    ///
+    /// # Errors
+    /// [`Error::NotDelivered`]: nothing was changed.
+    pub(in super::super) fn acknowledge(
+        &mut self,
+        mut covers: Covers,
+        generation: Option<u64>,
+        ring: &Ring,
+        now: u64,
+        dropped: &mut Vec<Position>,
+    ) -> Result<u64, Error> {
+        let Some(explicit) = &self.explicit else { return Ok(0) };
+        explicit.cut(&mut covers, generation)?;
+        let overtaking = explicit.overtaking();
+        let mut covered = 0;
+        if let Some(through) = covers.through {
+            covered += self.acknowledge_through(through, ring, dropped);
+        }
+        for &position in &covers.singles {
+            let failed = self.explicit.as_ref().map_or(0, |explicit| explicit.notes.failed(position));
+            // one that came again is acknowledged by its attempt
+            if !overtaking || failed == 0 {
+                covered += self.acknowledge_one(position, ring, dropped);
+            }
+        }
+        for &(position, attempt) in &covers.attempts {
+            let failed = self.explicit.as_ref().map_or(0, |explicit| explicit.notes.failed(position));
+            if !overtaking || attempt == failed.saturating_add(1) {
+                covered += self.acknowledge_one(position, ring, dropped);
+            }
+        }
+        self.gaps.acknowledge(covers.through.unwrap_or_default(), &covers.singles);
+        self.advance(ring, now);
+        Ok(covered)
+    }
+
+    fn acknowledge_through(&mut self, through: Position, ring: &Ring, dropped: &mut Vec<Position>) -> u64 {
+        let Some(explicit) = &self.explicit else { return 0 };
+        if through <= self.passed {
+            return 0;
+        }
+        if explicit.overtaking() && explicit.notes.any_failed_through(through) {
+            return self.acknowledge_each_through(through, ring, dropped);
+        }
+        let mut covered = self.queue.drop_waiting(through, dropped).tally;
+        let all = ring.tally_through(through.max(self.hears_from).max(ring.floor()));
+        let passed = self.broadcasts_passed(ring);
+        let Some(explicit) = &mut self.explicit else { return 0 };
+        let known = explicit.holes.drop_through(all.messages, |ordinal| ring.bytes_of(ordinal));
+        covered += all - passed - known;
+        let in_hand = if through <= explicit.sent { covered } else { explicit.outstanding };
+        explicit.touched += u64::from(through > explicit.sent);
+        explicit.subtract(in_hand);
+        self.pass(through, ring);
+        covered.messages
+    }
+
+    /// What was rejected is passed over.
+    fn acknowledge_each_through(
+        &mut self,
+        through: Position,
+        ring: &Ring,
+        dropped: &mut Vec<Position>,
+    ) -> u64 {
+        let Some(explicit) = &self.explicit else { return 0 };
+        let named: Vec<_> = super::super::look::merged(self, ring, self.passed)
+            .take_while(|next| next.position <= through)
+            .filter(|next| explicit.wants(next))
+            .map(|next| next.position)
+            .collect();
+        named.into_iter().map(|position| self.acknowledge_one(position, ring, dropped)).sum()
+    }
+
+    /// Acknowledges one; 0 where that is none that waits.
+    pub(in super::super) fn acknowledge_one(
+        &mut self,
+        position: Position,
+        ring: &Ring,
+        dropped: &mut Vec<Position>,
+    ) -> u64 {
+        let Some(next) = self.find(position, ring) else { return 0 };
+        let Some(explicit) = &mut self.explicit else { return 0 };
+        if explicit.in_hand(position) {
+            explicit.subtract(Tally::one(next.bytes));
+        } else {
+            explicit.touched += 1;
+        }
+        self.let_go(&next, ring, dropped);
+        1
+    }
+
+    /// A message that is neither acknowledged nor gone.
+    pub(in super::super) fn find(&self, position: Position, ring: &Ring) -> Option<super::Next> {
+        if position <= self.passed {
+            return None;
+        }
+        let explicit = self.explicit.as_ref()?;
+        let found = super::super::look::merged(self, ring, position.before()).next();
+        found.filter(|next| next.position == position && !explicit.acknowledged(next))
+    }
+
+    /// More time for a message in hand. Tells when it counts as rejected then.
+    ///
+    /// # Errors
+    /// As a rejection of it.
+    pub(in super::super) fn extend(
+        &mut self,
+        position: Position,
+        attempt: Option<u32>,
+        generation: Option<u64>,
+        until: u64,
+        ring: &Ring,
+    ) -> Result<Option<u64>, Error> {
+        self.check_in_hand(position, attempt, generation, ring)?;
+        if self.settings.ack_deadline.is_none() {
+            return Ok(None);
+        }
+        if let Some(explicit) = &mut self.explicit {
+            explicit.notes.of(position).deadline = Some(until);
+        }
+        Ok(Some(until))
+    }
+}

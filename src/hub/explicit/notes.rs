@@ -1,0 +1,98 @@
+//! What is known of single messages that are not acknowledged: how often they have failed, and when they are due.
+
+use crate::log::Position;
+use std::collections::BTreeMap;
+
+/// What is known of one message. Moments are in milliseconds of the hub's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Note {
+    /// How often it was rejected, not acknowledged in time, or left.
+    pub(super) failed: u32,
+    /// When it comes again; before that it is held back.
+    pub(super) due: u64,
+    /// Where others overtake it: it has come again, and is in hand.
+    pub(super) sent: bool,
+    /// When it counts as rejected, where that was said for it alone.
+    pub(super) deadline: Option<u64>,
+}
+
+/// Notes, by the messages' positions. Each lies behind what is acknowledged and at most as far as what was delivered, so
+/// there are no more than may be outstanding.
+#[derive(Debug, Default)]
+pub(super) struct Notes(BTreeMap<Position, Note>);
+
+impl Notes {
+    pub(super) fn get(&self, position: Position) -> Option<&Note> {
+        self.0.get(&position)
+    }
+
+    /// The note of a message, a new one where it has none.
+    pub(super) fn of(&mut self, position: Position) -> &mut Note {
+        self.0.entry(position).or_default()
+    }
+
+    pub(super) fn remove(&mut self, position: Position) {
+        self.0.remove(&position);
+    }
+
+    /// How often a message has failed.
+    pub(super) fn failed(&self, position: Position) -> u32 {
+        self.0.get(&position).map_or(0, |note| note.failed)
+    }
+
+    /// Whether any up to a position has failed.
+    pub(super) fn any_failed_through(&self, through: Position) -> bool {
+        self.0.range(..=through).any(|(_, note)| note.failed > 0)
+    }
+
+    /// Whether any stands behind a position.
+    pub(super) fn any_after(&self, position: Position) -> bool {
+        self.0.last_key_value().is_some_and(|(last, _)| *last > position)
+    }
+
+    pub(super) fn drop_through(&mut self, through: Position) {
+        while self.0.first_key_value().is_some_and(|(first, _)| *first <= through) {
+            self.0.pop_first();
+        }
+    }
+
+    /// A new delivery begins: what was said of an earlier one's deadline does not hold for it.
+    pub(super) fn begin_again(&mut self, behind: Position) {
+        for note in self.0.range_mut(Position(behind.0.saturating_add(1))..).map(|(_, note)| note) {
+            (note.sent, note.deadline) = (false, None);
+        }
+    }
+
+    /// Those that have failed, up to a position, count as come again.
+    pub(super) fn mark_sent(&mut self, through: Position) {
+        self.0.range_mut(..=through).for_each(|(_, note)| note.sent = note.failed > 0);
+    }
+
+    /// The first behind a position that is not due.
+    pub(super) fn first_not_due(&self, after: Position, now: u64) -> Option<Position> {
+        let behind = self.0.range(Position(after.0.saturating_add(1))..);
+        behind.filter(|(_, note)| note.failed > 0 && note.due > now).map(|(position, _)| *position).next()
+    }
+
+    /// Those that have failed, are due and have not come again.
+    pub(super) fn due(&self, now: u64) -> impl Iterator<Item = Position> + '_ {
+        let due = move |note: &Note| note.failed > 0 && !note.sent && note.due <= now;
+        self.0.iter().filter(move |(_, note)| due(note)).map(|(position, _)| *position)
+    }
+
+    /// When the next one is due that is held back.
+    pub(super) fn next_due(&self, now: u64) -> Option<u64> {
+        self.0.values().filter(|note| note.failed > 0 && note.due > now).map(|note| note.due).min()
+    }
+
+    /// When the next one counts as rejected.
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        self.0.values().filter_map(|note| note.deadline).min()
+    }
+
+    /// Those that count as rejected by now.
+    pub(super) fn overdue(&self, now: u64) -> Vec<Position> {
+        let overdue = |note: &Note| note.deadline.is_some_and(|deadline| deadline <= now);
+        self.0.iter().filter(|(_, note)| overdue(note)).map(|(position, _)| *position).collect()
+    }
+}

@@ -1,0 +1,187 @@
+//! What all channels together may take to remember ids, and who may have how much of it.
+
+use std::{
+    mem::size_of,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// What an id takes. Its record stands in a queue that grows by a quarter. Its number stands in a table beside one byte
+/// of its hash; of the table's places, whose number doubles, at least 7 of 32 are taken.
+const ID_BYTES: u64 = (size_of::<super::Remembered>() as u64 * 5).div_ceil(4) + (5_u64 * 32).div_ceil(7);
+/// That ids are forgotten before their time is told no more often, in milliseconds.
+const TOLD_EVERY: u64 = 60_000;
+
+/// The server's budget.
+///
+/// One half of it is shared out in equal parts, and each channel's part is always its own. Of the other half whoever
+/// needs it may have what he needs, as long as no more than a half is taken.
+#[derive(Debug)]
+pub(in crate::hub) struct Budget {
+    max: u64,
+    taken: AtomicU64,
+    /// A channel's part.
+    share: AtomicU64,
+    evicted: AtomicU64,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    evicted: u64,
+    at: Option<u64>,
+}
+
+impl Budget {
+    pub(in crate::hub) fn new(max: u64) -> Self {
+        let (taken, share, evicted) = Default::default();
+        Self { max, taken, share, evicted, told: Mutex::default() }
+    }
+
+    /// Nothing is to be remembered.
+    pub(in crate::hub) fn is_none(&self) -> bool {
+        self.max == 0
+    }
+
+    /// There are so many channels.
+    pub(in crate::hub) fn share_among(&self, channels: usize) {
+        self.share.store(self.half() / (channels as u64).max(1), Ordering::Relaxed);
+    }
+
+    fn half(&self) -> u64 {
+        self.max / 2
+    }
+
+    fn share(&self) -> u64 {
+        self.share.load(Ordering::Relaxed)
+    }
+
+    /// Whether one who has room for so many ids may have room for one more.
+    pub(super) fn grant(&self, granted: usize) -> bool {
+        // the parts of those who came first were larger: what they still have must not lead beyond the whole
+        let limit = if bytes(granted + 1) <= self.share() { self.max } else { self.half() };
+        let take = |taken| Some(taken + ID_BYTES).filter(|taken| *taken <= limit);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    pub(super) fn release(&self, ids: usize) {
+        self.taken.fetch_sub(bytes(ids), Ordering::Relaxed);
+    }
+
+    /// How many ids one who has room for so many should forget for others: he has more than his part, and more than a
+    /// half is taken.
+    pub(super) fn excess(&self, granted: usize) -> usize {
+        let beyond_part = bytes(granted).saturating_sub(self.share());
+        let beyond_half = self.taken().saturating_sub(self.half());
+        usize::try_from(beyond_part.min(beyond_half).div_ceil(ID_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn count_eviction(&self) {
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What is taken, in bytes.
+    pub(in crate::hub) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How many ids were forgotten before their time.
+    pub(in crate::hub) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Tells the operator of ids that were forgotten before their time.
+    pub(in crate::hub) fn tell(&self, now: u64) {
+        if let Some(ids) = self.untold(now) {
+            tracing::warn!(
+                ids,
+                max_idempotency_bytes = self.max,
+                "ids were forgotten before their time, since there is no room for more: a message that is sent again \
+                 after such a time is accepted again"
+            );
+        }
+    }
+
+    fn untold(&self, now: u64) -> Option<u64> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let evicted = self.evicted();
+        let lately = told.at.is_some_and(|at| now < at + TOLD_EVERY);
+        if evicted == told.evicted || lately {
+            return None;
+        }
+        let before = std::mem::replace(&mut *told, Told { evicted, at: Some(now) }).evicted;
+        Some(evicted - before)
+    }
+}
+
+fn bytes(ids: usize) -> u64 {
+    ids as u64 * ID_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(ids: usize, channels: usize) -> Budget {
+        let budget = Budget::new(bytes(ids));
+        budget.share_among(channels);
+        budget
+    }
+
+    /// How many ids one gets who has so many.
+    fn granted(budget: &Budget, has: usize) -> usize {
+        (has..).take_while(|granted| budget.grant(*granted)).count()
+    }
+
+    #[test]
+    fn one_may_have_a_half_and_then_each_has_his_part() {
+        let budget = budget(100, 5);
+        assert_eq!(granted(&budget, 0), 50);
+        assert_eq!([granted(&budget, 0), granted(&budget, 0)], [10, 10]);
+        assert_eq!(budget.taken(), bytes(70));
+    }
+
+    #[test]
+    fn the_whole_is_never_passed_however_many_come_one_after_the_other() {
+        let budget = budget(1000, 1);
+        for channels in 1..200 {
+            budget.share_among(channels);
+            granted(&budget, 0);
+            assert!(budget.taken() <= bytes(1000), "{channels} channels");
+        }
+        assert!(budget.taken() > bytes(995), "the test has come to the limit");
+    }
+
+    #[test]
+    fn who_has_more_than_his_part_gives_others_theirs() {
+        let budget = budget(100, 1);
+        assert_eq!((granted(&budget, 0), budget.excess(50)), (50, 0));
+        budget.share_among(5);
+        assert_eq!(budget.excess(50), 0, "nobody needs it");
+        assert_eq!((granted(&budget, 0), budget.excess(50), budget.excess(10)), (10, 10, 0));
+        budget.release(10);
+        assert_eq!(budget.excess(40), 0);
+    }
+
+    #[test]
+    fn what_was_released_is_granted_again() {
+        let budget = budget(20, 2);
+        assert_eq!(granted(&budget, 0), 10);
+        budget.release(4);
+        assert_eq!(granted(&budget, 6), 4);
+    }
+
+    #[test]
+    fn it_is_told_at_most_once_a_minute() {
+        let budget = budget(0, 1);
+        assert_eq!(budget.untold(0), None);
+        (0..3).for_each(|_| budget.count_eviction());
+        assert_eq!((budget.untold(5), budget.untold(6)), (Some(3), None));
+        budget.count_eviction();
+        assert_eq!((budget.untold(TOLD_EVERY), budget.untold(TOLD_EVERY + 5)), (None, Some(1)));
+        assert_eq!(budget.untold(9 * TOLD_EVERY), None);
+        assert_eq!(budget.evicted(), 4);
+    }
+}

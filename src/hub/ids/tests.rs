@@ -1,0 +1,186 @@
+use super::*;
+use proptest::{collection::vec, prelude::*};
+use std::collections::HashMap;
+
+/// In one place of a test an id has so many bytes in the budget.
+fn id_bytes() -> u64 {
+    let (budget, mut ids) = (roomy(), Ids::default());
+    ids.remember(remembered(&Keys::default(), "a", 1, 10), 0, &budget);
+    budget.taken()
+}
+
+fn roomy() -> Budget {
+    let budget = Budget::new(1 << 30);
+    budget.share_among(1);
+    budget
+}
+
+/// Room for so many ids in a single channel.
+fn room_for(ids: u64) -> Budget {
+    let budget = Budget::new(2 * ids * id_bytes());
+    budget.share_among(1);
+    budget
+}
+
+fn remembered(keys: &Keys, id: &str, position: u64, until: u64) -> Remembered {
+    Remembered { key: keys.key(None, id), position: Position(position), until }
+}
+
+#[test]
+fn an_id_is_known_until_its_time_is_over() {
+    let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());
+    let key = keys.key(None, "a");
+    assert_eq!(ids.find(key, 0), None);
+    ids.remember(remembered(&keys, "a", 7, 100), 0, &budget);
+    assert_eq!([ids.find(key, 0), ids.find(key, 99)], [Some(Position(7)); 2]);
+    assert_eq!(ids.find(key, 100), None);
+}
+
+#[test]
+fn an_id_is_of_one_receiver() {
+    let keys = Keys::default();
+    let receivers = [None, Some(Position(1)), Some(Position(2))];
+    let of = |id| receivers.map(|receiver| keys.key(receiver, id));
+    let all: Vec<_> = [of("a"), of("b"), of("aa")].concat();
+    for (place, key) in all.iter().enumerate() {
+        assert_eq!(all.iter().position(|other| other == key), Some(place));
+    }
+    assert_ne!(Keys::default().key(None, "a"), keys.key(None, "a"), "each start has keys of its own");
+}
+
+#[test]
+fn what_has_expired_behind_what_has_not_is_unknown_and_may_come_again() {
+    let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());
+    ids.remember(remembered(&keys, "long", 1, 100), 0, &budget);
+    ids.remember(remembered(&keys, "short", 2, 10), 0, &budget);
+    let short = keys.key(None, "short");
+    assert_eq!(ids.find(short, 10), None);
+    ids.remember(remembered(&keys, "short", 3, 200), 10, &budget);
+    assert_eq!(ids.find(short, 10), Some(Position(3)));
+    // the earlier one of the two goes, and takes the later one not along
+    assert!(!ids.tend(100, &budget));
+    assert_eq!((ids.order.len(), ids.find(short, 100)), (1, Some(Position(3))));
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_goes_and_is_counted() {
+    let (keys, budget, mut ids) = (Keys::default(), room_for(3), Ids::default());
+    for (position, id) in (1..).zip(["a", "b", "c", "d", "e"]) {
+        ids.remember(remembered(&keys, id, position, 100), 0, &budget);
+    }
+    let found =
+        ["a", "b", "c", "d", "e"].map(|id| ids.find(keys.key(None, id), 0).map(|position| position.0));
+    assert_eq!(found, [None, None, Some(3), Some(4), Some(5)]);
+    assert_eq!((budget.evicted(), budget.taken()), (2, 3 * id_bytes()));
+    // what has expired is none that was evicted
+    ids.remember(remembered(&keys, "f", 6, 300), 200, &budget);
+    assert_eq!(budget.evicted(), 2);
+}
+
+#[test]
+fn without_any_room_nothing_is_remembered() {
+    let (keys, budget, mut ids) = (Keys::default(), room_for(0), Ids::default());
+    ids.remember(remembered(&keys, "a", 1, 100), 0, &budget);
+    assert_eq!((ids.find(keys.key(None, "a"), 0), budget.evicted(), budget.taken()), (None, 1, 0));
+}
+
+#[test]
+fn what_has_expired_gives_its_room_back() {
+    let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());
+    let count = AT_ONCE + 100;
+    for n in 0..count as u64 {
+        ids.remember(remembered(&keys, &n.to_string(), n, 100), 0, &budget);
+    }
+    assert_eq!(budget.taken(), count as u64 * id_bytes());
+    assert!(ids.tend(100, &budget), "not all at once");
+    assert!(!ids.tend(100, &budget));
+    assert_eq!((ids.order.len(), ids.numbers.len(), budget.taken()), (0, 0, 0));
+    assert!(ids.order.capacity() < 10 && ids.numbers.capacity() < 10, "the memory is given back too");
+    assert_eq!(budget.evicted(), 0);
+}
+
+#[test]
+fn a_channel_gives_another_one_its_part() {
+    let (keys, budget) = (Keys::default(), room_for(100));
+    let [mut greedy, mut late] = <[Ids; 2]>::default();
+    let fill = |ids: &mut Ids| {
+        (0..200).for_each(|n| ids.remember(remembered(&keys, &n.to_string(), n, 100), 0, &budget));
+        ids.order.len()
+    };
+    assert_eq!(fill(&mut greedy), 100);
+    budget.share_among(2);
+    assert_eq!(fill(&mut late), 50);
+    assert!(!greedy.tend(0, &budget) && !late.tend(0, &budget));
+    assert_eq!((greedy.order.len(), late.order.len()), (50, 50));
+    // 100 that did not fit, 150 that did not fit, 50 for the other
+    assert_eq!((budget.evicted(), budget.taken()), (300, 100 * id_bytes()));
+    greedy.clear(&budget);
+    assert_eq!((budget.taken(), greedy.find(keys.key(None, "199"), 0)), (50 * id_bytes(), None));
+}
+
+#[test]
+fn what_it_takes_is_what_is_counted() {
+    let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());
+    for n in 0..5000_u64 {
+        ids.remember(remembered(&keys, &n.to_string(), n, n + 1000), n, &budget);
+        let table = ids.numbers.allocation_size();
+        let queue = ids.order.capacity() * size_of::<Remembered>();
+        // the least table, and a place or two of a queue that is nearly empty
+        assert!((table + queue) as u64 <= budget.taken() + 128, "{n}: {table} and {queue}");
+    }
+}
+
+#[test]
+fn numbers_go_round() {
+    let (keys, budget) = (Keys::default(), roomy());
+    let mut ids = Ids { first: u32::MAX - 2, ..Ids::default() };
+    for n in 0..6 {
+        ids.remember(remembered(&keys, &n.to_string(), n, 10 + n), 0, &budget);
+    }
+    assert!(!ids.tend(12, &budget));
+    let found: Vec<_> = (0..6).filter_map(|n| ids.find(keys.key(None, &n.to_string()), 12)).collect();
+    assert_eq!(found, [3, 4, 5].map(Position));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(u8),
+    Wait(u64),
+    Window(u64),
+    Tend,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => any::<u8>().prop_map(Step::Send),
+        2 => (0..20_u64).prop_map(Step::Wait),
+        1 => (1..60_u64).prop_map(Step::Window),
+        1 => Just(Step::Tend),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_knows_what_a_plain_map_knows(steps in vec(step(), 0..400)) {
+        let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());
+        let (mut plain, mut now, mut window) = (HashMap::<u8, (u64, u64)>::new(), 0, 30);
+        for (position, step) in (1..).zip(steps) {
+            match step {
+                Step::Send(id) => {
+                    let expected = plain.get(&id).filter(|(_, until)| *until > now).map(|(at, _)| *at);
+                    let found = ids.find(keys.key(None, &id.to_string()), now);
+                    prop_assert_eq!(found.map(|position| position.0), expected);
+                    if found.is_none() {
+                        ids.remember(remembered(&keys, &id.to_string(), position, now + window), now, &budget);
+                        plain.insert(id, (position, now + window));
+                    }
+                }
+                Step::Wait(time) => now += time,
+                Step::Window(time) => window = time,
+                Step::Tend => prop_assert!(!ids.tend(now, &budget)),
+            }
+            prop_assert!(ids.numbers.len() <= ids.order.len() && ids.order.len() <= ids.granted);
+            prop_assert_eq!(budget.taken(), ids.granted as u64 * id_bytes());
+        }
+    }
+}
