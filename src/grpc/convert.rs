@@ -25,6 +25,11 @@ pub(super) fn to_i64(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A subscription's number as the wire has it.
+pub(super) fn to_i32(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 /// Nanoseconds since 1970 as the wire has them.
 pub(super) fn time(nanos: i64) -> prost_types::Timestamp {
     const SECOND: i64 = 1_000_000_000;

@@ -66,6 +66,7 @@ service! {
         stop_listener(StopListenerRequest) -> StopListenerResponse;
         purge_listener(PurgeListenerRequest) -> PurgeListenerResponse;
         remove_listener(RemoveListenerRequest) -> RemoveListenerResponse;
+        change_listen(ChangeListenRequest) -> ChangeListenResponse;
         get_server(GetServerRequest) -> GetServerResponse;
     }
     later {
@@ -76,7 +77,6 @@ service! {
         pull(PullRequest) -> PullResponse;
     }
     missing {
-        change_listen(ChangeListenRequest) -> ChangeListenResponse: "ChangeListen";
         acknowledge(AcknowledgeRequest) -> AcknowledgeResponse: "Acknowledge";
         reject(RejectRequest) -> RejectResponse: "Reject";
         extend(ExtendRequest) -> ExtendResponse: "Extend";

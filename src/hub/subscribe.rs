@@ -12,6 +12,7 @@ use super::{
     options::{From, ListenOptions, Receiver},
     place::Place,
     ring::Ring,
+    settings::Limits,
     subscription::{Beginning, Owner, Subscription},
     token::ResumeToken,
 };
@@ -28,13 +29,35 @@ use std::{
 use tokio::time::timeout;
 
 impl Hub {
-    /// Opens a subscription. It waits on the core of this thread.
+    /// Opens a subscription that is a stream of its own. It waits on the core of this thread.
     ///
     /// # Errors
     /// [`Error::ChannelNotFound`], [`Error::ListenerNotFound`] and their like; [`Error::ResumeTokenInvalid`],
-    /// [`Error::ResumeTokenAhead`]; [`Error::LimitReached`]; [`Error::ShuttingDown`]. Nothing was taken over.
+    /// [`Error::ResumeTokenAhead`]; [`Error::NotExplicit`]; [`Error::LimitReached`]; [`Error::ShuttingDown`]. Nothing was
+    /// taken over.
     pub fn subscribe(
         self: &Arc<Self>,
+        channel: ChannelId<'_>,
+        receiver: Receiver<'_>,
+        options: ListenOptions,
+    ) -> Result<Subscription, Error> {
+        self.subscribe_at(Table::Own(self.bells.desk_here()), channel, receiver, options)
+    }
+
+    /// Opens a subscription of a stream that waits on a core.
+    pub(super) fn subscribe_on(
+        self: &Arc<Self>,
+        core: usize,
+        channel: ChannelId<'_>,
+        receiver: Receiver<'_>,
+        options: ListenOptions,
+    ) -> Result<Subscription, Error> {
+        self.subscribe_at(Table::Shared(core), channel, receiver, options)
+    }
+
+    fn subscribe_at(
+        self: &Arc<Self>,
+        table: Table,
         channel: ChannelId<'_>,
         receiver: Receiver<'_>,
         options: ListenOptions,
@@ -43,10 +66,12 @@ impl Hub {
         let token =
             token.map(|text| ResumeToken::parse(text).ok_or(Error::ResumeTokenInvalid)).transpose()?;
         let channel = self.channel(channel)?;
-        let place = self.take_place(&channel)?;
+        let place = self.take_place(&channel, table)?;
         let (owner, beginning) = match receiver {
             Receiver::Watcher(from) => self.watcher(&channel, from, token)?,
-            Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated)?,
+            Receiver::Listener(id) => {
+                self.take_over(&channel, id, token, options.credit.is_some(), place.seated)?
+            }
         };
         let subscription = Subscription::new(place, owner, beginning, options);
         // a shutdown that began meanwhile has not seen this seat
@@ -67,19 +92,36 @@ impl Hub {
         }
     }
 
-    fn take_place(self: &Arc<Self>, channel: &Arc<Channel>) -> Result<Place, Error> {
-        self.open()?;
-        if !super::take_one(&self.streams, self.limits.max_streams) {
-            return Err(Error::LimitReached { limit: Limit::Streams, value: self.limits.max_streams });
+    /// One of the streams that may be open.
+    pub(super) fn take_stream(&self) -> Result<(), Error> {
+        if super::take_one(&self.streams, self.limits.max_streams) {
+            return Ok(());
         }
-        let core = self.bells.desk_here();
+        Err(Error::LimitReached { limit: Limit::Streams, value: self.limits.max_streams })
+    }
+
+    /// One of those that share streams: there may be as many as listeners, and one for each stream.
+    fn take_share(&self) -> Result<(), Error> {
+        let Limits { max_listeners, max_streams, .. } = self.limits;
+        if super::take_one(&self.sharing, max_listeners.saturating_add(max_streams)) {
+            return Ok(());
+        }
+        Err(Error::LimitReached { limit: Limit::Listeners, value: max_listeners })
+    }
+
+    fn take_place(self: &Arc<Self>, channel: &Arc<Channel>, table: Table) -> Result<Place, Error> {
+        self.open()?;
+        let (core, alone) = match table {
+            Table::Own(core) => (core, self.take_stream().map(|()| true)?),
+            Table::Shared(core) => (core, self.take_share().map(|()| false)?),
+        };
         let stream = self.next_stream.fetch_add(1, Ordering::Relaxed);
         let seat = {
             let state = channel.lock();
             channel.desks[core].sit(stream, state.ring.last())
         };
         let seated = Seated { stream, core, seat };
-        Ok(Place { hub: Arc::clone(self), channel: Arc::clone(channel), seated })
+        Ok(Place { hub: Arc::clone(self), channel: Arc::clone(channel), seated, alone })
     }
 
     fn watcher(
@@ -106,10 +148,14 @@ impl Hub {
         channel: &Channel,
         id: ListenerId<'_>,
         token: Option<ResumeToken>,
+        with_credit: bool,
         seated: Seated,
     ) -> Result<(Owner, Beginning), Error> {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(channel, &state, id)?;
+        if with_credit {
+            listener.must_be_explicit(channel)?;
+        }
         let mut standing = listener.lock();
         let life = self.judge(channel, standing.start, token)?;
         let mut dropped = Vec::new();
@@ -139,6 +185,14 @@ impl Hub {
         Ok((Owner::Listener(listener), beginning))
     }
 
+    /// The seat of the stream that a listener has, by the number that is given once.
+    pub(super) fn seat_of(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Option<u64> {
+        let channel = self.channels().by_id.get(channel.as_str()).cloned()?;
+        let state = channel.lock();
+        let seated = state.listener(id.as_str())?.lock().seated;
+        seated.map(|seated| seated.stream)
+    }
+
     /// Which life a token is of, for a receiver that nothing below `start` was meant for.
     fn judge(&self, channel: &Channel, start: Position, token: Option<ResumeToken>) -> Result<Life, Error> {
         let Some(token) = token else { return Ok(Life::None) };
@@ -151,6 +205,13 @@ impl Hub {
         }
         Ok(Life::Same(token.sequence))
     }
+}
+
+/// Where a new subscription sits: on which core, and whether it is a stream of its own.
+#[derive(Clone, Copy, Debug)]
+enum Table {
+    Own(usize),
+    Shared(usize),
 }
 
 /// What a token says.

@@ -7,7 +7,7 @@ use super::{
     desk::{Ending, Tail},
     listener::{Allowance, Listener, Standing},
     look::look,
-    options::ListenOptions,
+    options::{Credit, ListenOptions},
     place::Place,
     settings::AcknowledgementMode,
     tally::Quota,
@@ -71,8 +71,6 @@ pub struct Started {
     pub generation: u64,
     /// Where it begins.
     pub token: ResumeToken,
-    /// The stream, by a number that no other of this hub has.
-    pub stream: u64,
 }
 
 /// An open subscription. Dropping it ends it, and stops its listener.
@@ -116,13 +114,34 @@ impl Subscription {
             Owner::Listener(listener) => (Some(Arc::clone(&listener.id)), listener.birth, listener.mode),
             Owner::Watcher(_) => (None, self.place.channel.birth, AcknowledgementMode::Automatic),
         };
-        let (channel, stream) = (Arc::clone(&self.place.channel.id), self.place.seated.stream);
-        Started { channel, listener, birth, mode, generation: 0, token: self.token(), stream }
+        let channel = Arc::clone(&self.place.channel.id);
+        Started { channel, listener, birth, mode, generation: 0, token: self.token() }
     }
 
     /// Where it stands.
     pub fn token(&self) -> ResumeToken {
         self.place.hub.token(&self.place.channel, self.cursor.at)
+    }
+
+    /// Its seat, by a number that no other of the hub has.
+    pub(super) fn seat(&self) -> u64 {
+        self.place.seated.stream
+    }
+
+    /// Changes how much may be outstanding.
+    ///
+    /// # Errors
+    /// [`Error::NotExplicit`].
+    pub fn set_credit(&mut self, _credit: Credit) -> Result<(), Error> {
+        match &self.owner {
+            Owner::Listener(listener) => listener.must_be_explicit(&self.place.channel),
+            Owner::Watcher(_) => Ok(()),
+        }
+    }
+
+    /// Ends it at its client's wish: what it had delivered counts no attempt.
+    pub fn withdraw(self) {
+        drop(self);
     }
 
     /// The next batch. What it holds counts as handed over when this returns.
@@ -273,7 +292,7 @@ impl Subscription {
 
     /// What is next, and the delay behind it.
     fn look(&mut self) -> Option<(Look, Duration)> {
-        let Place { hub, channel, seated } = &self.place;
+        let Place { hub, channel, seated, .. } = &self.place;
         let safe = hub.log.watermark().position();
         let state = channel.lock();
         let delay = state.settings.stream_delay;
@@ -299,7 +318,7 @@ impl Subscription {
 
     /// Moves the receiver's place; false where it has another stream by now, or what was read no longer stands.
     fn hand_over(&mut self, next: &Look) -> bool {
-        let Place { hub, channel, seated } = &self.place;
+        let Place { hub, channel, seated, .. } = &self.place;
         let now = hub.clock();
         let listener = match &mut self.owner {
             Owner::Watcher(standing) => {

@@ -474,7 +474,6 @@ async fn verbs_of_a_later_release_say_so() {
     not_implemented(&refused(call.acknowledge(AcknowledgeRequest::default())).await);
     not_implemented(&refused(call.reject(RejectRequest::default())).await);
     not_implemented(&refused(call.extend(ExtendRequest::default())).await);
-    not_implemented(&refused(call.change_listen(ChangeListenRequest::default())).await);
     not_implemented(&refused(call.list_messages(ListMessagesRequest::default())).await);
     not_implemented(&refused(call.requeue(RequeueRequest::default())).await);
     unharmed(&wire).await;
