@@ -15,6 +15,7 @@ mod gaps;
 mod grpcurl;
 mod limits;
 mod lost_clients;
+mod many_listeners;
 mod order;
 mod pages;
 mod publish;
