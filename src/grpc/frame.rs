@@ -238,3 +238,59 @@ fn put_fields(frame: &mut Vec<u8>, entry: &Entry, sizes: &Sizes) {
     };
     frame.extend([KIND, kind as u8]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hub::{ChannelSettings, From, Hub, Limits, ListenOptions, Receiver},
+        id::ChannelId,
+        log::{Memory, Position},
+        v1,
+    };
+    use std::task::{Context, Poll, Waker};
+
+    /// What a watcher gets of some messages.
+    fn handed(messages: usize) -> Handed {
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 0).unwrap();
+        let channel = ChannelId::parse("c").unwrap();
+        hub.create_channel(channel, ChannelSettings::default(), false).unwrap();
+        let options = ListenOptions::default();
+        let mut watcher = hub.subscribe(channel, Receiver::Watcher(From::New), options).unwrap();
+        (0..messages).for_each(|_| drop(hub.notify_end(channel).unwrap()));
+        match watcher.poll_batch(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(handed)) => handed,
+            Poll::Ready(Err(_)) | Poll::Pending => panic!("a batch was expected"),
+        }
+    }
+
+    #[test]
+    fn a_batch_says_the_same_to_all_beside_what_is_a_subscriptions_own() {
+        for (messages, number, generation, attempts) in
+            [(1, 1, 0, 0), (1, 127, 1, 1), (3, 128, 127, 2), (100, 65_536, u64::from(u32::MAX), 100)]
+        {
+            let position = |entry: &Entry| entry.position;
+            let mut handed = handed(messages);
+            let of = handed.batch.entries.iter().map(position).take(attempts);
+            handed.repeats = of.map(|position| Repeat { position, attempt: 300 }).collect();
+            handed.generation = generation;
+            let common = v1::ListenResponse::decode(&of_batch(&handed.batch)[PREFIX_BYTES..]).unwrap();
+            let mut alone = Vec::new();
+            put_batch(&mut alone, number, &handed);
+            let also_others = handed.clone();
+            let mut shared = Vec::new();
+            put_batch(&mut shared, number, &also_others);
+            assert_eq!(alone, shared);
+
+            let mut batch = v1::ListenResponse::decode(&shared[..]).unwrap().batches.remove(0);
+            assert_eq!(batch.deliveries.len(), messages);
+            let own = (std::mem::replace(&mut batch.subscription, 1), std::mem::take(&mut batch.generation));
+            assert_eq!(own, (convert::to_i32(number), convert::to_i64(generation)));
+            let repeats = std::mem::take(&mut batch.repeats);
+            let told: Vec<_> =
+                repeats.iter().map(|it| (Position(it.sequence.unsigned_abs()), it.attempt)).collect();
+            assert_eq!(told, handed.repeats.iter().map(|it| (it.position, 300)).collect::<Vec<_>>());
+            assert_eq!([batch], common.batches[..]);
+        }
+    }
+}

@@ -59,7 +59,6 @@ pub enum StreamKind {
 
 /// What happens on a stream.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment, and nearly every event is a batch")]
 pub enum Event {
     /// A subscription has begun.
     Started(u32, Started),
