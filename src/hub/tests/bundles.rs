@@ -336,3 +336,97 @@ async fn what_is_added_on_another_core_waits_on_the_streams_own() {
     assert!(stream.woken());
     assert_eq!(stream.rest(), [Handed(2, got(sent)), Handed(1, got([sent[1]]))]);
 }
+
+/// A stream in a random life: which listener each number is, and whether it waits.
+struct Live {
+    stream: Read,
+    listeners: HashMap<u32, usize>,
+    begun: HashMap<u32, bool>,
+    waits: bool,
+}
+
+impl Live {
+    fn open(stage: &Stage, listener: usize) -> Self {
+        let stream = Read::open(stage, StreamKind::Listen, 100);
+        let number = stream.add(IDS[listener]).unwrap();
+        Self { stream, listeners: HashMap::from([(number, listener)]), begun: HashMap::new(), waits: false }
+    }
+
+    fn add(&mut self, stage: &Stage, listener: usize) {
+        let number = add(&self.stream.change(stage), IDS[listener]).unwrap();
+        assert_eq!(*self.listeners.entry(number).or_insert(listener), listener, "no number comes again");
+    }
+
+    /// One event; false where it is over.
+    fn step(&mut self, received: &mut [Vec<Said>]) -> bool {
+        let asleep = self.waits && !self.stream.woken();
+        let event = self.stream.next();
+        self.waits = event.is_none();
+        assert!(!asleep || event.is_none(), "it slept over {event:?}");
+        match event {
+            Some(Heard::Started(number)) => assert_eq!(self.begun.insert(number, true), None),
+            Some(Handed(number, said)) => {
+                assert_eq!(self.begun.get(&number), Some(&true), "{number} has begun, and not ended");
+                received[self.listeners[&number]].extend(said);
+            }
+            Some(Ended(number, _)) => assert_eq!(self.begun.insert(number, false), Some(true)),
+            Some(Over(_)) => return false,
+            None => {}
+        }
+        true
+    }
+}
+
+const IDS: [&str; 4] = ["a", "b", "c", "d"];
+
+#[test]
+fn whatever_is_added_removed_and_taken_over_each_gets_its_own_once_and_in_order() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let stage = stage(&IDS);
+        let (mut sent, mut received) = ([const { Vec::new() }; 4], [const { Vec::new() }; 4]);
+        let mut streams = [0, 1].map(|listener| Live::open(&stage, listener));
+        for _ in 0..200 {
+            let listener = random.usize(..4);
+            let at = random.usize(..2);
+            match random.u8(..10) {
+                0..3 => sent[listener].push(stage.dispatch(IDS[listener])),
+                3 => {
+                    let position = stage.broadcast();
+                    sent.iter_mut().for_each(|sent| sent.push(position));
+                }
+                4 => streams[at].add(&stage, listener),
+                5 => drop(streams[at].stream.change(&stage).remove(random.u32(..8))),
+                6 if random.u8(..5) == 0 => streams[at] = Live::open(&stage, listener),
+                _ => {
+                    if !streams[at].step(&mut received) {
+                        streams[at] = Live::open(&stage, listener);
+                    }
+                }
+            }
+        }
+        let mut last = Live::open(&stage, 0);
+        (1..4).for_each(|listener| last.add(&stage, listener));
+        while !last.waits {
+            last.step(&mut received);
+        }
+        assert_eq!(received, sent.map(got), "seed {seed}");
+    }
+}
+
+#[test]
+fn credit_may_be_changed_before_anybody_has_heard_of_a_subscription() {
+    let stage = stage(&["a"]);
+    let explicit = NewListener { mode: AcknowledgementMode::Explicit, ..NewListener::default() };
+    stage.hub.register(channel_id("room"), listener_id("e"), explicit).unwrap();
+    let mut stream = Read::of(&stage, &["a"]);
+    let change = stream.change(&stage);
+    for _ in 0..2 {
+        let options = ListenOptions { credit: Some(Credit::default()), ..ListenOptions::default() };
+        let number = change.add(channel_id("room"), Receiver::Listener(listener_id("e")), options);
+        assert_eq!(number, Ok(2));
+    }
+    let sent = stage.dispatch("e");
+    let heard = stream.rest();
+    assert_eq!(heard, [Heard::Started(2), Handed(2, got([sent]))]);
+}
