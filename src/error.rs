@@ -107,6 +107,18 @@ pub enum Error {
         /// What uses it.
         by: &'static str,
     },
+    /// No stream of listeners is open under that id.
+    #[error("no open stream {stream:?}")]
+    StreamNotFound {
+        /// The id; cut short where it is none.
+        stream: String,
+    },
+    /// The stream has no subscription of that number, or has it no more.
+    #[error("the stream has no subscription {subscription}")]
+    SubscriptionNotFound {
+        /// The number.
+        subscription: i64,
+    },
     /// The listener's backlog is full.
     #[error("the backlog of listener {listener:?} in channel {channel:?} is full")]
     BacklogFull {
@@ -158,17 +170,20 @@ pub enum Limit {
     Listeners,
     /// How many streams may be open.
     Streams,
+    /// How many subscriptions one stream may carry.
+    Subscriptions,
     /// What the log may hold, in bytes.
     LogBytes,
 }
 
 impl Limit {
-    /// The name of its setting.
+    /// The name of its setting; the one of a stream's subscriptions is fixed.
     pub fn setting(self) -> &'static str {
         match self {
             Self::Channels => "max_channels",
             Self::Listeners => "max_listeners",
             Self::Streams => "max_streams",
+            Self::Subscriptions => "max_subscriptions",
             Self::LogBytes => "max_log_bytes",
         }
     }

@@ -25,6 +25,11 @@ pub(super) fn to_i64(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A subscription's number as the wire has it.
+pub(super) fn to_i32(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 /// Nanoseconds since 1970 as the wire has them.
 pub(super) fn time(nanos: i64) -> prost_types::Timestamp {
     const SECOND: i64 = 1_000_000_000;
@@ -61,4 +66,13 @@ pub(super) fn start_from(start_at: i32, field: &str) -> Result<StartFrom, Refusa
 
 pub(super) fn position(sequence: i64, field: &str) -> Result<Position, Refusal> {
     u64::try_from(sequence).map(Position).map_err(|_| Refusal::setting(field, "it must not be negative"))
+}
+
+/// A call names no more items than it may.
+pub(super) fn at_most(items: usize, field: &'static str) -> Result<(), Refusal> {
+    const MAX_ITEMS: usize = 1_024;
+    if items <= MAX_ITEMS {
+        return Ok(());
+    }
+    Err(Refusal::setting(field, format!("at most {MAX_ITEMS} in one call")))
 }

@@ -7,19 +7,20 @@
 
 use super::{convert, wire};
 use crate::{
-    hub::{Batch, Gap, GapReason},
-    log::{Entry, Kind},
+    hub::{Batch, Gap, GapReason, Handed, Repeat, ResumeToken},
+    log::{DeadLetter, DeadLetterCause, Entry, Kind},
 };
 use bytes::Bytes;
 use prost::{
     Message,
     encoding::{encode_varint, encoded_len_varint},
 };
+use std::sync::Arc;
 
 /// A byte that says "not compressed", and four for the length.
-const PREFIX_BYTES: usize = 5;
-/// The number of a stream's only subscription.
-pub(super) const FIRST: i32 = 1;
+pub(super) const PREFIX_BYTES: usize = 5;
+/// The number of a stream's first subscription, which is nearly always its only one.
+pub(super) const FIRST: u32 = 1;
 
 const LENGTH_DELIMITED: u8 = 2;
 const VARINT: u8 = 0;
@@ -35,11 +36,14 @@ const SUBSCRIPTION: u8 = key(1, VARINT);
 const GAPS: u8 = key(2, LENGTH_DELIMITED);
 const DELIVERIES: u8 = key(3, LENGTH_DELIMITED);
 const RESUME_TOKEN: u8 = key(4, LENGTH_DELIMITED);
+const GENERATION: u8 = key(5, VARINT);
+const REPEATS: u8 = key(6, LENGTH_DELIMITED);
 /// The fields of `Delivery`.
 const MESSAGE: u8 = key(1, LENGTH_DELIMITED);
 const SEQUENCE: u8 = key(2, VARINT);
 const ACCEPT_TIME: u8 = key(3, LENGTH_DELIMITED);
 const KIND: u8 = key(4, VARINT);
+const DEAD_LETTER: u8 = key(5, LENGTH_DELIMITED);
 /// The fields of `google.protobuf.Timestamp`.
 const SECONDS: u8 = key(1, VARINT);
 const NANOS: u8 = key(2, VARINT);
@@ -51,28 +55,96 @@ pub(super) fn of(response: &wire::ListenResponse) -> Bytes {
     frame.into()
 }
 
-/// A response with one batch.
+/// A response with one batch, of a stream's first subscription and with nothing of its own about it: streams share it.
 pub(super) fn of_batch(batch: &Batch) -> Bytes {
-    let gaps: Vec<_> = batch.gaps.iter().map(gap).collect();
-    let mut token = Vec::with_capacity(crate::hub::ResumeToken::MAX_BYTES);
-    batch.token.write(&mut token);
-    let gaps_len: usize = gaps.iter().map(|gap| field_len(gap.encoded_len())).sum();
-    let deliveries_len: usize = batch.entries.iter().map(|entry| field_len(Sizes::of(entry).delivery)).sum();
-    let body = 2 + gaps_len + deliveries_len + field_len(token.len());
-
+    let common = Common::of(batch);
+    let body = 2 + common.len;
     let mut frame = begin(field_len(body));
     put_head(&mut frame, BATCHES, body);
     frame.extend([SUBSCRIPTION, FIRST as u8]);
-    for gap in &gaps {
-        put_head(&mut frame, GAPS, gap.encoded_len());
-        gap.encode_raw(&mut frame);
-    }
-    for entry in &batch.entries {
-        put_delivery(&mut frame, entry);
-    }
-    put_head(&mut frame, RESUME_TOKEN, token.len());
-    frame.extend(token);
+    common.put(&mut frame);
     frame.into()
+}
+
+/// Appends a batch of any subscription to a response.
+pub(super) fn put_batch(response: &mut Vec<u8>, subscription: u32, handed: &Handed) {
+    let shared = shared_part(&handed.batch);
+    let common = if shared.is_none() { Some(Common::of(&handed.batch)) } else { None };
+    let common_len = shared.as_ref().map_or(0, Bytes::len) + common.as_ref().map_or(0, |common| common.len);
+    let repeats: Vec<_> = handed.repeats.iter().map(attempt).collect();
+    let repeats_len: usize = repeats.iter().map(|repeat| field_len(repeat.encoded_len())).sum();
+    let generation_len = if handed.generation == 0 { 0 } else { 1 + encoded_len_varint(handed.generation) };
+    let number = u64::from(subscription);
+    let body = 1 + encoded_len_varint(number) + common_len + generation_len + repeats_len;
+
+    response.reserve(field_len(body));
+    put_head(response, BATCHES, body);
+    response.push(SUBSCRIPTION);
+    encode_varint(number, response);
+    response.extend_from_slice(shared.as_deref().unwrap_or_default());
+    if let Some(common) = common {
+        common.put(response);
+    }
+    if handed.generation != 0 {
+        response.push(GENERATION);
+        encode_varint(handed.generation, response);
+    }
+    for repeat in &repeats {
+        put_head(response, REPEATS, repeat.encoded_len());
+        repeat.encode_raw(response);
+    }
+}
+
+/// What subscriptions have in common that share a batch: the end of the frame that is made of it once.
+fn shared_part(batch: &Arc<Batch>) -> Option<Bytes> {
+    // nobody else has it: it is put where it belongs, without a frame for others
+    if Arc::strong_count(batch) == 1 {
+        return None;
+    }
+    let frame = batch.frame(of_batch);
+    let length = PREFIX_BYTES + 1;
+    let length_bytes = 1 + frame.iter().skip(length).take_while(|byte| **byte >= 0x80).count();
+    Some(frame.slice(length + length_bytes + 2..))
+}
+
+/// A message that comes again.
+pub(super) fn attempt(repeat: &Repeat) -> wire::Attempt {
+    wire::Attempt {
+        sequence: repeat.position.to_i64(),
+        attempt: i32::try_from(repeat.attempt).unwrap_or(i32::MAX),
+    }
+}
+
+/// What a batch says to whomever it goes: gaps, deliveries and token.
+struct Common<'b> {
+    batch: &'b Batch,
+    gaps: Vec<wire::Gap>,
+    token: Vec<u8>,
+    len: usize,
+}
+
+impl<'b> Common<'b> {
+    fn of(batch: &'b Batch) -> Self {
+        let gaps: Vec<_> = batch.gaps.iter().map(gap).collect();
+        let mut token = Vec::with_capacity(ResumeToken::MAX_BYTES);
+        batch.token.write(&mut token);
+        let gaps_len: usize = gaps.iter().map(|gap| field_len(gap.encoded_len())).sum();
+        let deliveries = batch.entries.iter().map(|entry| field_len(Sizes::of(entry).delivery));
+        let len = gaps_len + deliveries.sum::<usize>() + field_len(token.len());
+        Self { batch, gaps, token, len }
+    }
+
+    fn put(&self, frame: &mut Vec<u8>) {
+        for gap in &self.gaps {
+            put_head(frame, GAPS, gap.encoded_len());
+            gap.encode_raw(frame);
+        }
+        for entry in &self.batch.entries {
+            put_delivery(frame, entry);
+        }
+        put_head(frame, RESUME_TOKEN, self.token.len());
+        frame.extend_from_slice(&self.token);
+    }
 }
 
 /// A delivery alone, as the bytes of `eric.v1.Delivery`.
@@ -108,6 +180,14 @@ fn begin(len: usize) -> Vec<u8> {
     frame
 }
 
+/// Says in the prefix how long the frame has become.
+pub(super) fn close(frame: &mut [u8]) {
+    let len = u32::try_from(frame.len().saturating_sub(PREFIX_BYTES)).unwrap_or(u32::MAX);
+    if let Some(length) = frame.get_mut(1..PREFIX_BYTES) {
+        length.copy_from_slice(&len.to_be_bytes());
+    }
+}
+
 fn put_head(frame: &mut Vec<u8>, key: u8, len: usize) {
     frame.push(key);
     encode_varint(len as u64, frame);
@@ -123,6 +203,7 @@ struct Sizes {
     seconds: u64,
     nanos: u64,
     time: usize,
+    dead_letter: Option<wire::DeadLetter>,
     delivery: usize,
 }
 
@@ -134,8 +215,10 @@ impl Sizes {
         let nanos = (entry.accepted_at % SECOND).unsigned_abs();
         let time = 2 + encoded_len_varint(seconds) + encoded_len_varint(nanos);
         let sequence = 1 + encoded_len_varint(entry.position.0);
-        let delivery = field_len(entry.message.len()) + sequence + field_len(time) + 2;
-        Self { seconds, nanos, time, delivery }
+        let dead_letter = entry.dead_letter.as_deref().map(dead_letter);
+        let facts = dead_letter.as_ref().map_or(0, |facts| field_len(facts.encoded_len()));
+        let delivery = field_len(entry.message.len()) + sequence + field_len(time) + 2 + facts;
+        Self { seconds, nanos, time, dead_letter, delivery }
     }
 }
 
@@ -160,4 +243,79 @@ fn put_fields(frame: &mut Vec<u8>, entry: &Entry, sizes: &Sizes) {
         Kind::Broadcast => wire::DeliveryKind::Broadcast,
     };
     frame.extend([KIND, kind as u8]);
+    if let Some(facts) = &sizes.dead_letter {
+        put_head(frame, DEAD_LETTER, facts.encoded_len());
+        facts.encode_raw(frame);
+    }
+}
+
+fn dead_letter(facts: &DeadLetter) -> wire::DeadLetter {
+    let cause = match facts.cause {
+        DeadLetterCause::MaxAttempts => wire::DeadLetterCause::MaxAttempts,
+        DeadLetterCause::FinalRejection => wire::DeadLetterCause::FinalRejection,
+    };
+    wire::DeadLetter {
+        cause: cause.into(),
+        reason: facts.reason.clone(),
+        listener: facts.listener.to_string(),
+        sequence: facts.position.to_i64(),
+        attempts: i32::try_from(facts.attempts).unwrap_or(i32::MAX),
+        time: Some(convert::time(facts.moved_at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hub::{ChannelSettings, From, Hub, Limits, ListenOptions, Receiver},
+        id::ChannelId,
+        log::{Memory, Position},
+        v1,
+    };
+    use std::task::{Context, Poll, Waker};
+
+    /// What a watcher gets of some messages.
+    fn handed(messages: usize) -> Handed {
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 0).unwrap();
+        let channel = ChannelId::parse("c").unwrap();
+        hub.create_channel(channel, ChannelSettings::default(), false).unwrap();
+        let options = ListenOptions::default();
+        let mut watcher = hub.subscribe(channel, Receiver::Watcher(From::New), options).unwrap();
+        (0..messages).for_each(|_| drop(hub.notify_end(channel).unwrap()));
+        match watcher.poll_batch(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(handed)) => handed,
+            Poll::Ready(Err(_)) | Poll::Pending => panic!("a batch was expected"),
+        }
+    }
+
+    #[test]
+    fn a_batch_says_the_same_to_all_beside_what_is_a_subscriptions_own() {
+        for (messages, number, generation, attempts) in
+            [(1, 1, 0, 0), (1, 127, 1, 1), (3, 128, 127, 2), (100, 65_536, u64::from(u32::MAX), 100)]
+        {
+            let position = |entry: &Entry| entry.position;
+            let mut handed = handed(messages);
+            let of = handed.batch.entries.iter().map(position).take(attempts);
+            handed.repeats = of.map(|position| Repeat { position, attempt: 300 }).collect();
+            handed.generation = generation;
+            let common = v1::ListenResponse::decode(&of_batch(&handed.batch)[PREFIX_BYTES..]).unwrap();
+            let mut alone = Vec::new();
+            put_batch(&mut alone, number, &handed);
+            let also_others = handed.clone();
+            let mut shared = Vec::new();
+            put_batch(&mut shared, number, &also_others);
+            assert_eq!(alone, shared);
+
+            let mut batch = v1::ListenResponse::decode(&shared[..]).unwrap().batches.remove(0);
+            assert_eq!(batch.deliveries.len(), messages);
+            let own = (std::mem::replace(&mut batch.subscription, 1), std::mem::take(&mut batch.generation));
+            assert_eq!(own, (convert::to_i32(number), convert::to_i64(generation)));
+            let repeats = std::mem::take(&mut batch.repeats);
+            let told: Vec<_> =
+                repeats.iter().map(|it| (Position(it.sequence.unsigned_abs()), it.attempt)).collect();
+            assert_eq!(told, handed.repeats.iter().map(|it| (it.position, 300)).collect::<Vec<_>>());
+            assert_eq!([batch], common.batches[..]);
+        }
+    }
 }

@@ -118,10 +118,9 @@ fn to_wire(info: &ListenerInfo) -> wire::Listener {
         backlog_bytes: convert::to_i64(info.backlog.bytes),
         passed_sequence: info.passed.to_i64(),
         lost_messages: convert::to_i64(info.lost),
-        // AUTOMATIC has nothing outstanding, no generations and, in this release, no sessions
-        unacknowledged_messages: 0,
-        unacknowledged_bytes: 0,
-        generation: 0,
-        session: String::new(),
+        unacknowledged_messages: convert::to_i64(info.unacknowledged.messages),
+        unacknowledged_bytes: convert::to_i64(info.unacknowledged.bytes),
+        generation: convert::to_i64(info.generation),
+        session: info.session.as_deref().unwrap_or_default().to_owned(),
     }
 }

@@ -1,9 +1,11 @@
 //! The gRPC door: one short function a verb, over the hub.
 //!
 //! In reading order: [`convert`] and [`settings`] parse requests, [`channels`], [`listeners`], [`publish`] and
-//! [`receive`] are the verbs, [`stream`] is Listen and Watch, [`frame`] what they send, [`status`] the one table of
+//! [`receive`] and [`change`] are the verbs, [`stream`] is Listen and Watch, [`response`] and [`frame`] what they send, [`status`] the one table of
 //! errors; [`service`] and [`routes`] put them on the wire.
 
+mod change;
+mod acknowledge;
 mod channels;
 pub(crate) mod codec;
 mod convert;
@@ -12,6 +14,7 @@ mod listeners;
 mod page;
 mod publish;
 mod receive;
+mod response;
 mod routes;
 mod server;
 mod service;

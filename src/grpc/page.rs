@@ -24,6 +24,11 @@ impl Page {
         Ok(Self { after, size })
     }
 
+    /// How many the page holds at most.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// One more than the page holds shows whether there is another.
     pub(super) fn look_for(&self) -> usize {
         self.size + 1
@@ -34,12 +39,13 @@ impl Page {
         let more = found.len() > self.size;
         found.truncate(self.size);
         let last = found.last().filter(|_| more);
-        let token = last.map_or_else(String::new, |last| write(birth(last)));
+        let token = last.map_or_else(String::new, |last| token(birth(last)));
         (found, token)
     }
 }
 
-fn write(after: Position) -> String {
+/// Behind which the next page begins.
+pub(super) fn token(after: Position) -> String {
     format!("p{:x}", after.0)
 }
 

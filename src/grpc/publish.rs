@@ -169,7 +169,7 @@ impl Batch {
     }
 }
 
-fn receipt(message_id: String, accepted: &Accepted) -> wire::Receipt {
+pub(super) fn receipt(message_id: String, accepted: &Accepted) -> wire::Receipt {
     wire::Receipt {
         message_id,
         sequence: accepted.position.to_i64(),

@@ -1,80 +1,117 @@
 //! The verbs of receivers, up to where their streams begin.
 
-use super::{Dispatcher, convert, frame, settings, status::Refusal, wire};
+use super::{Dispatcher, convert, frame, response::AIM_BYTES, settings, status::Refusal, wire};
 use crate::{
-    hub::{Hub, ListenOptions, Receiver, Started, Subscription},
+    hub::{Bundle, Credit, Hub, ListenOptions, Quota, Receiver, Started, StreamKind, TakeOver},
+    id::{self, ChannelId},
     message::MAX_TYPE_BYTES,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::task::yield_now;
 
 const MAX_WAIT: Duration = Duration::from_secs(60);
 const MAX_TYPES: usize = 64;
-/// Where the one subscription of a stream stands in its request.
-const FIRST_FIELD: &str = "subscriptions[0]";
-/// What a response aims at.
-const RESPONSE_BYTES: usize = 256 * 1024;
+/// Where the subscriptions of a stream stand in its request.
+const SUBSCRIPTIONS: &str = "subscriptions";
+/// Of a stream of thousands so many are opened, then the core's other streams have a turn.
+const OPENED_AT_ONCE: usize = 256;
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 3 * 1024 * 1024;
 const LARGEST_MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 /// What a response has beside its messages, at most: a token, and as many gaps as a listener remembers.
 const BESIDE_MESSAGES: usize = 8 * 1024;
 
+/// A stream that is open, and what of it was refused.
+pub(super) struct Opened {
+    pub(super) bundle: Bundle,
+    /// By their numbers, the first last.
+    pub(super) refused: Vec<(u32, Refusal)>,
+    pub(super) max_response_bytes: usize,
+}
+
 impl Dispatcher {
-    pub(super) fn listen(&self, mut request: wire::ListenRequest) -> Result<Subscription, Refusal> {
-        let asked = only_one(&mut request.subscriptions)?;
-        let max_bytes = self.max_bytes(request.max_response_bytes)?;
-        self.listen_one(asked, max_bytes).map_err(|refusal| refusal.within(FIRST_FIELD))
+    pub(super) async fn listen(&self, request: wire::ListenRequest) -> Result<Opened, Refusal> {
+        let most = request.max_response_bytes;
+        self.open(StreamKind::Listen, &request.subscriptions, most, |bundle, asked| {
+            let (channel, receiver, options) = listener(asked)?;
+            Ok(bundle.add(channel, receiver, options)?)
+        })
+        .await
     }
 
-    fn listen_one(&self, asked: wire::Subscription, max_bytes: u64) -> Result<Subscription, Refusal> {
-        not_yet(&asked.session, asked.take_over)?;
-        if asked.credit.is_some() {
-            return Err(Refusal::not_explicit("credit"));
-        }
-        let options = options(asked.resume_token, asked.types, max_bytes)?;
-        let (channel, listener) =
-            (convert::channel_id(&asked.channel)?, convert::listener_id(&asked.listener)?);
-        Ok(self.hub.subscribe(channel, Receiver::Listener(listener), options)?)
-    }
-
-    pub(super) fn watch(&self, mut request: wire::WatchRequest) -> Result<Subscription, Refusal> {
-        let asked = only_one(&mut request.subscriptions)?;
+    pub(super) async fn watch(&self, request: wire::WatchRequest) -> Result<Opened, Refusal> {
         if request.presence {
             return Err(Refusal::not_implemented("presence"));
         }
-        let max_bytes = self.max_bytes(request.max_response_bytes)?;
-        self.watch_one(asked, max_bytes).map_err(|refusal| refusal.within(FIRST_FIELD))
+        let most = request.max_response_bytes;
+        self.open(StreamKind::Watch, &request.subscriptions, most, |bundle, asked| {
+            let from = convert::start_from(asked.start_at, "start_at")?;
+            let options = options(&asked.resume_token, &asked.types)?;
+            Ok(bundle.add(convert::channel_id(&asked.channel)?, Receiver::Watcher(from), options)?)
+        })
+        .await
     }
 
-    fn watch_one(&self, asked: wire::WatchSubscription, max_bytes: u64) -> Result<Subscription, Refusal> {
-        let from = convert::start_from(asked.start_at, "start_at")?;
-        let options = options(asked.resume_token, asked.types, max_bytes)?;
-        Ok(self.hub.subscribe(convert::channel_id(&asked.channel)?, Receiver::Watcher(from), options)?)
+    /// Opens a stream with what of it is not refused. All refused is refused as a whole.
+    async fn open<T>(
+        &self,
+        kind: StreamKind,
+        asked: &[T],
+        max_response_bytes: i32,
+        add: impl Fn(&Bundle, &T) -> Result<u32, Refusal>,
+    ) -> Result<Opened, Refusal> {
+        if asked.is_empty() {
+            return Err(Refusal::missing(SUBSCRIPTIONS));
+        }
+        if asked.len() > Bundle::MAX_SUBSCRIPTIONS {
+            let description = format!("at most {} on a stream", Bundle::MAX_SUBSCRIPTIONS);
+            return Err(Refusal::setting(SUBSCRIPTIONS, description));
+        }
+        let max_response_bytes = self.max_response_bytes(max_response_bytes)?;
+        let bundle = self.hub.open_stream(kind, max_bytes(max_response_bytes))?;
+        let mut refused = Vec::new();
+        for (place, asked_for) in asked.iter().enumerate() {
+            if let Err(refusal) = add(&bundle, asked_for) {
+                refused.push((bundle.skip(), refusal.within(&format!("{SUBSCRIPTIONS}[{place}]"))));
+            }
+            if place % OPENED_AT_ONCE == OPENED_AT_ONCE - 1 {
+                yield_now().await;
+            }
+        }
+        refused.reverse();
+        if refused.len() == asked.len() {
+            return Err(refused.pop().map_or_else(|| Refusal::missing(SUBSCRIPTIONS), |(_, first)| first));
+        }
+        Ok(Opened { bundle, refused, max_response_bytes })
     }
 
     pub(super) async fn pull(&self, request: wire::PullRequest) -> Result<wire::PullResponse, Refusal> {
-        not_yet(&request.session, request.take_over)?;
-        if request.credit.is_some() {
-            return Err(Refusal::not_explicit("credit"));
-        }
         let wait = wait(request.wait)?;
-        let max_bytes = self.max_bytes(request.max_response_bytes)?;
-        let mut options = options(request.resume_token, request.types, max_bytes)?;
-        options.max_messages = self.max_messages(request.max_messages)?;
+        let max_response_bytes = self.max_response_bytes(request.max_response_bytes)?;
+        let options = ListenOptions {
+            max_messages: self.max_messages(request.max_messages)?,
+            max_bytes: max_bytes(max_response_bytes),
+            credit: request.credit.map(credit).transpose()?,
+            session: session(&request.session)?,
+            take_over: take_over(request.take_over)?,
+            pull: true,
+            ..options(&request.resume_token, &request.types)?
+        };
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let mut subscription = self.hub.subscribe(channel, Receiver::Listener(listener), options)?;
-        let started = started(&subscription.started());
+        let started = started(frame::FIRST, &subscription.started());
         let handed = Hub::pull(&mut subscription, wait).await?;
         let batch = handed.as_ref().map(|handed| &handed.batch);
         let token = subscription.token();
         Ok(wire::PullResponse {
             started: Some(started),
             batch: Some(wire::Batch {
-                subscription: frame::FIRST,
+                subscription: convert::to_i32(frame::FIRST),
                 gaps: batch.into_iter().flat_map(|batch| &batch.gaps).map(frame::gap).collect(),
                 deliveries: batch.into_iter().flat_map(|batch| &batch.entries).map(frame::delivery).collect(),
                 resume_token: token.to_string(),
-                ..wire::Batch::default()
+                generation: handed.as_ref().map_or(0, |handed| convert::to_i64(handed.generation)),
+                repeats: handed.iter().flat_map(|handed| &handed.repeats).map(frame::attempt).collect(),
             }),
             incarnation: self.hub.incarnation().to_string(),
         })
@@ -86,12 +123,6 @@ impl Dispatcher {
             Ok(0) => Ok(1),
             Ok(asked) => Ok(asked.min(self.limits.max_batch_messages)),
         }
-    }
-
-    /// What the messages of a response may take.
-    fn max_bytes(&self, max_response_bytes: i32) -> Result<u64, Refusal> {
-        let largest = self.max_response_bytes(max_response_bytes)?;
-        Ok((largest - BESIDE_MESSAGES).min(RESPONSE_BYTES) as u64)
     }
 
     fn max_response_bytes(&self, asked: i32) -> Result<usize, Refusal> {
@@ -108,15 +139,35 @@ impl Dispatcher {
     }
 }
 
-fn options(token: String, types: Vec<String>, max_bytes: u64) -> Result<ListenOptions, Refusal> {
-    check_types(&types)?;
-    Ok(ListenOptions { resume_token: Some(token), types, max_bytes, ..ListenOptions::default() })
+/// What the messages of a batch may take.
+fn max_bytes(max_response_bytes: usize) -> u64 {
+    (max_response_bytes - BESIDE_MESSAGES).min(AIM_BYTES) as u64
+}
+
+/// A listener's subscription, parsed.
+pub(super) fn listener(
+    asked: &wire::Subscription,
+) -> Result<(ChannelId<'_>, Receiver<'_>, ListenOptions), Refusal> {
+    let options = ListenOptions {
+        credit: asked.credit.map(credit).transpose()?,
+        session: session(&asked.session)?,
+        take_over: take_over(asked.take_over)?,
+        ..options(&asked.resume_token, &asked.types)?
+    };
+    let (channel, listener) = (convert::channel_id(&asked.channel)?, convert::listener_id(&asked.listener)?);
+    Ok((channel, Receiver::Listener(listener), options))
+}
+
+fn options(token: &str, types: &[String]) -> Result<ListenOptions, Refusal> {
+    check_types(types)?;
+    let resume_token = Some(token.to_owned());
+    Ok(ListenOptions { resume_token, types: types.to_vec(), ..ListenOptions::default() })
 }
 
 /// A subscription's beginning as the wire has it.
-pub(super) fn started(started: &Started) -> wire::SubscriptionStarted {
+pub(super) fn started(number: u32, started: &Started) -> wire::SubscriptionStarted {
     wire::SubscriptionStarted {
-        subscription: frame::FIRST,
+        subscription: convert::to_i32(number),
         channel: started.channel.to_string(),
         listener: started.listener.as_deref().unwrap_or_default().to_owned(),
         birth: started.birth.to_i64(),
@@ -126,21 +177,37 @@ pub(super) fn started(started: &Started) -> wire::SubscriptionStarted {
     }
 }
 
-fn only_one<T>(subscriptions: &mut Vec<T>) -> Result<T, Refusal> {
-    match subscriptions.len() {
-        0 => Err(Refusal::missing("subscriptions")),
-        1 => Ok(subscriptions.remove(0)),
-        _ => Err(Refusal::not_implemented("more than one subscription on a stream")),
-    }
+fn credit(asked: wire::Credit) -> Result<Credit, Refusal> {
+    let Quota { messages, bytes } = Credit::default().0;
+    let messages = match u64::try_from(asked.max_unacknowledged_messages) {
+        Ok(0) => messages,
+        Ok(asked) if asked <= Credit::MAX_MESSAGES => asked,
+        Ok(_) | Err(_) => {
+            let description = format!("0, or a number from 1 to {}", Credit::MAX_MESSAGES);
+            return Err(Refusal::setting("credit.max_unacknowledged_messages", description));
+        }
+    };
+    let bytes = match u64::try_from(asked.max_unacknowledged_bytes) {
+        Ok(0) => bytes,
+        Ok(asked) => asked,
+        Err(_) => return Err(Refusal::setting("credit.max_unacknowledged_bytes", "it must not be negative")),
+    };
+    Ok(Credit(Quota { messages, bytes }))
 }
 
-fn not_yet(session: &str, take_over: i32) -> Result<(), Refusal> {
-    if !session.is_empty() {
-        return Err(Refusal::not_implemented("session"));
+fn session(asked: &str) -> Result<Option<Arc<str>>, Refusal> {
+    if asked.is_empty() {
+        return Ok(None);
     }
-    match wire::TakeOver::try_from(take_over) {
-        Ok(wire::TakeOver::Unspecified | wire::TakeOver::Always) => Ok(()),
-        Ok(wire::TakeOver::Never) => Err(Refusal::not_implemented("take_over: NEVER")),
+    id::check(asked).map_err(|invalid| Refusal::id("session", invalid))?;
+    Ok(Some(asked.into()))
+}
+
+fn take_over(asked: i32) -> Result<TakeOver, Refusal> {
+    match wire::TakeOver::try_from(asked) {
+        Ok(wire::TakeOver::Unspecified) => Ok(TakeOver::Fairly),
+        Ok(wire::TakeOver::Always) => Ok(TakeOver::Always),
+        Ok(wire::TakeOver::Never) => Ok(TakeOver::Never),
         Err(_) => Err(Refusal::setting("take_over", "no such way")),
     }
 }

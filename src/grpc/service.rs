@@ -2,7 +2,6 @@
 
 use super::{
     Dispatcher, publish,
-    status::Refusal,
     wire::{self, dispatcher_service_server::DispatcherService},
 };
 use tonic::{Request, Response, Status, Streaming};
@@ -12,7 +11,6 @@ macro_rules! service {
     (
         now { $($verb:ident($Request:ident) -> $Response:ident;)* }
         later { $($slow:ident($SlowRequest:ident) -> $SlowResponse:ident;)* }
-        missing { $($missing:ident($MissingRequest:ident) -> $MissingResponse:ident: $name:literal;)* }
     ) => {
         #[tonic::async_trait]
         impl DispatcherService for Dispatcher {
@@ -30,13 +28,6 @@ macro_rules! service {
             ) -> Result<Response<wire::$SlowResponse>, Status> {
                 let answer = Dispatcher::$slow(self, request.into_inner()).await;
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
-            })*
-
-            $(async fn $missing(
-                &self,
-                _: Request<wire::$MissingRequest>,
-            ) -> Result<Response<wire::$MissingResponse>, Status> {
-                Err(self.status(Refusal::not_implemented($name)))
             })*
 
             type PublishStream = publish::Answers;
@@ -66,6 +57,10 @@ service! {
         stop_listener(StopListenerRequest) -> StopListenerResponse;
         purge_listener(PurgeListenerRequest) -> PurgeListenerResponse;
         remove_listener(RemoveListenerRequest) -> RemoveListenerResponse;
+        change_listen(ChangeListenRequest) -> ChangeListenResponse;
+        acknowledge(AcknowledgeRequest) -> AcknowledgeResponse;
+        extend(ExtendRequest) -> ExtendResponse;
+        list_messages(ListMessagesRequest) -> ListMessagesResponse;
         get_server(GetServerRequest) -> GetServerResponse;
     }
     later {
@@ -74,13 +69,7 @@ service! {
         notify_end(NotifyEndRequest) -> NotifyEndResponse;
         publish_batch(PublishBatchRequest) -> PublishBatchResponse;
         pull(PullRequest) -> PullResponse;
-    }
-    missing {
-        change_listen(ChangeListenRequest) -> ChangeListenResponse: "ChangeListen";
-        acknowledge(AcknowledgeRequest) -> AcknowledgeResponse: "Acknowledge";
-        reject(RejectRequest) -> RejectResponse: "Reject";
-        extend(ExtendRequest) -> ExtendResponse: "Extend";
-        list_messages(ListMessagesRequest) -> ListMessagesResponse: "ListMessages";
-        requeue(RequeueRequest) -> RequeueResponse: "Requeue";
+        reject(RejectRequest) -> RejectResponse;
+        requeue(RequeueRequest) -> RequeueResponse;
     }
 }

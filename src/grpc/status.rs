@@ -116,11 +116,6 @@ impl Refusal {
         Self::new(Code::InvalidArgument, "INVALID_PAGE_TOKEN", message).at("page_token", message)
     }
 
-    pub(super) fn not_explicit(field: &str) -> Self {
-        let message = "credit is for listeners that acknowledge explicitly";
-        Self::new(Code::InvalidArgument, "NOT_EXPLICIT", message).at(field, message)
-    }
-
     /// What a later release does.
     pub(super) fn not_implemented(what: &str) -> Self {
         Self::new(Code::Unimplemented, "NOT_IMPLEMENTED", format!("{what} is not in this release"))
@@ -220,9 +215,6 @@ impl From<Error> for Refusal {
             Error::ListenerExpired { channel, listener } => {
                 of_listener(Code::NotFound, "LISTENER_EXPIRED", told, channel, listener)
             }
-            Error::NotExplicit { channel, listener } => {
-                of_listener(Code::InvalidArgument, "NOT_EXPLICIT", told, channel, listener)
-            }
             Error::OtherLife { channel, listener } => {
                 of_listener(Code::FailedPrecondition, "OTHER_LIFE", told, channel, listener)
             }
@@ -238,6 +230,17 @@ impl From<Error> for Refusal {
             Error::StaleGeneration { generation } => {
                 Self::new(Code::FailedPrecondition, "STALE_GENERATION", told)
                     .with("generation", generation.to_string())
+            }
+            Error::NotExplicit { channel, listener } => {
+                of_listener(Code::InvalidArgument, "NOT_EXPLICIT", told.clone(), channel, listener)
+                    .at("credit", told)
+            }
+            Error::StreamNotFound { stream } => {
+                Self::new(Code::NotFound, "STREAM_NOT_FOUND", told).with("stream", stream)
+            }
+            Error::SubscriptionNotFound { subscription } => {
+                Self::new(Code::NotFound, "SUBSCRIPTION_NOT_FOUND", told)
+                    .with("subscription", subscription.to_string())
             }
             Error::BacklogFull { channel, listener, max_messages, max_bytes } => {
                 of_listener(Code::ResourceExhausted, "BACKLOG_FULL", told, channel, listener)
@@ -271,6 +274,7 @@ fn limit_reached(limit: Limit, value: u64, told: String) -> Refusal {
         Limit::Channels => "CHANNEL_LIMIT",
         Limit::Listeners => "LISTENER_LIMIT",
         Limit::Streams => "STREAM_LIMIT",
+        Limit::Subscriptions => "SUBSCRIPTION_LIMIT",
         Limit::LogBytes => "LOG_FULL",
     };
     Refusal::new(Code::ResourceExhausted, reason, told)

@@ -4,13 +4,15 @@
 use super::{
     Dispatcher,
     codec::WireDecoder,
-    convert, frame, receive,
+    convert, frame,
+    receive::Opened,
+    response::{self, Gathered},
     status::Refusal,
     wire::{self, ListenRequest, WatchRequest},
 };
 use crate::{
     error::Error,
-    hub::{Ending, Subscription},
+    hub::{Bundle, Ending, Event, Handed},
 };
 use axum::{
     body::Body,
@@ -37,21 +39,25 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) async fn listen(State(dispatcher): State<Dispatcher>, request: Request) -> Response {
-    let opened = read::<ListenRequest>(&dispatcher, request).await;
-    dispatcher
-        .respond(opened.and_then(|request| dispatcher.listen(request).map_err(|it| dispatcher.status(it))))
+    let opened = match read::<ListenRequest>(&dispatcher, request).await {
+        Ok(request) => dispatcher.listen(request).await.map_err(|refusal| dispatcher.status(refusal)),
+        Err(status) => Err(status),
+    };
+    dispatcher.respond(opened)
 }
 
 pub(super) async fn watch(State(dispatcher): State<Dispatcher>, request: Request) -> Response {
-    let opened = read::<WatchRequest>(&dispatcher, request).await;
-    dispatcher
-        .respond(opened.and_then(|request| dispatcher.watch(request).map_err(|it| dispatcher.status(it))))
+    let opened = match read::<WatchRequest>(&dispatcher, request).await {
+        Ok(request) => dispatcher.watch(request).await.map_err(|refusal| dispatcher.status(refusal)),
+        Err(status) => Err(status),
+    };
+    dispatcher.respond(opened)
 }
 
 impl Dispatcher {
-    fn respond(&self, opened: Result<Subscription, Status>) -> Response {
+    fn respond(&self, opened: Result<Opened, Status>) -> Response {
         let body = match opened {
-            Ok(subscription) => Body::new(StreamBody::new(self.clone(), subscription)),
+            Ok(opened) => Body::new(StreamBody::new(self.clone(), opened)),
             Err(status) => return status.into_http(),
         };
         let mut response = Response::new(body);
@@ -107,7 +113,12 @@ enum Stage {
 
 struct StreamBody {
     dispatcher: Dispatcher,
-    subscription: Option<Subscription>,
+    bundle: Option<Bundle>,
+    /// What was refused when it opened, and has yet to be said.
+    refused: Vec<(u32, Refusal)>,
+    max_response_bytes: usize,
+    /// What did not fit into the last response.
+    held: Vec<u8>,
     stage: Stage,
     beat: Pin<Box<Sleep>>,
     /// Something was sent since the last look.
@@ -115,56 +126,106 @@ struct StreamBody {
 }
 
 impl StreamBody {
-    fn new(dispatcher: Dispatcher, subscription: Subscription) -> Self {
+    fn new(dispatcher: Dispatcher, opened: Opened) -> Self {
         let beat = {
             let _clock = dispatcher.clock.enter();
             Box::pin(sleep(LOOK_AFTER))
         };
-        Self { dispatcher, subscription: Some(subscription), stage: Stage::Opening, beat, lively: true }
+        Self {
+            dispatcher,
+            bundle: Some(opened.bundle),
+            refused: opened.refused,
+            max_response_bytes: opened.max_response_bytes,
+            held: Vec::new(),
+            stage: Stage::Opening,
+            beat,
+            lively: true,
+        }
     }
 
     fn opened(&mut self) -> Bytes {
         self.stage = Stage::Live;
-        let started = self.subscription.as_ref().map(Subscription::started);
         let opened = wire::StreamOpened {
-            stream: started.as_ref().map_or_else(String::new, |started| format!("s{:x}", started.stream)),
+            stream: self.bundle.as_ref().map(|bundle| bundle.id().to_string()).unwrap_or_default(),
             incarnation: self.dispatcher.hub.incarnation().to_string(),
             heartbeat: Some(convert::wire_duration(HEARTBEAT)),
         };
-        frame::of(&wire::ListenResponse {
-            opened: Some(opened),
-            started: started.iter().map(receive::started).collect(),
-            ..wire::ListenResponse::default()
-        })
+        let opened = wire::ListenResponse { opened: Some(opened), ..wire::ListenResponse::default() };
+        let mut response = self.begin();
+        self.held = response.put(|bytes| opened.encode_raw(bytes));
+        while self.wants_more(&response)
+            && let Some(event) = self.bundle.as_mut().and_then(Bundle::news)
+        {
+            self.put(&mut response, event);
+        }
+        response.finish()
+    }
+
+    /// A response that begins with what is left over.
+    fn begin(&mut self) -> Gathered {
+        let mut response = Gathered::new(self.max_response_bytes);
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.held = response.put(|bytes| bytes.extend_from_slice(&held));
+        }
+        while self.wants_more(&response)
+            && let Some((number, refusal)) = self.refused.pop()
+        {
+            let status = refusal.into_pb(self.dispatcher.hub.incarnation());
+            self.held = response.put(|bytes| response::put_ended(bytes, number, status));
+        }
+        response
+    }
+
+    fn wants_more(&self, response: &Gathered) -> bool {
+        self.held.is_empty() && !response.is_enough()
+    }
+
+    fn put(&mut self, response: &mut Gathered, event: Event) {
+        let incarnation = self.dispatcher.hub.incarnation();
+        self.held = response.put(|bytes| response::put_event(bytes, event, incarnation));
     }
 
     fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(subscription) = &mut self.subscription else { return Poll::Ready(None) };
-        match subscription.poll_batch(context) {
-            Poll::Ready(Ok(handed)) => {
-                self.lively = true;
-                Poll::Ready(Some(handed.batch.frame(frame::of_batch)))
+        let mut response = self.begin();
+        while self.wants_more(&response)
+            && let Some(bundle) = &mut self.bundle
+            && let Poll::Ready(event) = bundle.poll(context)
+        {
+            match event {
+                // nothing else is there to be gathered
+                Event::Only(handed) if response.is_empty() => return Poll::Ready(Some(self.only(&handed))),
+                Event::Over(ending) => self.end(ending),
+                Event::Only(_) | Event::Started(..) | Event::Batch(..) | Event::Ended(..) => {
+                    self.put(&mut response, event);
+                }
             }
-            Poll::Ready(Err(ending)) => Poll::Ready(self.end(ending)),
-            Poll::Pending => self.poll_heartbeat(context).map(Some),
         }
+        if !response.is_empty() {
+            self.lively = true;
+            return Poll::Ready(Some(response.finish()));
+        }
+        if self.bundle.is_some() { self.poll_heartbeat(context).map(Some) } else { Poll::Ready(None) }
     }
 
-    /// Turns to the end; what is ready at a shutdown is handed over first.
-    fn end(&mut self, ending: Ending) -> Option<Bytes> {
-        let going = ending == Ending::Failed(Error::ShuttingDown);
-        let last = self.subscription.as_mut().filter(|_| going).and_then(Subscription::last_batch);
-        if let Some(handed) = last {
-            // the next poll asks for what is ready behind it
-            return Some(handed.batch.frame(frame::of_batch));
+    /// What goes to a stream's only subscription is the same bytes for all that are level.
+    fn only(&mut self, handed: &Handed) -> Bytes {
+        self.lively = true;
+        if handed.generation == 0 && handed.repeats.is_empty() {
+            return handed.batch.frame(frame::of_batch);
         }
-        self.subscription = None;
+        let mut response = Gathered::new(self.max_response_bytes);
+        self.held = response.put(|bytes| frame::put_batch(bytes, frame::FIRST, handed));
+        response.finish()
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.bundle = None;
         self.stage = match ending {
             Ending::Failed(Error::ShuttingDown) => Stage::GoingAway,
             Ending::Failed(error) => Stage::Ending(self.dispatcher.status(error)),
             Ending::Stopped => Stage::Ending(Status::ok("stopped")),
         };
-        None
     }
 
     fn going_away(&mut self) -> Bytes {
@@ -176,21 +237,12 @@ impl StreamBody {
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
         while self.beat.as_mut().poll(context).is_ready() {
             self.beat.as_mut().reset(Instant::now() + LOOK_AFTER);
-            if !std::mem::take(&mut self.lively) {
-                return Poll::Ready(self.heartbeat());
+            let idle = !std::mem::take(&mut self.lively);
+            if let Some(tokens) = self.bundle.as_mut().and_then(|bundle| bundle.heartbeat(idle)) {
+                return Poll::Ready(response::heartbeat(tokens));
             }
         }
         Poll::Pending
-    }
-
-    fn heartbeat(&self) -> Bytes {
-        let token = self.subscription.as_ref().map(|subscription| subscription.token().to_string());
-        let batch = wire::Batch {
-            subscription: frame::FIRST,
-            resume_token: token.unwrap_or_default(),
-            ..wire::Batch::default()
-        };
-        frame::of(&wire::ListenResponse { batches: vec![batch], ..wire::ListenResponse::default() })
     }
 }
 

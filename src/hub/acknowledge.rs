@@ -5,7 +5,6 @@ use super::{
     channel::{Channel, State},
     explicit::Covers,
     listener::Listener,
-    settings::AcknowledgementMode,
     token::Incarnation,
 };
 use crate::{
@@ -140,12 +139,8 @@ impl Hub {
         id: ListenerId<'_>,
     ) -> Result<Arc<Listener>, Error> {
         let listener = self.listener_in(channel, state, id)?;
-        match listener.mode {
-            AcknowledgementMode::Explicit => Ok(listener),
-            AcknowledgementMode::Automatic => {
-                Err(Error::NotExplicit { channel: channel.id.to_string(), listener: listener.id.to_string() })
-            }
-        }
+        listener.must_be_explicit(channel)?;
+        Ok(listener)
     }
 
     /// Whether a listener is the one that is meant, and its messages up to a position are those of the start that is meant.

@@ -65,7 +65,7 @@ impl Channel {
         if state.removed { Err(Error::ChannelRemoved { channel: self.id.to_string() }) } else { Ok(state) }
     }
 
-    /// How many streams are open.
+    /// How many subscriptions are open.
     pub(super) fn streams(&self) -> usize {
         self.desks.iter().map(Desk::occupied).sum()
     }

@@ -28,7 +28,7 @@ pub struct ChannelInfo {
     pub settings: ChannelSettings,
     /// How many listeners are registered.
     pub listeners: u64,
-    /// How many streams are open, watchers included.
+    /// How many subscriptions are open, on however many streams, watchers included.
     pub streams: u64,
     /// The position of the newest message; its birth where there was none.
     pub last: Position,

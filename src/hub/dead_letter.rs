@@ -62,6 +62,9 @@ pub struct Requeued {
     pub accepted: Accepted,
 }
 
+/// What the facts of a dead letter take beside its reason, at most, and rounded up.
+const FACTS_BYTES: u64 = 256;
+
 /// How deliveries failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -210,7 +213,8 @@ impl Hub {
             attempts: failed.attempts,
             moved_at: now,
         };
-        let bytes = message.len() as u64;
+        // the facts are part of what a response carries
+        let bytes = message.len() as u64 + facts.reason.len() as u64 + FACTS_BYTES;
         let dead_letter = Some(Arc::new(facts));
         let record = Record::Message { kind: Kind::Dispatch, accepted_at: now, message, dead_letter };
         Ok(Some((self.log.append(record)?, bytes)))

@@ -1,7 +1,7 @@
 //! A listener: a cursor in the channel's order, and its own dispatches.
 
 use super::{
-    channel::State,
+    channel::{Channel, State},
     cursor::{Cursor, Look},
     desk::Tail,
     explicit::Explicit,
@@ -13,7 +13,7 @@ use super::{
     settings::{AcknowledgementMode, ListenerSettings},
     tally::{Quota, Tally},
 };
-use crate::{log::Position, message::Message};
+use crate::{error::Error, log::Position, message::Message};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 /// Where a listener's stream sits.
@@ -60,6 +60,17 @@ impl Listener {
         standing: Standing,
     ) -> Self {
         Self { id, birth, created_at, mode, rung: AtomicBool::new(false), standing: Mutex::new(standing) }
+    }
+
+    /// Whether messages are acknowledged, as whoever gives credit takes it.
+    pub(super) fn must_be_explicit(&self, channel: &Channel) -> Result<(), Error> {
+        match self.mode {
+            AcknowledgementMode::Explicit => Ok(()),
+            AcknowledgementMode::Automatic => {
+                let (channel, listener) = (channel.id.to_string(), self.id.to_string());
+                Err(Error::NotExplicit { channel, listener })
+            }
+        }
     }
 
     /// Taken after the channel's lock where both are.

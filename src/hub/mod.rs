@@ -2,15 +2,18 @@
 //!
 //! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
 //! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
-//! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core;
-//! `channels`, `listeners`, `publish` and `subscribe` are the verbs; `ids` knows what was accepted before; `room` and
-//! `upkeep` keep everything bounded.
+//! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
+//! `bundle` is all that one stream carries, `shared` where that is more than one subscription, which take turns as
+//! they are `ready`; `explicit` is what a listener has in hand until it acknowledges;
+//! `channels`, `listeners`, `publish`, `subscribe`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
+//! what was accepted before; `room`, `upkeep` and `alarm` keep everything bounded.
 
 mod acknowledge;
 mod alarm;
 mod batch;
 mod bell;
 mod browse;
+mod bundle;
 mod channel;
 mod channels;
 mod cursor;
@@ -30,10 +33,12 @@ mod options;
 mod place;
 mod publish;
 mod queue;
+mod ready;
 mod ring;
 mod room;
 mod session;
 mod settings;
+mod shared;
 mod subscribe;
 mod subscription;
 mod tally;
@@ -43,10 +48,11 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
-pub use acknowledge::{Acknowledged, Acknowledgement, Life};
+pub use acknowledge::{Acknowledged, Acknowledgement, Extension, Life};
 pub use batch::{Batch, Handed, Repeat};
 pub use bell::on_core;
 pub use browse::Page;
+pub use bundle::{Bundle, Event, StreamChange, StreamId, StreamKind};
 pub use channels::{ChannelInfo, Created};
 pub use dead_letter::{Rejected, Rejection, Requeued};
 pub use desk::Ending;
@@ -93,7 +99,10 @@ pub struct Hub {
     channels: RwLock<Channels>,
     listeners: AtomicU64,
     streams: AtomicU64,
+    /// Subscriptions that share a stream with others, or could.
+    sharing: AtomicU64,
     next_stream: AtomicU64,
+    bundles: Mutex<bundle::Streams>,
     closing: AtomicBool,
     bells: Bells,
     gone: Mutex<Gone>,
@@ -168,7 +177,9 @@ impl Hub {
             channels: RwLock::default(),
             listeners: AtomicU64::new(0),
             streams: AtomicU64::new(0),
-            next_stream: AtomicU64::new(1),
+            sharing: AtomicU64::new(0),
+            next_stream: AtomicU64::new(fastrand::u64(1..=StreamId::LARGEST_FIRST)),
+            bundles: Mutex::default(),
             closing: AtomicBool::new(false),
             bells: Bells::new(cores),
             gone: Mutex::default(),
@@ -210,6 +221,7 @@ impl Hub {
         self.closing.store(true, Ordering::SeqCst);
         let ending = End::Failed(Error::ShuttingDown);
         self.channels().by_id.values().for_each(|channel| channel.end_streams(&ending));
+        self.wake_streams();
     }
 
     fn open(&self) -> Result<(), Error> {

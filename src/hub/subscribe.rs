@@ -14,7 +14,7 @@ use super::{
     options::{From, ListenOptions, Receiver, TakeOver},
     place::Place,
     ring::Ring,
-    settings::AcknowledgementMode,
+    settings::Limits,
     subscription::{Beginning, Close, Owner, Subscription},
     token::ResumeToken,
 };
@@ -31,13 +31,35 @@ use std::{
 use tokio::time::timeout;
 
 impl Hub {
-    /// Opens a subscription. It waits on the core of this thread.
+    /// Opens a subscription that is a stream of its own. It waits on the core of this thread.
     ///
     /// # Errors
     /// [`Error::ChannelNotFound`], [`Error::ListenerNotFound`] and their like; [`Error::ResumeTokenInvalid`],
-    /// [`Error::ResumeTokenAhead`]; [`Error::LimitReached`]; [`Error::ShuttingDown`]. Nothing was taken over.
+    /// [`Error::ResumeTokenAhead`]; [`Error::NotExplicit`]; [`Error::LimitReached`]; [`Error::ShuttingDown`]. Nothing was
+    /// taken over.
     pub fn subscribe(
         self: &Arc<Self>,
+        channel: ChannelId<'_>,
+        receiver: Receiver<'_>,
+        options: ListenOptions,
+    ) -> Result<Subscription, Error> {
+        self.subscribe_at(Table::Own(self.bells.desk_here()), channel, receiver, options)
+    }
+
+    /// Opens a subscription of a stream that waits on a core.
+    pub(super) fn subscribe_on(
+        self: &Arc<Self>,
+        core: usize,
+        channel: ChannelId<'_>,
+        receiver: Receiver<'_>,
+        options: ListenOptions,
+    ) -> Result<Subscription, Error> {
+        self.subscribe_at(Table::Shared(core), channel, receiver, options)
+    }
+
+    fn subscribe_at(
+        self: &Arc<Self>,
+        table: Table,
         channel: ChannelId<'_>,
         receiver: Receiver<'_>,
         options: ListenOptions,
@@ -46,7 +68,7 @@ impl Hub {
         let token =
             token.map(|text| ResumeToken::parse(text).ok_or(Error::ResumeTokenInvalid)).transpose()?;
         let channel = self.channel(channel)?;
-        let place = self.take_place(&channel)?;
+        let place = self.take_place(&channel, table)?;
         let (owner, beginning) = match receiver {
             Receiver::Watcher(from) => self.watcher(&channel, from, token)?,
             Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated, &options)?,
@@ -70,19 +92,36 @@ impl Hub {
         }
     }
 
-    fn take_place(self: &Arc<Self>, channel: &Arc<Channel>) -> Result<Place, Error> {
-        self.open()?;
-        if !super::take_one(&self.streams, self.limits.max_streams) {
-            return Err(Error::LimitReached { limit: Limit::Streams, value: self.limits.max_streams });
+    /// One of the streams that may be open.
+    pub(super) fn take_stream(&self) -> Result<(), Error> {
+        if super::take_one(&self.streams, self.limits.max_streams) {
+            return Ok(());
         }
-        let core = self.bells.desk_here();
+        Err(Error::LimitReached { limit: Limit::Streams, value: self.limits.max_streams })
+    }
+
+    /// One of those that share streams: there may be as many as listeners, and one for each stream.
+    fn take_share(&self) -> Result<(), Error> {
+        let Limits { max_listeners, max_streams, .. } = self.limits;
+        if super::take_one(&self.sharing, max_listeners.saturating_add(max_streams)) {
+            return Ok(());
+        }
+        Err(Error::LimitReached { limit: Limit::Listeners, value: max_listeners })
+    }
+
+    fn take_place(self: &Arc<Self>, channel: &Arc<Channel>, table: Table) -> Result<Place, Error> {
+        self.open()?;
+        let (core, alone) = match table {
+            Table::Own(core) => (core, self.take_stream().map(|()| true)?),
+            Table::Shared(core) => (core, self.take_share().map(|()| false)?),
+        };
         let stream = self.next_stream.fetch_add(1, Ordering::Relaxed);
         let seat = {
             let state = channel.lock();
             channel.desks[core].sit(stream, state.ring.last())
         };
         let seated = Seated { stream, core, seat };
-        Ok(Place { hub: Arc::clone(self), channel: Arc::clone(channel), seated })
+        Ok(Place { hub: Arc::clone(self), channel: Arc::clone(channel), seated, alone })
     }
 
     fn watcher(
@@ -114,8 +153,8 @@ impl Hub {
     ) -> Result<(Owner, Beginning), Error> {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(channel, &state, id)?;
-        if options.credit.is_some() && listener.mode == AcknowledgementMode::Automatic {
-            return Err(not_explicit(channel, &listener));
+        if options.credit.is_some() {
+            listener.must_be_explicit(channel)?;
         }
         let now = self.clock_ms();
         let life = {
@@ -231,6 +270,14 @@ impl Hub {
         self.set_alarm(channel, listener, &mut standing, idle);
     }
 
+    /// The seat of the stream that a listener has, by the number that is given once.
+    pub(super) fn seat_of(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Option<u64> {
+        let channel = self.channels().by_id.get(channel.as_str()).cloned()?;
+        let state = channel.lock();
+        let seated = state.listener(id.as_str())?.lock().seated;
+        seated.map(|seated| seated.stream)
+    }
+
     /// Which life a token is of, for a receiver that nothing below `start` was meant for.
     fn judge(&self, channel: &Channel, start: Position, token: Option<ResumeToken>) -> Result<Life, Error> {
         let Some(token) = token else { return Ok(Life::None) };
@@ -243,6 +290,13 @@ impl Hub {
         }
         Ok(Life::Same(token.sequence))
     }
+}
+
+/// Where a new subscription sits: on which core, and whether it is a stream of its own.
+#[derive(Clone, Copy, Debug)]
+enum Table {
+    Own(usize),
+    Shared(usize),
 }
 
 /// What a token says.
@@ -293,10 +347,6 @@ fn may_take_over(
             by: "an open stream",
         }),
     }
-}
-
-fn not_explicit(channel: &Channel, listener: &Listener) -> Error {
-    Error::NotExplicit { channel: channel.id.to_string(), listener: listener.id.to_string() }
 }
 
 fn other_life(after: Position, through: Position) -> Gap {

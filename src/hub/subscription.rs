@@ -82,8 +82,6 @@ pub struct Started {
     pub generation: u64,
     /// Where it begins.
     pub token: ResumeToken,
-    /// The stream, by a number that no other of this hub has.
-    pub stream: u64,
 }
 
 /// An open subscription. Dropping it ends it, and stops its listener.
@@ -126,12 +124,15 @@ impl Subscription {
 
     /// Where it began.
     pub fn started(&self) -> Started {
-        let (listener, birth, mode) = match &self.owner {
-            Owner::Listener(listener) => (Some(Arc::clone(&listener.id)), listener.birth, listener.mode),
-            Owner::Watcher(_) => (None, self.place.channel.birth, AcknowledgementMode::Automatic),
+        let (listener, birth, mode, generation) = match &self.owner {
+            Owner::Listener(listener) => {
+                let generation = listener.lock().explicit.as_ref().map_or(0, |explicit| explicit.generation());
+                (Some(Arc::clone(&listener.id)), listener.birth, listener.mode, generation)
+            }
+            Owner::Watcher(_) => (None, self.place.channel.birth, AcknowledgementMode::Automatic, 0),
         };
-        let (channel, stream) = (Arc::clone(&self.place.channel.id), self.place.seated.stream);
-        Started { channel, listener, birth, mode, generation: 0, token: self.token(), stream }
+        let channel = Arc::clone(&self.place.channel.id);
+        Started { channel, listener, birth, mode, generation, token: self.token() }
     }
 
     /// Gives it up without counting an attempt of what it has delivered.
@@ -140,21 +141,31 @@ impl Subscription {
     }
 
     /// Changes how much may be outstanding.
-    pub fn set_credit(&self, credit: Credit) {
-        if let Owner::Listener(listener) = &self.owner {
+    ///
+    /// # Errors
+    /// [`Error::NotExplicit`].
+    pub fn set_credit(&mut self, credit: Credit) -> Result<(), Error> {
+        let Owner::Listener(listener) = &self.owner else { return Ok(()) };
+        listener.must_be_explicit(&self.place.channel)?;
+        {
             let mut standing = listener.lock();
             let own = standing.seated == Some(self.place.seated);
             if let Some(explicit) = standing.explicit.as_mut().filter(|_| own) {
                 explicit.set_credit(credit.0);
             }
-            drop(standing);
-            self.place.hub.bells.ring_listener(&self.place.channel, listener);
         }
+        self.place.hub.bells.ring_listener(&self.place.channel, listener);
+        Ok(())
     }
 
     /// Where it stands.
     pub fn token(&self) -> ResumeToken {
         self.place.hub.token(&self.place.channel, self.cursor.at)
+    }
+
+    /// Its seat, by a number that no other of the hub has.
+    pub(super) fn seat(&self) -> u64 {
+        self.place.seated.stream
     }
 
     /// The next batch. What it holds counts as handed over when this returns.
@@ -256,7 +267,10 @@ impl Subscription {
                     self.grant = (self.grant * 2).min(self.max_bytes);
                     return Poll::Ready(Ok(handed));
                 }
-                Fetched::Failed(error) => return Poll::Ready(Err(Ending::Failed(error))),
+                Fetched::Failed(error) => {
+                    self.close = Close::Withdrawn;
+                    return Poll::Ready(Err(Ending::Failed(error)));
+                }
                 Fetched::Nothing => return Poll::Pending,
                 Fetched::Again => {}
             }
@@ -315,7 +329,7 @@ impl Subscription {
 
     /// What is next, and the delay behind it.
     fn look(&mut self) -> Option<(Look, Duration)> {
-        let Place { hub, channel, seated } = &self.place;
+        let Place { hub, channel, seated, .. } = &self.place;
         let safe = hub.log.watermark().position();
         let state = channel.lock();
         let delay = state.settings.stream_delay;
@@ -351,7 +365,7 @@ impl Subscription {
     /// Moves the receiver's place, and tells its generation and what of it comes again; `None` where it has another stream by
     /// now, or what was read no longer stands.
     fn hand_over(&mut self, next: &Look, unwanted: &[Position]) -> Option<(u64, Vec<Repeat>)> {
-        let Place { hub, channel, seated } = &self.place;
+        let Place { hub, channel, seated, .. } = &self.place;
         let now = hub.clock();
         let listener = match &mut self.owner {
             Owner::Watcher(standing) => {
@@ -393,7 +407,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let Place { hub, channel, seated } = &self.place;
+        let Place { hub, channel, seated, .. } = &self.place;
         if let Owner::Listener(listener) = &self.owner {
             hub.let_go(channel, listener, *seated, self.close);
         }

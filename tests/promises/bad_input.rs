@@ -451,6 +451,35 @@ async fn values_that_an_enum_does_not_have_are_refused() {
 }
 
 #[tokio::test]
+async fn a_credit_or_a_session_that_is_none_is_refused_by_name() {
+    let (_server, wire) = listener().await;
+    let credit = |messages, bytes| {
+        Some(Credit { max_unacknowledged_messages: messages, max_unacknowledged_bytes: bytes })
+    };
+    for (asked, field) in [
+        (credit(-1, 0), "credit.max_unacknowledged_messages"),
+        (credit(65_537, 0), "credit.max_unacknowledged_messages"),
+        (credit(i32::MAX, i64::MIN), "credit.max_unacknowledged_messages"),
+        (credit(1, -1), "credit.max_unacknowledged_bytes"),
+    ] {
+        let listen = Subscription { credit: asked, ..subscription("c", "l", "") };
+        let refusal = opening(wire.try_listen(listen).await);
+        refusal.is(Code::InvalidArgument, "INVALID_SETTING", &[&format!("subscriptions[0].{field}")]);
+        let refusal = refused(wire.call().pull(PullRequest { credit: asked, ..pull("c", "l") })).await;
+        refusal.is(Code::InvalidArgument, "INVALID_SETTING", &[field]);
+    }
+    for session in ["..", "a b", "é", &"s".repeat(129)] {
+        let listen = Subscription { session: session.to_owned(), ..subscription("c", "l", "") };
+        let refusal = opening(wire.try_listen(listen).await);
+        refusal.is(Code::InvalidArgument, "INVALID_ID", &["subscriptions[0].session"]);
+        let refusal =
+            refused(wire.call().pull(PullRequest { session: session.to_owned(), ..pull("c", "l") })).await;
+        refusal.is(Code::InvalidArgument, "INVALID_ID", &["session"]);
+    }
+    unharmed(&wire).await;
+}
+
+#[tokio::test]
 async fn credit_is_for_listeners_that_acknowledge() {
     let (_server, wire) = listener().await;
     let credit = Some(Credit::default());
@@ -474,7 +503,6 @@ async fn verbs_of_a_later_release_say_so() {
     not_implemented(&refused(call.acknowledge(AcknowledgeRequest::default())).await);
     not_implemented(&refused(call.reject(RejectRequest::default())).await);
     not_implemented(&refused(call.extend(ExtendRequest::default())).await);
-    not_implemented(&refused(call.change_listen(ChangeListenRequest::default())).await);
     not_implemented(&refused(call.list_messages(ListMessagesRequest::default())).await);
     not_implemented(&refused(call.requeue(RequeueRequest::default())).await);
     unharmed(&wire).await;
@@ -503,20 +531,9 @@ async fn wishes_of_a_later_release_are_refused_and_change_nothing() {
     }
     assert_eq!(wire.look_at("c").await.listeners, 1);
 
-    let session = Subscription { session: "s".into(), ..subscription("c", "l", "") };
-    not_implemented(&opening(wire.try_listen(session).await));
-    let never = Subscription { take_over: TakeOver::Never.into(), ..subscription("c", "l", "") };
-    not_implemented(&opening(wire.try_listen(never).await));
-    let two = ListenRequest { subscriptions: vec![subscription("c", "l", ""); 2], ..Default::default() };
-    not_implemented(&refused(wire.call().listen(two)).await);
     let from = WatchSubscription { channel: channel(), ..Default::default() };
-    let two = WatchRequest { subscriptions: vec![from.clone(); 2], ..Default::default() };
-    not_implemented(&refused(wire.call().watch(two)).await);
     let presence = WatchRequest { subscriptions: vec![from], presence: true, ..Default::default() };
     not_implemented(&refused(wire.call().watch(presence)).await);
-    not_implemented(&refused(wire.call().pull(PullRequest { session: "s".into(), ..pull("c", "l") })).await);
-    let never = PullRequest { take_over: TakeOver::Never.into(), ..pull("c", "l") };
-    not_implemented(&refused(wire.call().pull(never)).await);
 
     let ttl = Message { ttl: minute, ..message("t") };
     not_implemented(&refused(wire.call().dispatch(dispatch("c", "l", ttl.clone()))).await);

@@ -1,6 +1,6 @@
 //! A conversation with the real grpcurl, by reflection alone. `make test` names it in `ERIC_GRPCURL`.
 
-use crate::support::{TestServer, until, within};
+use crate::support::{TestServer, message::numbered, until, within};
 use serde_json::{Value, json};
 use std::{
     ffi::OsString,
@@ -120,6 +120,45 @@ async fn grpcurl_converses_by_reflection_alone() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(told.contains("NotFound") && told.contains("CHANNEL_REMOVED"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn grpcurl_listens_for_many_and_changes_them() {
+    let Some(program) = grpcurl() else { return };
+    let server = TestServer::start();
+    let wire = server.wire().await;
+    let grpcurl = Grpcurl { program, server: &server };
+    wire.create("c").await;
+    for listener in ["a", "b", "d"] {
+        wire.register("c", listener).await;
+    }
+    let of = |listener: &str| json!({ "channel": "c", "listener": listener });
+    let asked = json!({ "subscriptions": [of("a"), of("no"), of("b")] });
+    let mut listening = grpcurl.stream("Listen", &asked);
+    let opened = listening.next().await;
+    assert_eq!(opened["started"].as_array().map(Vec::len), Some(2));
+    assert_eq!(opened["ended"][0]["subscription"], 2);
+    assert_eq!(opened["ended"][0]["status"]["details"][0]["reason"], "LISTENER_NOT_FOUND");
+
+    let stream = opened["opened"]["stream"].as_str().expect("a stream has an id");
+    let change = json!({ "stream": stream, "add": [of("d"), of("no")], "remove": [1] });
+    let changed = grpcurl.call("ChangeListen", &change).await;
+    assert_eq!(changed["removed"], json!([{ "subscription": 1 }]));
+    assert_eq!(changed["added"][0], json!({ "subscription": 4 }));
+    assert_eq!(changed["added"][1]["error"]["details"][0]["reason"], "LISTENER_NOT_FOUND");
+    wire.dispatch("c", "d", numbered(7)).await;
+    let (mut ended, mut started, mut delivered) = (false, false, false);
+    while !(ended && started && delivered) {
+        let part = listening.next().await;
+        ended |= part["ended"][0]["subscription"] == 1;
+        started |= part["started"][0]["listener"] == "d";
+        delivered |= part["batches"][0]["deliveries"][0]["message"]["json"] == "7";
+    }
+
+    let unknown = json!({ "stream": "s0", "add": [of("d")] });
+    let output = grpcurl.run("ChangeListen", &unknown).await;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("NotFound") && told.contains("STREAM_NOT_FOUND"), "{told}");
 }
 
 #[tokio::test]

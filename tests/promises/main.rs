@@ -16,6 +16,7 @@ mod grpcurl;
 mod idempotency;
 mod limits;
 mod lost_clients;
+mod many_listeners;
 mod order;
 mod pages;
 mod publish;

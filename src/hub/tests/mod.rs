@@ -3,6 +3,7 @@
 mod acceptance;
 mod backlog;
 mod bells;
+mod bundles;
 mod endings;
 mod gaps;
 mod idempotency;
