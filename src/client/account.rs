@@ -113,6 +113,19 @@ impl Account {
         answer
     }
 
+    /// The program is told of a gap, unless it was before.
+    pub(super) fn admit_gap(&self, end: i64) -> Option<u64> {
+        let mut state = self.state();
+        state.ledger.admit_gap(end).then(|| state.ledger.epoch())
+    }
+
+    /// The program has been told of a gap.
+    pub(super) fn told(self: &Arc<Self>, epoch: u64, end: i64) {
+        let mut state = self.state();
+        state.ledger.told(epoch, end);
+        self.submit(state);
+    }
+
     pub(super) fn claim(&self, epoch: u64, sequence: i64) -> Result<Claim> {
         let state = self.state();
         match state.ledger.claim(epoch, sequence) {
@@ -224,7 +237,12 @@ impl Account {
     pub(super) fn answered(&self, said: Said, outcome: &Result<Acknowledged>) -> bool {
         let mut state = self.state();
         match outcome {
-            Ok(acknowledged) => state.ledger.confirmed(said.epoch, acknowledged.through_sequence),
+            Ok(answer) => {
+                if state.ledger.confirmed(said.epoch, &said.acknowledgement, answer) {
+                    state.waiters.extend(said.waiters);
+                    return self.go_on(state);
+                }
+            }
             Err(error) if error.retryable() => return self.put_back(state, said, error),
             Err(error) => {
                 tracing::warn!(self.channel, self.listener, %error, "an acknowledgement was refused");

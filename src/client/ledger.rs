@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+/// More gaps than a server has waiting for one listener.
+const MAX_GAPS: usize = 128;
 /// Below every sequence.
 const NOWHERE: i64 = i64::MIN;
 
@@ -20,14 +22,16 @@ pub(super) struct Ledger {
     /// Counts the lives, so that what was handed out in another one is told apart.
     epoch: u64,
     generation: i64,
+    /// A later one that the server has begun, of which nothing came yet.
+    begun: i64,
     /// What came in an older generation, from here on, comes again in this one.
     rewind: i64,
-    /// The highest place that came in this generation: no acknowledgement goes beyond.
-    reach: i64,
-    /// All that was received up to here is done with.
+    /// All deliveries that were received up to here are done with.
     through: i64,
-    /// What was received above `through`, by its sequence; a gap by its end.
+    /// Deliveries that were received above `through`, by their sequence.
     entries: BTreeMap<i64, Entry>,
+    /// Gaps by their end, the latest: the server may pass a gap before it is told.
+    gaps: BTreeMap<i64, State>,
     unsent: Unsent,
     /// What came before is not known: nothing is said but single sequences.
     singly: bool,
@@ -81,10 +85,11 @@ impl Default for Ledger {
             life: Life { incarnation: "".into(), birth: 0 },
             epoch: 0,
             generation: 0,
+            begun: 0,
             rewind: NOWHERE,
-            reach: NOWHERE,
             through: NOWHERE,
             entries: BTreeMap::new(),
+            gaps: BTreeMap::new(),
             unsent: Unsent::default(),
             singly: false,
         }
@@ -132,7 +137,7 @@ impl Ledger {
         if batch.generation > self.generation {
             self.rewound(batch.generation, first);
         }
-        batch.gaps.iter().for_each(|gap| self.gap(gap, batch.generation));
+        batch.gaps.iter().for_each(|gap| self.gap(gap));
         for delivery in &batch.deliveries {
             self.delivery(delivery.sequence, batch.generation, attempts.of(delivery.sequence));
         }
@@ -146,15 +151,13 @@ impl Ledger {
             }
         }
         (self.generation, self.rewind) = (generation, rewind);
-        self.reach = self.reach.min(rewind.saturating_sub(1));
     }
 
-    fn gap(&mut self, gap: &v1::Gap, generation: i64) {
+    fn gap(&mut self, gap: &v1::Gap) {
         let (after, end) = (gap.after_sequence, gap.through_sequence);
-        self.reach = self.reach.max(end);
         if end > after {
             // what is missing does not come again; who holds it may still say what became of it
-            let missing = self.entries.range(after.saturating_add(1)..end);
+            let missing = self.entries.range(after.saturating_add(1)..=end);
             let missing = missing.filter(|(_, entry)| entry.state == State::Open);
             let missing: Vec<_> = missing.map(|(&sequence, _)| sequence).collect();
             for sequence in missing {
@@ -162,23 +165,19 @@ impl Ledger {
             }
             self.close_ranks();
         }
-        if end <= self.through {
-            self.unsent.through = true;
-            return;
+        if *self.gaps.entry(end).or_insert(State::Open) == State::Done {
+            self.unsent.sequences.insert(end);
         }
-        self.place(end, generation, 1);
+        while self.gaps.len() > MAX_GAPS {
+            self.gaps.pop_first();
+        }
     }
 
     fn delivery(&mut self, sequence: i64, generation: i64, attempt: i32) {
-        self.reach = self.reach.max(sequence);
         if sequence <= self.through {
             self.say_again(sequence, attempt);
             return;
         }
-        self.place(sequence, generation, attempt);
-    }
-
-    fn place(&mut self, sequence: i64, generation: i64, attempt: i32) {
         let entry = Entry { state: State::Open, generation, attempt };
         let entry = self.entries.entry(sequence).or_insert(entry);
         (entry.generation, entry.attempt) = (generation, attempt);
@@ -213,6 +212,21 @@ impl Ledger {
             }
             Some(_) | None => false,
         }
+    }
+
+    /// Whether the program is told of a gap. It is being told then.
+    pub(super) fn admit_gap(&mut self, end: i64) -> bool {
+        let gap = self.gaps.get_mut(&end).filter(|gap| **gap == State::Open);
+        gap.map(|gap| *gap = State::Held).is_some()
+    }
+
+    /// The program has been told of a gap.
+    pub(super) fn told(&mut self, epoch: u64, end: i64) {
+        let Some(gap) = self.gaps.get_mut(&end).filter(|_| epoch == self.epoch) else { return };
+        *gap = State::Done;
+        self.unsent.sequences.insert(end);
+        // it may have been what kept it
+        self.unsent.through |= self.through > NOWHERE;
     }
 
     /// The program gave it back and said nothing of it: should it come again, it is handed out again.
@@ -286,7 +300,9 @@ impl Ledger {
         }
         while let Some(first) = self.entries.first_entry().filter(|first| first.get().state == State::Done) {
             let (sequence, _) = first.remove_entry();
-            self.unsent.sequences.remove(&sequence);
+            if !self.gaps.contains_key(&sequence) {
+                self.unsent.sequences.remove(&sequence);
+            }
             self.through = sequence;
             self.unsent.through = true;
         }
@@ -304,9 +320,11 @@ impl Ledger {
         v1::Acknowledged { through_sequence, covered_messages: 0, generation: self.generation }
     }
 
-    /// No further than what came in this generation.
+    /// Not as far as a gap that was not told: it would not be repeated.
     fn sayable(&self) -> Option<i64> {
-        Some(self.through.min(self.reach)).filter(|&through| through > NOWHERE)
+        let untold = self.gaps.iter().find(|(_, gap)| **gap != State::Done);
+        let through = untold.map_or(self.through, |(end, _)| self.through.min(end.saturating_sub(1)));
+        Some(through).filter(|&through| through > NOWHERE)
     }
 
     /// What to say now, without the names of channel and listener.
@@ -318,9 +336,10 @@ impl Ledger {
         let said = v1::Acknowledgement {
             birth: self.life.birth,
             incarnation: self.life.incarnation.to_string(),
-            generation: Some(self.generation),
+            // what is done with is so, whichever generation it came in
+            generation: Some(self.generation.max(self.begun)),
             through_sequence: self.sayable().filter(|_| through),
-            sequences: sequences.into_iter().filter(|&sequence| self.is_current(sequence)).collect(),
+            sequences: sequences.into_iter().collect(),
             attempts: attempts
                 .into_iter()
                 .map(|(sequence, attempt)| v1::Attempt { sequence, attempt })
@@ -330,11 +349,6 @@ impl Ledger {
         let says_nothing =
             said.through_sequence.is_none() && said.sequences.is_empty() && said.attempts.is_empty();
         (!says_nothing).then_some(said)
-    }
-
-    /// What came in an older generation alone would not be covered: it comes again, and is said then.
-    fn is_current(&self, sequence: i64) -> bool {
-        self.entries.get(&sequence).is_some_and(|entry| entry.generation == self.generation)
     }
 
     /// Nobody can be told.
@@ -348,10 +362,10 @@ impl Ledger {
             return;
         }
         self.unsent.through |= said.through_sequence.is_some();
-        for sequence in &said.sequences {
-            match *sequence <= self.through {
+        for &sequence in &said.sequences {
+            match sequence <= self.through && !self.gaps.contains_key(&sequence) {
                 true => self.unsent.through = true,
-                false => drop(self.unsent.sequences.insert(*sequence)),
+                false => drop(self.unsent.sequences.insert(sequence)),
             }
         }
         for attempt in &said.attempts {
@@ -359,15 +373,29 @@ impl Ledger {
         }
     }
 
-    /// The server says that everything up to here is acknowledged.
-    pub(super) fn confirmed(&mut self, epoch: u64, through: i64) {
-        if epoch != self.epoch || through <= self.through {
-            return;
+    /// The server has applied what was said. Whether it is to be said again: in the generation in which it was
+    /// said it may have covered nothing, since the server had begun another.
+    pub(super) fn confirmed(
+        &mut self,
+        epoch: u64,
+        said: &v1::Acknowledgement,
+        answer: &v1::Acknowledged,
+    ) -> bool {
+        if epoch != self.epoch {
+            return false;
         }
-        self.entries = self.entries.split_off(&through.saturating_add(1));
-        self.unsent.sequences = self.unsent.sequences.split_off(&through.saturating_add(1));
-        self.through = through;
-        self.close_ranks();
+        let through = answer.through_sequence;
+        if through > self.through {
+            self.entries = self.entries.split_off(&through.saturating_add(1));
+            self.through = through;
+            self.close_ranks();
+        }
+        let outrun = said.generation.is_some_and(|generation| generation < answer.generation);
+        if outrun {
+            self.begun = self.begun.max(answer.generation);
+            self.put_back(epoch, said);
+        }
+        outrun
     }
 
     #[cfg(test)]

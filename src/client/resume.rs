@@ -1,10 +1,6 @@
 //! What a subscription has handed to its program, and so where it goes on after its stream was lost.
 
-use super::{
-    Delivery, Event,
-    account::{Account, Hold},
-    ledger::Attempts,
-};
+use super::{Delivery, Event, account::Account, ledger::Attempts};
 use crate::v1;
 use std::{collections::VecDeque, sync::Arc};
 
@@ -26,7 +22,7 @@ pub(super) struct Cursor {
     /// The listener is EXPLICIT.
     explicit: bool,
     /// A gap that was handed out: the program has been told once it asks for what is next.
-    told: Option<Hold>,
+    telling: Option<(u64, i64)>,
 }
 
 /// The account of a listener, while its subscription lives.
@@ -143,7 +139,7 @@ impl Cursor {
                 Some(Event::Delivery(Delivery { hold: Some(hold).into(), ..delivery }))
             }
             Event::Gap(gap) => {
-                self.told = Some(account.admit(gap.through_sequence, generation)?);
+                self.telling = Some((account.admit_gap(gap.through_sequence)?, gap.through_sequence));
                 Some(Event::Gap(gap))
             }
         }
@@ -151,8 +147,9 @@ impl Cursor {
 
     /// The program asks for what comes after it.
     fn pass_gap(&mut self) {
-        if let Some(told) = self.told.take() {
-            drop(told.account.done(told.epoch, told.sequence));
+        let telling = self.telling.take();
+        if let (Some((epoch, end)), Some(account)) = (telling, self.account()) {
+            account.told(epoch, end);
         }
     }
 

@@ -42,6 +42,18 @@ fn handle(ledger: &mut Ledger, generation: i64, sequences: impl IntoIterator<Ite
     }
 }
 
+/// The program is told of a gap.
+fn tell(ledger: &mut Ledger, end: i64) {
+    assert!(ledger.admit_gap(end), "{end} is told");
+    ledger.told(ledger.epoch(), end);
+}
+
+/// The server answers. Whether it is said again.
+fn confirm(ledger: &mut Ledger, said: &v1::Acknowledgement, through_sequence: i64, generation: i64) -> bool {
+    let answer = v1::Acknowledged { through_sequence, generation, covered_messages: 0 };
+    ledger.confirmed(ledger.epoch(), said, &answer)
+}
+
 /// `through` and single ones of what is said next.
 fn said(ledger: &mut Ledger) -> Option<(Option<i64>, Vec<i64>)> {
     ledger.take().map(|said| (said.through_sequence, said.sequences))
@@ -165,7 +177,7 @@ fn what_was_done_before_a_rewind_is_said_again_when_it_comes_again() {
     assert!(!ledger.admit(2, 1));
     assert_eq!(said(&mut ledger), Some((None, vec![2])));
     handle(&mut ledger, 1, [1]);
-    assert_eq!(said(&mut ledger), Some((Some(2), vec![])), "3 did not come in this generation yet");
+    assert_eq!(said(&mut ledger), Some((Some(3), vec![])));
     receive(&mut ledger, 1, [3]);
     assert!(!ledger.admit(3, 1));
     assert_eq!(said(&mut ledger), Some((Some(3), vec![])));
@@ -218,11 +230,56 @@ fn a_gap_is_acknowledged_by_its_end_once_it_is_told() {
     receive_gap(&mut ledger, 1, 9);
     handle(&mut ledger, 0, [1]);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])));
-    handle(&mut ledger, 0, [9]);
-    assert_eq!(said(&mut ledger), Some((Some(9), vec![])));
+    tell(&mut ledger, 9);
+    assert_eq!(said(&mut ledger), Some((Some(1), vec![9])));
     receive_gap(&mut ledger, 1, 9);
-    assert!(!ledger.admit(9, 0), "it is told once");
-    assert_eq!(said(&mut ledger), Some((Some(9), vec![])));
+    assert!(!ledger.admit_gap(9), "it is told once");
+    assert_eq!(said(&mut ledger), Some((None, vec![9])));
+}
+
+#[test]
+fn a_gap_that_the_server_has_passed_is_told_all_the_same() {
+    let mut ledger = ledger();
+    receive(&mut ledger, 0, 1..=3);
+    handle(&mut ledger, 0, [1]);
+    assert!(ledger.admit(2, 0));
+    ledger.rejected(1, 2, 1, false);
+    let acknowledgement = ledger.take().unwrap();
+    confirm(&mut ledger, &acknowledgement, 2, 1);
+    let gap = v1::Gap { after_sequence: 1, through_sequence: 2, ..Default::default() };
+    let batch = v1::Batch { gaps: vec![gap], generation: 1, ..Default::default() };
+    ledger.received(&batch, &Attempts::default());
+    tell(&mut ledger, 2);
+    assert_eq!(said(&mut ledger), Some((Some(2), vec![2])));
+}
+
+#[test]
+fn what_is_said_stays_below_a_gap_that_is_not_told() {
+    let mut ledger = ledger();
+    receive(&mut ledger, 0, 1..=3);
+    handle(&mut ledger, 0, [1]);
+    assert!(ledger.admit(2, 0));
+    handle(&mut ledger, 0, [3]);
+    ledger.take();
+    ledger.rejected(1, 2, 1, false);
+    receive_gap(&mut ledger, 1, 2);
+    assert_eq!(said(&mut ledger), Some((Some(1), vec![])), "through 3 would pass it");
+    tell(&mut ledger, 2);
+    assert_eq!(said(&mut ledger), Some((Some(3), vec![2])));
+}
+
+#[test]
+fn what_was_said_in_an_older_generation_is_said_again_in_the_one_that_has_begun() {
+    let mut ledger = ledger();
+    receive(&mut ledger, 0, 1..=4);
+    handle(&mut ledger, 0, [1]);
+    assert!(ledger.admit(2, 0));
+    handle(&mut ledger, 0, [3]);
+    let acknowledgement = ledger.take().unwrap();
+    // the deadline of 1 had passed
+    assert!(confirm(&mut ledger, &acknowledgement, 0, 1));
+    let again = ledger.take().unwrap();
+    assert_eq!((again.generation, again.through_sequence, again.sequences), (Some(1), Some(1), vec![3]));
 }
 
 #[test]
@@ -231,10 +288,10 @@ fn a_gap_behind_what_is_held_is_said_singly() {
     receive(&mut ledger, 0, [1]);
     assert!(ledger.admit(1, 0));
     receive_gap(&mut ledger, 1, 9);
-    handle(&mut ledger, 0, [9]);
+    tell(&mut ledger, 9);
     assert_eq!(said(&mut ledger), Some((None, vec![9])));
     ledger.done(1, 1);
-    assert_eq!(said(&mut ledger), Some((Some(9), vec![])));
+    assert_eq!(said(&mut ledger), Some((Some(1), vec![])));
 }
 
 #[test]
@@ -246,8 +303,9 @@ fn what_a_gap_covers_blocks_nothing() {
     start(&mut ledger, "one", 0);
     receive_gap(&mut ledger, 1, 3);
     receive(&mut ledger, 0, [4]);
-    handle(&mut ledger, 0, [3, 4]);
-    assert_eq!(said(&mut ledger), Some((Some(4), vec![])));
+    tell(&mut ledger, 3);
+    handle(&mut ledger, 0, [4]);
+    assert_eq!(said(&mut ledger), Some((Some(4), vec![3])));
 }
 
 #[test]
@@ -263,7 +321,7 @@ fn in_another_life_nothing_is_known() {
     ledger.done(1, 2);
     assert_eq!((ledger.claim(1, 2), said(&mut ledger)), (None, None), "that was handed out in another life");
     ledger.put_back(1, &left);
-    ledger.confirmed(1, 2);
+    ledger.confirmed(1, &left, &v1::Acknowledged { through_sequence: 2, ..Default::default() });
     assert!(ledger.admit(2, 0));
 }
 
@@ -285,7 +343,8 @@ fn what_the_server_confirmed_is_forgotten() {
     handle(&mut ledger, 0, 2..=65_536);
     assert_eq!(ledger.remembered(), 65_536);
     // an operator acknowledged the first
-    ledger.confirmed(1, 65_536);
+    let acknowledgement = ledger.take().unwrap();
+    confirm(&mut ledger, &acknowledgement, 65_536, 0);
     assert_eq!(ledger.remembered(), 0);
     ledger.done(1, 1);
     assert!(!ledger.has_unsent() || ledger.take().unwrap().sequences.is_empty());
