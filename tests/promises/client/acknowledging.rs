@@ -130,6 +130,32 @@ async fn a_cut_connection_has_nothing_handled_twice() {
 }
 
 #[tokio::test]
+async fn cut_connections_and_rejections_together_keep_the_order() {
+    const MESSAGES: i64 = 5_000;
+    let (server, client) = explicit().await;
+    let proxy = Proxy::to(server.address).await;
+    let (seen, refused) = (Seen::default(), |number: i64, attempt: i32| number % 50 == 7 && attempt == 1);
+    let handling = handled(proxy.client().listen("c", "l"), &seen, move |number, attempt| {
+        match refused(number, attempt) {
+            true => Err(Rejection::new("not yet").after(Duration::ZERO)),
+            false => Ok(()),
+        }
+    });
+    let handling = tokio::spawn(handling.into_future());
+    for part in 0..10 {
+        send(&client, (0..500).map(|number| part * 500 + number)).await;
+        proxy.cut();
+    }
+    client.notify_end("c", None).await.unwrap();
+    patiently(handling).await.unwrap().unwrap();
+    let mut accepted = seen.lock().unwrap().clone();
+    accepted.retain(|&(number, attempt)| !refused(number, attempt));
+    let accepted: Vec<_> = accepted.into_iter().map(|(number, _)| number).collect();
+    assert!(accepted == (0..MESSAGES).collect::<Vec<_>>(), "each once, in order");
+    until_all_is_acknowledged(&client).await;
+}
+
+#[tokio::test]
 async fn what_fails_for_good_becomes_a_dead_letter_that_can_be_sent_back() {
     let settings = ChannelSettings { max_attempts: Some(2), ..Default::default() };
     let (_server, client) = with_settings(settings).await;

@@ -1,8 +1,8 @@
 //! Many listeners on one stream of the SDK.
 
 use super::support::{Proxy, TestServer, numbered, patiently};
-use eric::client::{Bundle, Client, End, Event, Listen, Told, What, reason};
-use std::collections::BTreeMap;
+use eric::client::{Bundle, Client, End, Event, Listen, NewListener, Rejection, Told, What, reason};
+use std::{collections::BTreeMap, time::Duration};
 
 /// With a channel `c` and listeners `0`, `1` and so on.
 async fn with_listeners(count: u64) -> (TestServer, Client) {
@@ -129,6 +129,34 @@ async fn a_cut_connection_loses_nothing_for_any_of_them() {
     for (listener, numbers) in numbers {
         let first = u64::from(listener != added.to_string());
         assert!(numbers == (first..200).collect::<Vec<_>>(), "{listener}: {numbers:?}");
+    }
+}
+
+#[tokio::test]
+async fn explicit_listeners_on_one_stream_acknowledge_each_for_itself() {
+    const LISTENERS: u64 = 30;
+    let (_server, client) = with_listeners(0).await;
+    for number in 0..LISTENERS {
+        client.register("c", NewListener::named(number.to_string()).explicit()).await.unwrap();
+    }
+    for number in 0..20 {
+        client.broadcast("c", numbered(number)).await.unwrap();
+    }
+    let mut bundle = client.listen_many(listens(&client, LISTENERS)).await.unwrap();
+    let mut left = LISTENERS * 20;
+    while left > 0 {
+        let told = next(&mut bundle).await;
+        let What::Event(Event::Delivery(delivery)) = &told.what else { panic!("{told:?}") };
+        if (delivery.message.json::<u64>().unwrap(), delivery.attempt, &*told.listener) == (5, 1, "3") {
+            delivery.reject(Rejection::new("again").after(Duration::ZERO)).await.unwrap();
+            continue;
+        }
+        drop(delivery.acknowledge());
+        left -= 1;
+    }
+    bundle.flush().await;
+    for listener in client.listeners("c").all().await.unwrap() {
+        assert_eq!((listener.backlog_messages, listener.generation), (0, i64::from(listener.id == "3")));
     }
 }
 

@@ -346,25 +346,6 @@ fn what_waited_too_long_is_a_gap() {
 }
 
 #[test]
-fn a_watcher_sees_who_listens() {
-    let server = with_listener();
-    let listening = Running::start(&server, &["listen", "c", "l"]);
-    until_connected(&server);
-    let mut watching = Running::start(&server, &["watch", "c", "--presence", "--json"]);
-    let present: Value = serde_json::from_str(&watching.line()).unwrap();
-    assert_eq!(present["presence"]["event"], "PRESENCE_EVENT_PRESENT");
-    assert_eq!(present["presence"]["listener"], "l");
-    assert!(present["presence"]["session"].as_str().is_some_and(|session| !session.is_empty()));
-    done(&server, &["listener", "stop", "c", "l"]);
-    assert_eq!(listening.end().0, 0);
-    let left: Value = serde_json::from_str(&watching.line()).unwrap();
-    assert_eq!(
-        (&left["presence"]["event"], &left["presence"]["listener"]),
-        (&json!("PRESENCE_EVENT_LEFT"), &json!("l"))
-    );
-}
-
-#[test]
 fn a_bench_reports_and_leaves_nothing_behind() {
     let server = TestServer::start();
     let load = ["--duration", "300ms", "--listeners", "2", "--watchers", "1", "--publishers", "2", "--json"];
