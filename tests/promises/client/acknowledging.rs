@@ -116,15 +116,17 @@ async fn a_cut_connection_has_nothing_handled_twice() {
     const MESSAGES: i64 = 10_000;
     let (server, client) = explicit().await;
     let proxy = Proxy::to(server.address).await;
-    let seen = Seen::default();
-    let handling = handled(proxy.client().listen("c", "l"), &seen, |_, _| Ok(()));
-    let handling = tokio::spawn(handling.into_future());
-    for part in 0..10 {
-        send(&client, (0..1_000).map(|number| part * 1_000 + number)).await;
-        proxy.cut();
-    }
+    send(&client, 0..MESSAGES as u64).await;
     client.notify_end("c", None).await.unwrap();
-    patiently(handling).await.unwrap().unwrap();
+    let (seen, listen) = (Seen::default(), proxy.client().listen("c", "l"));
+    let handling = handled(listen, &seen, move |number, _| {
+        // while what was handled before is on its way to be acknowledged
+        if number % 500 == 77 {
+            proxy.cut();
+        }
+        Ok(())
+    });
+    patiently(handling.into_future()).await.unwrap();
     assert!(numbers_of(&seen) == (0..MESSAGES).collect::<Vec<_>>(), "each once, in order");
     until_all_is_acknowledged(&client).await;
 }
@@ -134,20 +136,20 @@ async fn cut_connections_and_rejections_together_keep_the_order() {
     const MESSAGES: i64 = 5_000;
     let (server, client) = explicit().await;
     let proxy = Proxy::to(server.address).await;
+    send(&client, 0..MESSAGES as u64).await;
+    client.notify_end("c", None).await.unwrap();
     let (seen, refused) = (Seen::default(), |number: i64, attempt: i32| number % 50 == 7 && attempt == 1);
-    let handling = handled(proxy.client().listen("c", "l"), &seen, move |number, attempt| {
+    let listen = proxy.client().listen("c", "l");
+    let handling = handled(listen, &seen, move |number, attempt| {
+        if number % 500 == 57 {
+            proxy.cut();
+        }
         match refused(number, attempt) {
             true => Err(Rejection::new("not yet").after(Duration::ZERO)),
             false => Ok(()),
         }
     });
-    let handling = tokio::spawn(handling.into_future());
-    for part in 0..10 {
-        send(&client, (0..500).map(|number| part * 500 + number)).await;
-        proxy.cut();
-    }
-    client.notify_end("c", None).await.unwrap();
-    patiently(handling).await.unwrap().unwrap();
+    patiently(handling.into_future()).await.unwrap();
     let mut accepted = seen.lock().unwrap().clone();
     accepted.retain(|&(number, attempt)| !refused(number, attempt));
     let accepted: Vec<_> = accepted.into_iter().map(|(number, _)| number).collect();
