@@ -48,6 +48,8 @@ impl Gap {
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
     noted: Vec<Noted>,
+    /// They stay until they are acknowledged, and may come behind where a stream stands.
+    explicit: bool,
     /// Everything up to here was handed over.
     said: Position,
     /// The end of the last one that is remembered no more.
@@ -62,6 +64,11 @@ struct Noted {
 }
 
 impl Gaps {
+    /// For a listener that acknowledges.
+    pub(super) fn explicit() -> Self {
+        Self { explicit: true, ..Self::default() }
+    }
+
     /// Everything up to here was handed over.
     pub(super) fn said(&self) -> Position {
         self.said
@@ -79,7 +86,8 @@ impl Gaps {
 
     /// Those behind `said`, and those before it that came there later.
     pub(super) fn to_say(&self, said: Position) -> impl Iterator<Item = Gap> + '_ {
-        let to_say = move |noted: &&Noted| noted.gap.through > said || noted.said_at.is_none();
+        let late = move |noted: &Noted| self.explicit && noted.said_at.is_none();
+        let to_say = move |noted: &&Noted| noted.gap.through > said || late(noted);
         self.noted.iter().filter(to_say).map(|noted| noted.gap)
     }
 

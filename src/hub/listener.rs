@@ -148,6 +148,14 @@ impl Standing {
         standing
     }
 
+    /// It is new, and acknowledges what it gets.
+    pub(super) fn begin_explicit(&mut self) {
+        let mut gaps = Gaps::explicit();
+        self.gaps.to_say(Position::ZERO).for_each(|gap| gaps.insert(gap, None));
+        self.gaps = gaps;
+        self.explicit = Some(Box::new(Explicit::new(self.passed)));
+    }
+
     /// It receives dead letters from here on, and no broadcasts: those that wait are a gap, behind its own dispatches.
     pub(super) fn hear_no_more(&mut self, at: Position, ring: &Ring, silence: &Ring) {
         let waiting = (self.backlog(ring) - self.queue.waiting()).messages;

@@ -4,7 +4,6 @@ use super::{
     Hub,
     channel::{Channel, State},
     desk::Ending,
-    explicit::Explicit,
     gone::How,
     listener::{Listener, Standing},
     options::From,
@@ -111,7 +110,7 @@ impl Hub {
         standing.settings = new.settings;
         standing.idle_since = self.clock_ms();
         if new.mode == AcknowledgementMode::Explicit {
-            standing.explicit = Some(Box::new(Explicit::new(start)));
+            standing.begin_explicit();
         }
         let listener = Arc::new(Listener::new(id.as_str().into(), birth, super::now(), new.mode, standing));
         state.add(Arc::clone(&listener));

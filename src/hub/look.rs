@@ -39,11 +39,33 @@ pub(super) struct Next {
     pub(super) ordinal: Option<u64>,
 }
 
+/// Messages that fit in a batch.
+#[derive(Default)]
+struct Taken {
+    positions: Vec<Position>,
+    tally: Tally,
+}
+
+impl Taken {
+    fn of(room: Room, messages: impl Iterator<Item = Next>) -> Self {
+        let mut taken = Self::default();
+        room.take(
+            messages,
+            |next| next.bytes,
+            |next| {
+                taken.positions.push(next.position);
+                taken.tally += Tally::one(next.bytes);
+            },
+        );
+        taken
+    }
+}
+
 impl View<'_> {
     /// Looks what is next.
     pub(super) fn look(self, cursor: Cursor, room: Room) -> Look {
         let due = self.due_again(room);
-        if !due.is_empty() {
+        if !due.positions.is_empty() {
             return self.found(Vec::new(), due, Vec::new(), cursor);
         }
         let mut to_say = self.standing.gaps.to_say(cursor.said).peekable();
@@ -57,20 +79,18 @@ impl View<'_> {
             gaps.push(gap);
         }
         let messages = self.messages(cursor, to_say.peek(), room);
-        if let Some(last) = messages.last() {
-            cursor.at = last.position;
+        if let Some(last) = messages.positions.last() {
+            cursor.at = *last;
         }
         self.found(gaps, messages, expired, cursor)
     }
 
-    fn found(self, gaps: Vec<Gap>, messages: Vec<Next>, expired: Vec<Next>, cursor: Cursor) -> Look {
+    fn found(self, gaps: Vec<Gap>, messages: Taken, expired: Vec<Next>, cursor: Cursor) -> Look {
         let Self { standing, ring, .. } = self;
-        let mut taken = Tally::default();
-        messages.iter().for_each(|next| taken += Tally::one(next.bytes));
         Look {
             gaps,
-            positions: messages.iter().map(|next| next.position).collect(),
-            taken,
+            positions: messages.positions,
+            taken: messages.tally,
             expired,
             cursor,
             tally: standing.tally_through(cursor.at, ring),
@@ -81,15 +101,15 @@ impl View<'_> {
     }
 
     /// Rejected ones that come again alone, where others may overtake them.
-    fn due_again(self, room: Room) -> Vec<Next> {
-        let Some(explicit) = &self.standing.explicit else { return Vec::new() };
+    fn due_again(self, room: Room) -> Taken {
+        let Some(explicit) = &self.standing.explicit else { return Taken::default() };
         let find = |position: Position| self.standing.find(position, self.ring);
         let due = explicit.due_again(self.now).filter_map(find).filter(|next| !next.expiry.is_past(self.now));
-        room.take(explicit.affordable(due), |next| next.bytes)
+        Taken::of(room, explicit.affordable(due))
     }
 
     /// The leading messages behind a cursor, up to the next gap.
-    fn messages(self, cursor: Cursor, gap: Option<&Gap>, room: Room) -> Vec<Next> {
+    fn messages(self, cursor: Cursor, gap: Option<&Gap>, room: Room) -> Taken {
         let Self { standing, ring, .. } = self;
         // behind the next gap another batch begins: a batch has its gaps before its first message
         let stop = gap.map_or(self.safe, |gap| gap.after.min(self.safe));
@@ -103,12 +123,12 @@ impl View<'_> {
             goes_on
         });
         match &standing.explicit {
-            None => room.take(messages, |next| next.bytes),
+            None => Taken::of(room, messages),
             Some(explicit) => {
                 let passed = standing.broadcasts_passed(ring);
                 let near =
                     |next: &Next| next.ordinal.is_none_or(|ordinal| ordinal - passed.messages <= MAX_AHEAD);
-                room.take(explicit.affordable(messages.take_while(near)), |next| next.bytes)
+                Taken::of(room, explicit.affordable(messages.take_while(near)))
             }
         }
     }

@@ -416,17 +416,23 @@ fn whatever_is_added_removed_and_taken_over_each_gets_its_own_once_and_in_order(
 
 #[test]
 fn credit_may_be_changed_before_anybody_has_heard_of_a_subscription() {
-    let stage = stage(&["a"]);
+    let stage = stage(&["a", "b"]);
     let explicit = NewListener { mode: AcknowledgementMode::Explicit, ..NewListener::default() };
     stage.hub.register(channel_id("room"), listener_id("e"), explicit).unwrap();
-    let mut stream = Read::of(&stage, &["a"]);
-    let change = stream.change(&stage);
-    for _ in 0..2 {
-        let options = ListenOptions { credit: Some(Credit::default()), ..ListenOptions::default() };
-        let number = change.add(channel_id("room"), Receiver::Listener(listener_id("e")), options);
-        assert_eq!(number, Ok(2));
+    // whether news or deliveries have the next turn
+    for polls in 0..2 {
+        let mut stream = Read::of(&stage, &["a", "b"]);
+        (0..polls).for_each(|_| assert_eq!(stream.next(), None));
+        let change = stream.change(&stage);
+        for _ in 0..2 {
+            let options = ListenOptions { credit: Some(Credit::default()), ..ListenOptions::default() };
+            let number = change.add(channel_id("room"), Receiver::Listener(listener_id("e")), options);
+            assert_eq!(number, Ok(3));
+        }
+        assert_eq!(stream.rest(), [Heard::Started(3)]);
+        let sent = stage.dispatch("e");
+        assert_eq!(stream.rest(), [Handed(3, got([sent]))]);
+        let all = Acknowledgement { through: Some(Position(sent)), ..Acknowledgement::default() };
+        stage.hub.acknowledge(channel_id("room"), listener_id("e"), all).unwrap();
     }
-    let sent = stage.dispatch("e");
-    let heard = stream.rest();
-    assert_eq!(heard, [Heard::Started(2), Handed(2, got([sent]))]);
 }
