@@ -295,12 +295,13 @@ impl Subscription {
         if entries.len() < next.positions.len() {
             return Fetched::Again;
         }
-        let unwanted: Vec<_> =
-            entries.iter().filter(|entry| !self.wants(entry)).map(|entry| entry.position).collect();
+        let unwanted = self.unwanted(&entries);
         let Some((generation, mut repeats)) = self.hand_over(&next, &unwanted) else { return Fetched::Again };
         self.cursor = next.cursor;
-        entries.retain(|entry| unwanted.binary_search(&entry.position).is_err());
-        repeats.retain(|repeat| unwanted.binary_search(&repeat.position).is_err());
+        if !unwanted.is_empty() {
+            entries.retain(|entry| unwanted.binary_search(&entry.position).is_err());
+            repeats.retain(|repeat| unwanted.binary_search(&repeat.position).is_err());
+        }
         let gaps: Vec<_> = self.first_gap.take().into_iter().chain(next.gaps).collect();
         if gaps.is_empty() && entries.is_empty() {
             return Fetched::Again;
@@ -319,6 +320,13 @@ impl Subscription {
     fn filtered(&self, mut entries: Vec<Entry>) -> Option<Arc<Batch>> {
         entries.retain(|entry| self.wants(entry));
         (!entries.is_empty()).then(|| Arc::new(Batch::new(Vec::new(), entries, self.token())))
+    }
+
+    fn unwanted(&self, entries: &[Entry]) -> Vec<Position> {
+        if self.types.is_empty() {
+            return Vec::new();
+        }
+        entries.iter().filter(|entry| !self.wants(entry)).map(|entry| entry.position).collect()
     }
 
     fn wants(&self, entry: &Entry) -> bool {
