@@ -19,6 +19,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use tokio::time::Instant;
 
 /// How often in a replay window it is noted how far everybody has come: what is old may stay for so much longer.
 const SAMPLES: u32 = 64;
@@ -43,6 +44,7 @@ impl Channel {
         created_at: i64,
         settings: ChannelSettings,
         desks: usize,
+        began: Instant,
     ) -> Self {
         Self {
             id,
@@ -50,7 +52,7 @@ impl Channel {
             created_at,
             desks: (0..desks).map(|_| Desk::default()).collect(),
             paced: AtomicBool::new(!settings.stream_delay.is_zero()),
-            state: Mutex::new(State::new(birth, settings)),
+            state: Mutex::new(State::new(birth, settings, began)),
         }
     }
 
@@ -93,6 +95,8 @@ impl Channel {
 /// What a channel's critical section guards.
 #[derive(Debug)]
 pub(super) struct State {
+    /// When the hub's clock began.
+    began: Instant,
     pub(super) settings: ChannelSettings,
     /// When the backlog's limit was set.
     limited_at: Position,
@@ -125,8 +129,9 @@ struct Fullest {
 }
 
 impl State {
-    fn new(birth: Position, settings: ChannelSettings) -> Self {
+    fn new(birth: Position, settings: ChannelSettings, began: Instant) -> Self {
         let mut state = Self {
+            began,
             settings: settings.clone(),
             limited_at: birth,
             removed: false,
@@ -230,6 +235,7 @@ impl State {
     /// A listener whose backlog has no room for one more broadcast of this size; looked for only where that matters.
     pub(super) fn full_listener(&mut self, bytes: u64, dropped: &mut Vec<Position>) -> Option<Arc<Listener>> {
         let allowance = self.allowance();
+        let now = self.now();
         let Self { fullest, by_birth, ring, .. } = self;
         let fullest = fullest.as_mut()?;
         let (by_birth, ring, quota) = (&*by_birth, &*ring, allowance.quota);
@@ -240,7 +246,7 @@ impl State {
                 return i64::MAX;
             }
             // an end for all may have dropped its oldest
-            standing.settle(ring, allowance, dropped);
+            standing.settle(ring, allowance, now, dropped);
             slack(&standing, ring)
         };
         let total = ring.total();
@@ -315,7 +321,11 @@ impl State {
     pub(super) fn settle(&self, standing: &mut Standing, dropped: &mut Vec<Position>) {
         let ring = if standing.deaf { &self.silence } else { &self.ring };
         standing.adopt(self.settings.redelivery, ring);
-        standing.settle(ring, self.allowance(), dropped);
+        standing.settle(ring, self.allowance(), self.now(), dropped);
+    }
+
+    fn now(&self) -> u64 {
+        super::millis(self.began.elapsed())
     }
 
     /// How much may wait for one listener.

@@ -88,7 +88,7 @@ impl Hub {
         }
         let birth = self.log.append(Record::Change)?;
         let channel =
-            Arc::new(Channel::new(id.as_str().into(), birth, super::now(), settings, self.bells.desks()));
+            Arc::new(Channel::new(id.as_str().into(), birth, super::now(), settings, self.bells.desks(), self.began));
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
         channels.by_id.insert(Arc::clone(&channel.id), channel);

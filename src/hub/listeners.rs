@@ -231,7 +231,14 @@ impl Hub {
             // what was lost before has gaps of its own
             state.settle(&mut standing, &mut dropped);
             let ring = state.ring_for(&standing);
-            standing.purge(through, ring, &mut dropped)
+            let (before, now) = (standing.passed, self.clock_ms());
+            let messages = standing.purge(through, ring, &mut dropped);
+            if standing.passed > before
+                && let Some(explicit) = &mut standing.explicit
+            {
+                explicit.another_is_first(now);
+            }
+            messages
         };
         drop(state);
         self.forget(&dropped);

@@ -60,7 +60,17 @@ impl View<'_> {
         if let Some(last) = messages.last() {
             cursor.at = last.position;
         }
-        self.found(gaps, messages, expired, cursor)
+        let starved = messages.is_empty() && self.has_more(cursor, to_say.peek());
+        Look { starved, ..self.found(gaps, messages, expired, cursor) }
+    }
+
+    /// Whether a message stands next that would be sent if it were affordable.
+    fn has_more(self, cursor: Cursor, gap: Option<&Gap>) -> bool {
+        let stop = gap.map_or(self.safe, |gap| gap.after.min(self.safe));
+        let next = self.pending(cursor.at).next();
+        let held = self.held_back();
+        self.standing.explicit.is_some()
+            && next.is_some_and(|next| next.position <= stop && held.is_none_or(|held| next.position < held))
     }
 
     fn found(self, gaps: Vec<Gap>, messages: Vec<Next>, expired: Vec<Next>, cursor: Cursor) -> Look {
@@ -77,6 +87,7 @@ impl View<'_> {
             passed: standing.passed,
             cleared: standing.cleared,
             touched: standing.explicit.as_ref().map_or(0, |explicit| explicit.touched()),
+            starved: false,
         }
     }
 

@@ -108,6 +108,12 @@ impl Queue {
         self.waiting.back().map(|own| own.position)
     }
 
+    /// The last that waits up to a position.
+    pub(super) fn last_waiting_through(&self, position: Position) -> Option<Position> {
+        let before = self.first_after(position).checked_sub(1)?;
+        self.waiting.get(before).map(|own| own.position)
+    }
+
     /// The last one that was handed over and can no longer be asked for; what was dropped while it waited is a gap.
     pub(super) fn floor(&self) -> Position {
         self.floor

@@ -109,7 +109,10 @@ impl Standing {
                 self.gaps.insert(*gap, Some(seconds));
             }
         }
-        self.gaps.hand_over(found.cursor.said, seconds, 0);
+        // messages that come again alone come without the gaps that wait
+        if !found.gaps.is_empty() {
+            self.gaps.hand_over(found.cursor.said, seconds, 0);
+        }
         for next in &found.expired {
             self.let_go(next, ring, dropped);
         }
@@ -174,6 +177,9 @@ impl Standing {
         tail: &Tail,
     ) -> bool {
         let (passed, timed) = (self.passed_ordinal(), self.settings.ack_deadline.is_some());
+        if self.deaf {
+            return false;
+        }
         let Some(explicit) = &mut self.explicit else { return false };
         let Some(sent) = explicit.sent_tally else { return false };
         let mut outstanding = explicit.outstanding;

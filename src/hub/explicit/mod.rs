@@ -169,10 +169,10 @@ impl Explicit {
         self.stirred
     }
 
-    /// A stream has looked; `nothing`: and found nothing that it may send.
-    pub(super) fn looked(&mut self, nothing: bool) {
+    /// A stream has looked; `starved`: and may not send what it found to be next.
+    pub(super) fn looked(&mut self, starved: bool) {
         self.stirred = false;
-        self.starved = nothing && self.outstanding.messages > 0;
+        self.starved = starved;
     }
 
     /// Has its stream look. Tells nothing to a stream that looks anyway.
@@ -220,6 +220,19 @@ impl Explicit {
         }
     }
 
+    /// The channel's broadcasts up to a position are gone, and a gap tells of them; its own dispatches there are not.
+    pub(super) fn forget_trimmed(&mut self, floor: Position, own: &[Position]) {
+        self.gone_holes = 0;
+        self.notes.retain(|position| position > floor || own.binary_search(&position).is_ok());
+        self.sent_tally = None;
+        self.touch();
+    }
+
+    /// Since now another one is the first that is not acknowledged.
+    pub(super) fn another_is_first(&mut self, now: u64) {
+        self.first_since = now;
+    }
+
     /// See [`Explicit::forget_holes`].
     pub(super) fn gone_holes(&self) -> u64 {
         self.gone_holes
@@ -238,12 +251,15 @@ impl Explicit {
     }
 
     /// The listener has passed on: nothing up to there is outstanding or noted any more.
-    pub(super) fn passed(&mut self, through: Position, tally: Tally, ring: &Ring) {
-        self.holes.drop_through(tally.messages, |ordinal| ring.bytes_of(ordinal));
+    /// `tally`: the channel's broadcasts up to there, where they can be counted.
+    pub(super) fn passed(&mut self, through: Position, tally: Option<Tally>, ring: &Ring) {
+        if let Some(tally) = tally {
+            self.holes.drop_through(tally.messages, |ordinal| ring.bytes_of(ordinal));
+            self.gone_holes = 0;
+        }
         self.notes.drop_through(through);
-        self.gone_holes = 0;
         if self.sent <= through {
-            (self.sent, self.sent_tally) = (through, Some(tally));
+            (self.sent, self.sent_tally) = (through, tally);
         }
         if self.outstanding.messages == 0 {
             self.outstanding = Tally::default();

@@ -50,6 +50,10 @@ impl Notes {
         self.0.last_key_value().is_some_and(|(last, _)| *last > position)
     }
 
+    pub(super) fn retain(&mut self, keep: impl Fn(Position) -> bool) {
+        self.0.retain(|position, _| keep(*position));
+    }
+
     pub(super) fn drop_through(&mut self, through: Position) {
         while self.0.first_key_value().is_some_and(|(first, _)| *first <= through) {
             self.0.pop_first();

@@ -46,7 +46,8 @@ impl Sent {
 /// A listener.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ear {
-    pub(super) birth: u64,
+    /// The channel keeps no broadcast up to here.
+    floor: u64,
     pub(super) sent: BTreeMap<u64, Sent>,
     pub(super) generation: u64,
     rewound: u64,
@@ -108,7 +109,7 @@ fn tally<'a>(sent: impl Iterator<Item = &'a Sent>) -> Tally {
 
 impl Ear {
     pub(super) fn new(birth: u64) -> Self {
-        Self { birth, at: birth, delivered: birth, reached: birth, ..Self::default() }
+        Self { at: birth, delivered: birth, reached: birth, ..Self::default() }
     }
 
     fn add(&mut self, position: u64, bytes: u64, broadcast: bool, expires: Option<u64>) {
@@ -234,7 +235,8 @@ impl Ear {
         let next = behind.next();
         let until = next.map_or(u64::MAX, |(position, _)| position);
         let untold = self.sent.range(..until).find(|(position, sent)| {
-            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(position)
+            let its_turn = sent.fate != Lost(None) || until > self.floor;
+            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(position) && its_turn
         });
         if let Some(untold) = untold.filter(|_| !lazily) {
             return Some(format!("{untold:?} is not told"));
@@ -257,9 +259,12 @@ impl Ear {
         if let Some(count) = self.apart.get(&gap.through.0) {
             return assert_eq!(gap.count, Some(*count));
         }
-        let range = gap.after.0 + 1..=gap.through.0;
         let (mut least, mut most) = (0, 0);
-        for (position, sent) in self.sent.range_mut(range) {
+        for (position, sent) in self.sent.range_mut(..=gap.through.0) {
+            // of broadcasts that are gone it is told where the last of them stood
+            if *position <= gap.after.0 && sent.fate != Lost(None) {
+                continue;
+            }
             if sent.fate == Waits {
                 let expired = gap.reason == GapReason::Expired && sent.expired(now) && !sent.in_hand;
                 assert!(expired, "{gap:?} covers {position}, which waits: {sent:?}");
@@ -297,7 +302,8 @@ impl Ear {
         });
         assert!(between.is_none(), "{between:?} was skipped before {position}");
         let untold = self.sent.range(..position).find(|(between, sent)| {
-            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(between)
+            let its_turn = sent.fate != Lost(None) || position > self.floor;
+            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(between) && its_turn
         });
         assert!(untold.is_none(), "{untold:?} was not told before {position}\n{self:?}");
         self.at = position;
@@ -572,6 +578,7 @@ impl Room {
     /// The channel keeps nothing up to `floor`.
     pub(super) fn trim(&mut self, floor: u64, expired: bool, now: u64) {
         for (listener, ear) in &mut self.ears {
+            ear.floor = floor;
             if self.grave == Some(*listener) {
                 continue;
             }
