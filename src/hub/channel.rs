@@ -7,7 +7,7 @@ use super::{
     listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
     queue::Window,
-    ring::Ring,
+    ring::{InHand, Ring},
     settings::{ChannelSettings, Overflow},
     tally::Tally,
 };
@@ -178,7 +178,7 @@ impl State {
         if let Some(listener) = before.and_then(|id| self.by_id.get(id)) {
             let mut standing = listener.lock();
             standing.hear_from(at, &self.ring);
-            self.behind.put(listener.birth, to_key(standing.passed));
+            self.behind.put(listener.birth, to_key(standing.heard()));
         }
         if let Some(listener) = self.dead_letter_listener() {
             listener.lock().hear_no_more(at, &self.ring, &self.silence);
@@ -296,15 +296,17 @@ impl State {
         if !self.ring.has_expired(now) {
             return;
         }
-        let mut through = Position(u64::MAX);
+        let mut in_hand = InHand::NOTHING;
         self.holders.retain(|_, holder| {
             let standing = holder.lock();
-            let outstanding = standing.explicit.as_ref().is_some_and(|it| it.outstanding().messages > 0);
-            let holds = standing.attended(now) && outstanding;
-            through = if holds { through.min(standing.passed) } else { through };
-            standing.attended(now)
+            let attended = standing.attended(now);
+            let explicit = standing.explicit.as_ref().filter(|explicit| explicit.outstanding().messages > 0);
+            if let Some(explicit) = explicit.filter(|_| attended) {
+                in_hand.add(standing.passed, explicit.sent());
+            }
+            attended
         });
-        self.ring.expire(now, through, expired);
+        self.ring.expire(now, &in_hand, expired);
     }
 
     /// Which part of a listener's window still stands.
@@ -408,7 +410,7 @@ impl State {
     fn passed_by_all(&mut self) -> Position {
         let by_birth = &self.by_birth;
         let passed = |birth: Position| match by_birth.get(&birth).map(|listener| listener.lock()) {
-            Some(standing) if !standing.deaf => to_key(standing.passed),
+            Some(standing) if !standing.deaf => to_key(standing.heard()),
             Some(_) | None => i64::MAX,
         };
         let lowest = self.behind.first(passed).map(|(key, _)| Position(key.unsigned_abs()));

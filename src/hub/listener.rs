@@ -211,6 +211,11 @@ impl Standing {
         if told { Position::ZERO } else { ring.floor() }
     }
 
+    /// No broadcast up to here waits for it.
+    pub(super) fn heard(&self) -> Position {
+        self.passed.max(self.hears_from)
+    }
+
     pub(super) fn passed_ordinal(&self) -> u64 {
         self.passed_tally.messages
     }
