@@ -156,9 +156,13 @@ impl State {
             self.limited_at = at;
         }
         let overflow = settings.broadcast_overflow;
+        let redelivers = settings.redelivery != self.settings.redelivery;
         let before = std::mem::replace(&mut self.settings, settings).dead_letter_listener;
         if before != self.settings.dead_letter_listener {
             self.change_hearing(before.as_deref(), at);
+        }
+        if redelivers {
+            self.by_birth.values().for_each(|listener| self.adopt(&mut listener.lock()));
         }
         self.age_anew();
         match overflow {
@@ -177,11 +181,15 @@ impl State {
     fn change_hearing(&mut self, before: Option<&str>, at: Position) {
         if let Some(listener) = before.and_then(|id| self.by_id.get(id)) {
             let mut standing = listener.lock();
+            standing.idle_since = self.now();
             standing.hear_from(at, &self.ring);
             self.behind.put(listener.birth, to_key(standing.heard()));
         }
         if let Some(listener) = self.dead_letter_listener() {
-            listener.lock().hear_no_more(at, &self.ring, &self.silence);
+            let mut standing = listener.lock();
+            // what is gone has a gap of its own; nothing is dropped, since nothing is newer than the limit
+            standing.settle(&self.ring, Allowance { since: at, ..self.allowance() }, self.now(), &mut Vec::new());
+            standing.hear_no_more(at, &self.ring, &self.silence);
         }
     }
 
@@ -321,9 +329,15 @@ impl State {
 
     /// Makes the rules true that were left aside while nobody looked at a listener.
     pub(super) fn settle(&self, standing: &mut Standing, dropped: &mut Vec<Position>) {
-        let ring = if standing.deaf { &self.silence } else { &self.ring };
+        let ring = self.ring_for(standing);
         standing.adopt(self.settings.redelivery, ring);
         standing.settle(ring, self.allowance(), self.now(), dropped);
+    }
+
+    /// Takes on the channel's way to redeliver.
+    fn adopt(&self, standing: &mut Standing) {
+        let ring = if standing.deaf { &self.silence } else { &self.ring };
+        standing.adopt(self.settings.redelivery, ring);
     }
 
     fn now(&self) -> u64 {

@@ -167,8 +167,10 @@ impl Standing {
         }
         self.deaf = true;
         (self.passed_tally, self.split) = (Tally::default(), false);
+        let own: Vec<_> = self.queue.after(self.passed).map(|own| own.position).collect();
         if let Some(explicit) = &mut self.explicit {
             explicit.hear_other(silence);
+            explicit.forget_trimmed(at, &own);
         }
         self.recount(silence);
     }
@@ -509,11 +511,14 @@ impl Standing {
 
     /// Moves over broadcasts that were shared, for a stream at `cursor`; false where it has something else to say first.
     pub(super) fn take_level(&mut self, cursor: Cursor, through: Position, tail: &Tail) -> bool {
+        // it may have come while it heard no broadcasts
+        if self.deaf || tail.first() <= self.hears_from {
+            return false;
+        }
         if self.explicit.is_some() {
             return self.take_level_in_hand(cursor, through, tail);
         }
         let level = cursor.at == self.passed
-            && !self.deaf
             && !self.gaps.any_to_say(cursor.said)
             && self.queue.first_waiting().is_none_or(|own| own > through);
         if level {

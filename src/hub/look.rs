@@ -46,6 +46,10 @@ impl View<'_> {
         if !due.is_empty() {
             return self.found(Vec::new(), due, Vec::new(), cursor);
         }
+        let lapsed = self.lapsed();
+        if !lapsed.is_empty() {
+            return self.tell_lapsed(lapsed, cursor);
+        }
         let mut to_say = self.standing.gaps.to_say(cursor.said).peekable();
         let (mut gaps, mut expired, mut cursor) = (Vec::new(), Vec::new(), cursor);
         // behind a noted gap there may be more that is too old, and the other way round
@@ -97,6 +101,29 @@ impl View<'_> {
         let find = |position: Position| self.standing.find(position, self.ring);
         let due = explicit.due_again(self.now).filter_map(find).filter(|next| !next.expiry.is_past(self.now));
         room.take(explicit.affordable(due), |next| next.bytes)
+    }
+
+    /// Rejected ones that have expired before they came again alone.
+    fn lapsed(self) -> Vec<Next> {
+        let Some(explicit) = &self.standing.explicit else { return Vec::new() };
+        let find = |position: Position| self.standing.find(position, self.ring);
+        explicit.set_aside().filter_map(find).filter(|next| next.expiry.is_past(self.now)).collect()
+    }
+
+    fn tell_lapsed(self, lapsed: Vec<Next>, mut cursor: Cursor) -> Look {
+        let gaps = &self.standing.gaps;
+        let gap = |next: &Next| Gap {
+            reason: GapReason::Expired,
+            after: next.position.before(),
+            through: next.position,
+            count: Some(next.count),
+        };
+        let told: Vec<_> = lapsed.iter().map(gap).collect();
+        let last = told.last().map_or(Position::ZERO, |gap| gap.through);
+        if gaps.first_to_say(cursor.said).is_none_or(|gap| gap.through > last) {
+            cursor.said = cursor.said.max(last);
+        }
+        self.found(told, Vec::new(), lapsed, cursor)
     }
 
     /// The leading messages behind a cursor, up to the next gap.
@@ -192,6 +219,10 @@ impl View<'_> {
             gap.count = gap.count.map(|count| count + next.count);
         }
         cursor.at = gap.map_or(cursor.at, |gap| gap.through);
+        if self.standing.explicit.is_some() {
+            // it will be among the noted ones
+            cursor.said = gap.map_or(cursor.said, |gap| gap.through.max(cursor.said));
+        }
         gap
     }
 }

@@ -247,9 +247,9 @@ impl Subscription {
         }
         if let Owner::Listener(listener) = &self.owner
             && let Some(explicit) = &listener.lock().explicit
-            && (explicit.rests() || explicit.stirred())
+            && explicit.stirred()
         {
-            return explicit.stirred();
+            return true;
         }
         if self.cursor.at < seen {
             return true;

@@ -179,9 +179,6 @@ impl Standing {
         tail: &Tail,
     ) -> bool {
         let (passed, timed) = (self.passed_ordinal(), self.settings.ack_deadline.is_some());
-        if self.deaf {
-            return false;
-        }
         let Some(explicit) = &mut self.explicit else { return false };
         let Some(sent) = explicit.sent_tally else { return false };
         let mut outstanding = explicit.outstanding;

@@ -150,6 +150,12 @@ impl Explicit {
         self.notes.due(now).filter(move |_| overtaking)
     }
 
+    /// Rejected ones that have not come again, where they come again alone.
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = Position> + '_ {
+        let overtaking = self.overtaking();
+        self.notes.set_aside().filter(move |_| overtaking)
+    }
+
     /// The leading messages that may be sent before others are acknowledged.
     pub(super) fn affordable(&self, messages: impl Iterator<Item = Next>) -> impl Iterator<Item = Next> {
         let (mut outstanding, credit) = (self.outstanding, self.credit);
@@ -157,11 +163,6 @@ impl Explicit {
             outstanding += Tally::one(next.bytes);
             credit.holds(outstanding)
         })
-    }
-
-    /// A stream need not look: it has sent all that it may, and nothing has changed since.
-    pub(super) fn rests(&self) -> bool {
-        self.starved && !self.stirred
     }
 
     /// A stream must look, whatever the bell has brought.
@@ -194,6 +195,11 @@ impl Explicit {
     pub(super) fn pulled(&mut self, session: Option<Arc<str>>, now: u64) {
         self.left = session.clone().map(Some);
         self.pulls = session.map(|session| (session, now.saturating_add(PULLS_APART)));
+    }
+
+    /// It was stopped: what was pulled is no open stream.
+    pub(super) fn stop(&mut self) {
+        self.pulls = None;
     }
 
     fn touch(&mut self) {

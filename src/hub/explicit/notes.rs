@@ -84,6 +84,11 @@ impl Notes {
         self.0.iter().filter(move |(_, note)| due(note)).map(|(position, _)| *position)
     }
 
+    /// Those that have failed and have not come again.
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = Position> + '_ {
+        self.0.iter().filter(|(_, note)| note.failed > 0 && !note.sent).map(|(position, _)| *position)
+    }
+
     /// When the next one is due that is held back.
     pub(super) fn next_due(&self, now: u64) -> Option<u64> {
         self.0.values().filter(|note| note.failed > 0 && note.due > now).map(|note| note.due).min()

@@ -161,7 +161,7 @@ impl Ear {
     /// Where everything is acknowledged or gone.
     pub(super) fn check_passed(&self, passed: u64, now: u64) {
         let first = self.waiting().next();
-        let gone = first.is_some_and(|(_, sent)| sent.expired(now) && !sent.in_hand);
+        let gone = first.is_some_and(|(_, sent)| sent.expired(now) && !(sent.in_hand && self.attended(now)));
         let first = first.map_or(u64::MAX, |(position, _)| position);
         if gone {
             return assert!(passed < first);
@@ -277,8 +277,13 @@ impl Ear {
             }
             let ring = [GapReason::Overflow, GapReason::Expired, GapReason::Trimmed].contains(&gap.reason);
             match sent.fate {
+                Lost(None) if ring => {
+                    most += 1;
+                    sent.told_by = sent.told_by.max(Some(gap.through.0));
+                    self.told_here.insert(*position);
+                }
                 Lost(reason) if sent.told_by.is_none_or(|told| told == gap.through.0) => {
-                    if reason.is_none() && ring || reason == Some(gap.reason) {
+                    if reason == Some(gap.reason) {
                         (least, most) = (least + u64::from(reason.is_some()), most + 1);
                         sent.told_by = Some(gap.through.0);
                         self.told_here.insert(*position);
@@ -369,12 +374,13 @@ impl Ear {
         };
         let through = through.map_or(0, |through| through.min(below.saturating_sub(1)));
         let (mut least, mut most) = (0, 0);
+        let attended = self.attended(now);
         for (position, sent) in &mut self.sent {
             let single = singles.contains(position) && *position < below;
             let again = overtaking && sent.failed > 0;
             if sent.fate == Waits && (single || *position <= through && !again) {
                 // what has expired, and is in nobody's hand, may be gone
-                least += u64::from(!sent.expired(now) || sent.in_hand);
+                least += u64::from(!sent.expired(now) || sent.in_hand && attended);
                 most += 1;
                 (sent.fate, sent.in_hand) = (Acknowledged, false);
             }
@@ -402,7 +408,8 @@ impl Ear {
     }
 
     pub(super) fn is_uncertain(&self, position: u64, now: u64) -> bool {
-        self.sent.get(&position).is_some_and(|sent| sent.expired(now) && !sent.in_hand)
+        let in_hand = |sent: &Sent| sent.in_hand && self.attended(now);
+        self.sent.get(&position).is_some_and(|sent| sent.expired(now) && !in_hand(sent))
     }
 
     fn rewind(&mut self, first: u64) {
