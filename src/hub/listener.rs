@@ -299,10 +299,16 @@ impl Standing {
         }
         let before = self.passed;
         self.drop_beyond(ring, allowance, dropped);
-        if self.passed > before
-            && let Some(explicit) = &mut self.explicit
-        {
+        if self.passed > before {
+            self.begin_with_another(ring, now);
+        }
+    }
+
+    /// What was the first is gone; what stands behind it may be acknowledged.
+    pub(super) fn begin_with_another(&mut self, ring: &Ring, now: u64) {
+        if let Some(explicit) = &mut self.explicit {
             explicit.another_is_first(now);
+            self.advance(ring, now);
         }
     }
 

@@ -244,10 +244,8 @@ impl Hub {
             let ring = state.ring_for(&standing);
             let (before, now) = (standing.passed, self.clock_ms());
             let messages = standing.purge(through, ring, &mut dropped);
-            if standing.passed > before
-                && let Some(explicit) = &mut standing.explicit
-            {
-                explicit.another_is_first(now);
+            if standing.passed > before {
+                standing.begin_with_another(ring, now);
             }
             messages
         };

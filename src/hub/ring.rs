@@ -140,6 +140,11 @@ impl Ring {
         })
     }
 
+    /// Whether one that is kept stands between two places.
+    pub(super) fn any_between(&self, after: Position, before: Position) -> bool {
+        self.kept.get(self.index_after(after)).is_some_and(|kept| kept.position < before)
+    }
+
     /// The size of one that is kept, by its number.
     pub(super) fn bytes_of(&self, ordinal: u64) -> u64 {
         let index =

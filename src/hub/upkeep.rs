@@ -7,6 +7,7 @@ use super::{
     dead_letter::Failure,
     explicit::Failing,
     listener::{Listener, Standing},
+    ring::Ring,
 };
 use crate::log::Position;
 use std::{
@@ -53,8 +54,8 @@ impl Hub {
             let mut standing = listener.lock();
             standing.alarm = None;
             state.settle(&mut standing, &mut dropped);
-            standing.expire(now, &mut dropped);
             let ring = state.ring_for(&standing);
+            standing.expire(now, ring, &mut dropped);
             if standing.attended(now) { standing.overdue(ring, now) } else { Vec::new() }
         };
         self.forget(&dropped);
@@ -83,7 +84,7 @@ impl Hub {
     }
 
     /// When a listener is to be looked after next.
-    pub(super) fn next_moment(&self, standing: &Standing, ring: &super::ring::Ring, now: u64) -> Option<u64> {
+    pub(super) fn next_moment(&self, standing: &Standing, ring: &Ring, now: u64) -> Option<u64> {
         let idle = standing.idle_moment();
         // not at once: what has expired meanwhile is found by whoever looks
         let expiry = standing.queue.next_expiry().moment();
@@ -99,11 +100,11 @@ impl Hub {
 
 impl Standing {
     /// Takes the content from own dispatches that have expired, unless a client has them in hand.
-    pub(super) fn expire(&mut self, now: u64, expired: &mut Vec<Position>) {
+    pub(super) fn expire(&mut self, now: u64, ring: &Ring, expired: &mut Vec<Position>) {
         let in_hand = self.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
         let in_hand = if self.attended(now) { in_hand } else { Position::ZERO };
         let before = expired.len();
-        self.queue.expire(now, in_hand, expired);
+        self.queue.expire(now, in_hand, |one, other| ring.any_between(one, other), expired);
         if let Some(explicit) = self.explicit.as_mut().filter(|_| expired.len() > before) {
             explicit.lost();
         }

@@ -279,7 +279,7 @@ impl Ear {
             match sent.fate {
                 Lost(None) if ring => {
                     most += 1;
-                    sent.told_by = sent.told_by.max(Some(gap.through.0));
+                    sent.told_by = Some(sent.told_by.map_or(gap.through.0, |told| told.min(gap.through.0)));
                     self.told_here.insert(*position);
                 }
                 Lost(reason) if sent.told_by.is_none_or(|told| told == gap.through.0) => {
