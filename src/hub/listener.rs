@@ -363,7 +363,9 @@ impl Standing {
             self.gaps.insert(gap, None);
             self.recount(ring);
         }
-        let first_own = own.first().map_or(Position(u64::MAX), |own| own.before());
+        // where several have expired, it is not known where the first of them stood
+        let before = |own: super::queue::Dispatch| if own.count > 1 { self.passed } else { own.position.before() };
+        let first_own = self.queue.after(self.passed).next().map_or(Position(u64::MAX), before);
         let to = ring.floor().min(first_own);
         if to > self.passed {
             self.pass(to, ring);

@@ -204,15 +204,20 @@ impl View<'_> {
     fn expired(self, cursor: &mut Cursor, noted: Option<&Gap>, expired: &mut Vec<Next>) -> Option<Gap> {
         let noted = noted.map_or(self.safe, |gap| gap.after);
         let stop = self.held_back().map_or(noted, |held| held.before().min(noted)).min(self.safe);
-        let run = self.pending(cursor.at);
-        let run = run.take_while(|next| next.position <= stop && next.expiry.is_past(self.now));
-        let (mut gap, before) = (None, expired.len());
-        expired.extend(run);
+        let (mut gap, mut after, before) = (None, cursor.at, expired.len());
+        for next in self.waiting(cursor.at).take_while(|next| next.position <= stop) {
+            match (self.standing.wants(&next), expired.len() == before) {
+                (true, _) if next.expiry.is_past(self.now) => expired.push(next),
+                // one that comes again by itself is no part of a gap
+                (false, true) => after = next.position,
+                (true | false, _) => break,
+            }
+        }
         for next in &expired[before..] {
             let gap = gap.get_or_insert(Gap {
                 reason: GapReason::Expired,
-                after: cursor.at,
-                through: cursor.at,
+                after,
+                through: after,
                 count: Some(0),
             });
             gap.through = next.position;

@@ -499,6 +499,7 @@ impl Life {
     }
 
     fn trim(&mut self, count: usize) {
+        (0..3).for_each(|listener| self.inspect(listener));
         let channel = self.hub.channel(channel_id("room")).unwrap();
         let mut dropped = Vec::new();
         for _ in 0..count {
