@@ -155,7 +155,8 @@ impl Hub {
             return Ok((Vec::new(), Position::ZERO));
         }
         let judged = {
-            let standing = listener.lock();
+            let mut standing = listener.lock();
+            self.settle(state, &mut standing);
             standing.judge(failing, &state.settings, state.ring_for(&standing))
         };
         let grave = state.dead_letter_listener().filter(|grave| grave.birth != listener.birth).cloned();

@@ -68,6 +68,10 @@ impl View<'_> {
         if !due.positions.is_empty() {
             return self.found(Vec::new(), due, Vec::new(), cursor);
         }
+        let lapsed = self.lapsed();
+        if !lapsed.is_empty() {
+            return self.tell_lapsed(lapsed, cursor);
+        }
         let mut to_say = self.standing.gaps.to_say(cursor.said).peekable();
         let (mut gaps, mut expired, mut cursor) = (Vec::new(), Vec::new(), cursor);
         // behind a noted gap there may be more that is too old, and the other way round
@@ -82,7 +86,17 @@ impl View<'_> {
         if let Some(last) = messages.positions.last() {
             cursor.at = *last;
         }
-        self.found(gaps, messages, expired, cursor)
+        let starved = messages.is_empty() && self.has_more(cursor, to_say.peek());
+        Look { starved, ..self.found(gaps, messages, expired, cursor) }
+    }
+
+    /// Whether a message stands next that would be sent if it were affordable.
+    fn has_more(self, cursor: Cursor, gap: Option<&Gap>) -> bool {
+        let stop = gap.map_or(self.safe, |gap| gap.after.min(self.safe));
+        let next = self.pending(cursor.at).next();
+        let held = self.held_back();
+        self.standing.explicit.is_some()
+            && next.is_some_and(|next| next.position <= stop && held.is_none_or(|held| next.position < held))
     }
 
     fn found(self, gaps: Vec<Gap>, messages: Taken, expired: Vec<Next>, cursor: Cursor) -> Look {
@@ -97,6 +111,7 @@ impl View<'_> {
             passed: standing.passed,
             cleared: standing.cleared,
             touched: standing.explicit.as_ref().map_or(0, |explicit| explicit.touched()),
+            starved: false,
         }
     }
 
@@ -106,6 +121,29 @@ impl View<'_> {
         let find = |position: Position| self.standing.find(position, self.ring);
         let due = explicit.due_again(self.now).filter_map(find).filter(|next| !next.expiry.is_past(self.now));
         Taken::of(room, explicit.affordable(due))
+    }
+
+    /// Rejected ones that have expired before they came again alone.
+    fn lapsed(self) -> Vec<Next> {
+        let Some(explicit) = &self.standing.explicit else { return Vec::new() };
+        let find = |position: Position| self.standing.find(position, self.ring);
+        explicit.set_aside().filter_map(find).filter(|next| next.expiry.is_past(self.now)).collect()
+    }
+
+    fn tell_lapsed(self, lapsed: Vec<Next>, mut cursor: Cursor) -> Look {
+        let gaps = &self.standing.gaps;
+        let gap = |next: &Next| Gap {
+            reason: GapReason::Expired,
+            after: next.position.before(),
+            through: next.position,
+            count: Some(next.count),
+        };
+        let told: Vec<_> = lapsed.iter().map(gap).collect();
+        let last = told.last().map_or(Position::ZERO, |gap| gap.through);
+        if gaps.first_to_say(cursor.said).is_none_or(|gap| gap.through > last) {
+            cursor.said = cursor.said.max(last);
+        }
+        self.found(told, Vec::new(), lapsed, cursor)
     }
 
     /// The leading messages behind a cursor, up to the next gap.
@@ -186,21 +224,30 @@ impl View<'_> {
     fn expired(self, cursor: &mut Cursor, noted: Option<&Gap>, expired: &mut Vec<Next>) -> Option<Gap> {
         let noted = noted.map_or(self.safe, |gap| gap.after);
         let stop = self.held_back().map_or(noted, |held| held.before().min(noted)).min(self.safe);
-        let run = self.pending(cursor.at);
-        let run = run.take_while(|next| next.position <= stop && next.expiry.is_past(self.now));
-        let (mut gap, before) = (None, expired.len());
-        expired.extend(run);
+        let (mut gap, mut after, before) = (None, cursor.at, expired.len());
+        for next in self.waiting(cursor.at).take_while(|next| next.position <= stop) {
+            match (self.standing.wants(&next), expired.len() == before) {
+                (true, _) if next.expiry.is_past(self.now) => expired.push(next),
+                // one that comes again by itself is no part of a gap
+                (false, true) => after = next.position,
+                (true | false, _) => break,
+            }
+        }
         for next in &expired[before..] {
             let gap = gap.get_or_insert(Gap {
                 reason: GapReason::Expired,
-                after: cursor.at,
-                through: cursor.at,
+                after,
+                through: after,
                 count: Some(0),
             });
             gap.through = next.position;
             gap.count = gap.count.map(|count| count + next.count);
         }
         cursor.at = gap.map_or(cursor.at, |gap| gap.through);
+        if self.standing.explicit.is_some() {
+            // it will be among the noted ones
+            cursor.said = gap.map_or(cursor.said, |gap| gap.through.max(cursor.said));
+        }
         gap
     }
 }

@@ -248,9 +248,9 @@ impl Subscription {
         }
         if let Owner::Listener(listener) = &self.owner
             && let Some(explicit) = &listener.lock().explicit
-            && (explicit.rests() || explicit.stirred())
+            && explicit.stirred()
         {
-            return explicit.stirred();
+            return true;
         }
         if self.cursor.at < seen {
             return true;
@@ -348,7 +348,7 @@ impl Subscription {
         let now = hub.clock_ms();
         let found = match &mut self.owner {
             Owner::Watcher(standing) => {
-                standing.settle(&state.ring, UNBOUNDED, &mut dropped);
+                standing.settle(&state.ring, UNBOUNDED, now, &mut dropped);
                 let view = View { standing, ring: &state.ring, safe, now };
                 Some(view.look(self.cursor, room))
             }
@@ -360,7 +360,7 @@ impl Subscription {
                     let view = View { standing: &standing, ring: state.ring_for(&standing), safe, now };
                     let found = view.look(cursor, room);
                     if let Some(explicit) = &mut standing.explicit {
-                        explicit.looked(found.empty());
+                        explicit.looked(found.empty() && found.starved);
                     }
                     found
                 })
@@ -390,10 +390,17 @@ impl Subscription {
         };
         let mut state = channel.lock();
         let mut standing = listener.lock();
+        let mut dropped = Vec::new();
+        if standing.explicit.is_some() {
+            // what went meanwhile is a gap, and no part of what is passed
+            state.settle(&mut standing, &mut dropped);
+        }
         if standing.seated != Some(*seated) || !standing.still(next) {
+            drop(standing);
+            drop(state);
+            hub.forget(&dropped);
             return None;
         }
-        let mut dropped = Vec::new();
         let mut handed = (0, Vec::new());
         if standing.explicit.is_some() {
             let now = hub.clock_ms();

@@ -5,6 +5,8 @@ mod backlog;
 mod bells;
 mod bundles;
 mod endings;
+mod explicit_lives;
+mod explicit_model;
 mod gaps;
 mod idempotency;
 mod lives;
