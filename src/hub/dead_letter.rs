@@ -65,6 +65,9 @@ pub struct Requeued {
 /// What the facts of a dead letter take beside its reason, at most, and rounded up.
 const FACTS_BYTES: u64 = 256;
 
+/// Where a dead letter stands, and what it takes.
+type Letter = (Position, u64);
+
 /// How deliveries failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -200,7 +203,7 @@ impl Hub {
         listener: &Listener,
         failed: &Failed,
         failing: &Failing<'_>,
-    ) -> Result<Option<(Position, u64)>, Error> {
+    ) -> Result<Option<Letter>, Error> {
         let mut found = Vec::new();
         self.log.read(&[failed.message.position], &mut found)?;
         let Some(Entry { message, position, .. }) = found.pop() else { return Ok(None) };
@@ -303,7 +306,7 @@ impl Hub {
     }
 }
 
-fn dead_letters(fates: &[Option<(Failed, Option<(Position, u64)>)>]) -> Vec<Position> {
+fn dead_letters(fates: &[Option<(Failed, Option<Letter>)>]) -> Vec<Position> {
     fates.iter().flatten().filter_map(|(_, letter)| letter.map(|(position, _)| position)).collect()
 }
 

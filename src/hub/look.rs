@@ -86,7 +86,7 @@ impl View<'_> {
         if let Some(last) = messages.positions.last() {
             cursor.at = *last;
         }
-        let starved = messages.is_empty() && self.has_more(cursor, to_say.peek());
+        let starved = messages.positions.is_empty() && self.has_more(cursor, to_say.peek());
         Look { starved, ..self.found(gaps, messages, expired, cursor) }
     }
 
@@ -143,7 +143,7 @@ impl View<'_> {
         if gaps.first_to_say(cursor.said).is_none_or(|gap| gap.through > last) {
             cursor.said = cursor.said.max(last);
         }
-        self.found(told, Vec::new(), lapsed, cursor)
+        self.found(told, Taken::default(), lapsed, cursor)
     }
 
     /// The leading messages behind a cursor, up to the next gap.
@@ -234,12 +234,8 @@ impl View<'_> {
             }
         }
         for next in &expired[before..] {
-            let gap = gap.get_or_insert(Gap {
-                reason: GapReason::Expired,
-                after,
-                through: after,
-                count: Some(0),
-            });
+            let gap =
+                gap.get_or_insert(Gap { reason: GapReason::Expired, after, through: after, count: Some(0) });
             gap.through = next.position;
             gap.count = gap.count.map(|count| count + next.count);
         }

@@ -26,6 +26,7 @@ impl Hub {
     /// Lets go of what has grown old. [`keep`] calls it once a second.
     pub fn upkeep(&self) {
         let channels: Vec<_> = self.channels().by_id.values().cloned().collect();
+        self.set_calendar();
         let (now, millis) = (self.clock(), self.clock_ms());
         let mut dropped = Vec::new();
         for channel in channels {

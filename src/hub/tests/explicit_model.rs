@@ -168,7 +168,10 @@ impl Ear {
         }
         assert!(passed < first, "{first} waits, and everything up to {passed} is done with");
         let done = self.sent.range(..first.min(self.delivered + 1)).next_back();
-        assert!(done.is_none_or(|(done, _)| *done <= passed), "{done:?} is done with, but not passed: {passed}");
+        assert!(
+            done.is_none_or(|(done, _)| *done <= passed),
+            "{done:?} is done with, but not passed: {passed}"
+        );
     }
 
     fn lose(&mut self, position: u64, reason: Option<GapReason>) {
@@ -236,7 +239,8 @@ impl Ear {
                 return (fits(again.1) && !again.1.expired(now)).then(|| format!("{again:?} is due again"));
             }
         }
-        let mut behind = self.waiting().filter(|(position, sent)| *position > self.at && !(overtaking && sent.failed > 0));
+        let mut behind =
+            self.waiting().filter(|(position, sent)| *position > self.at && !(overtaking && sent.failed > 0));
         let next = behind.next();
         let until = next.map_or(u64::MAX, |(position, _)| position);
         let untold = self.sent.range(..until).find(|(position, sent)| {
@@ -294,7 +298,10 @@ impl Ear {
             }
         }
         // those that went with the channel's oldest are counted by one gap or by the next
-        assert!(gap.count.is_none_or(|count| (least..=most).contains(&count)), "{gap:?}: {least}..={most}\n{self:?}");
+        assert!(
+            gap.count.is_none_or(|count| (least..=most).contains(&count)),
+            "{gap:?}: {least}..={most}\n{self:?}"
+        );
     }
 
     fn check_message(&mut self, position: u64, overtaking: bool, now: u64) {
@@ -342,7 +349,10 @@ impl Ear {
         }
         assert_eq!(*repeats, expected, "{self:?}");
         let outstanding = self.outstanding();
-        assert!(self.credit.is_none_or(|credit| holds(credit, outstanding)), "beyond its credit: {outstanding:?}");
+        assert!(
+            self.credit.is_none_or(|credit| holds(credit, outstanding)),
+            "beyond its credit: {outstanding:?}"
+        );
         self.come_to(batch);
         self.look_who_is_first(now);
     }
