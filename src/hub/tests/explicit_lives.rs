@@ -228,7 +228,9 @@ impl Life {
         let answer = self.hub.register(channel_id("room"), listener_id(LISTENERS[listener]), new);
         assert_eq!(answer.is_err(), self.room.ears.contains_key(&listener));
         if let Ok(registered) = answer {
-            self.room.ears.insert(listener, Ear::new(registered.listener.birth.0));
+            let mut ear = Ear::new(registered.listener.birth.0);
+            ear.on_core = self.core.is_some();
+            self.room.ears.insert(listener, ear);
         }
     }
 
