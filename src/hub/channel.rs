@@ -188,7 +188,12 @@ impl State {
         if let Some(listener) = self.dead_letter_listener() {
             let mut standing = listener.lock();
             // what is gone has a gap of its own; nothing is dropped, since nothing is newer than the limit
-            standing.settle(&self.ring, Allowance { since: at, ..self.allowance() }, self.now(), &mut Vec::new());
+            standing.settle(
+                &self.ring,
+                Allowance { since: at, ..self.allowance() },
+                self.now(),
+                &mut Vec::new(),
+            );
             standing.hear_no_more(at, &self.ring, &self.silence);
             standing.begin_with_another(&self.silence, self.now());
         }

@@ -87,8 +87,14 @@ impl Hub {
             return Err(no_dead_letter_listener(id));
         }
         let birth = self.log.append(Record::Change)?;
-        let channel =
-            Arc::new(Channel::new(id.as_str().into(), birth, super::now(), settings, self.bells.desks(), self.began));
+        let channel = Arc::new(Channel::new(
+            id.as_str().into(),
+            birth,
+            super::now(),
+            settings,
+            self.bells.desks(),
+            self.began,
+        ));
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
         channels.by_id.insert(Arc::clone(&channel.id), channel);

@@ -365,7 +365,8 @@ impl Standing {
             self.recount(ring);
         }
         // where several have expired, it is not known where the first of them stood
-        let before = |own: super::queue::Dispatch| if own.count > 1 { self.passed } else { own.position.before() };
+        let before =
+            |own: super::queue::Dispatch| if own.count > 1 { self.passed } else { own.position.before() };
         let first_own = self.queue.after(self.passed).next().map_or(Position(u64::MAX), before);
         let to = ring.floor().min(first_own);
         if to > self.passed {

@@ -196,7 +196,7 @@ impl View<'_> {
         let said = *cursor;
         *cursor = Cursor { at: said.at.max(gap.through), said: said.said.max(gap.through) };
         // a token of another listener may lie within it
-        let within = gap.after < said.at && said.at < gap.through;
+        let within = self.standing.explicit.is_none() && gap.after < said.at && said.at < gap.through;
         Some(if within { Gap { after: said.at, count: None, ..gap } } else { gap })
     }
 
@@ -214,12 +214,8 @@ impl View<'_> {
             }
         }
         for next in &expired[before..] {
-            let gap = gap.get_or_insert(Gap {
-                reason: GapReason::Expired,
-                after,
-                through: after,
-                count: Some(0),
-            });
+            let gap =
+                gap.get_or_insert(Gap { reason: GapReason::Expired, after, through: after, count: Some(0) });
             gap.through = next.position;
             gap.count = gap.count.map(|count| count + next.count);
         }

@@ -53,7 +53,14 @@ fn settings(timed: bool, overtaking: bool) -> impl Strategy<Value = ChannelSetti
     });
     let attempts = select(vec![1, 2, 5]);
     (overflow(), overflow(), backlog, redelivery, attempts, select(vec![0, 5])).prop_map(
-        move |(dispatch_overflow, broadcast_overflow, (messages, bytes), redelivery, max_attempts, window)| {
+        move |(
+            dispatch_overflow,
+            broadcast_overflow,
+            (messages, bytes),
+            redelivery,
+            max_attempts,
+            window,
+        )| {
             let tight = Quota { messages, bytes };
             ChannelSettings {
                 dispatch_overflow,
@@ -163,12 +170,16 @@ impl Life {
             Deadline(listener, deadline) => self.set_deadline(listener, deadline),
             Dispatch(listener, bytes, ttl) => self.send(Some(listener), bytes, ttl),
             Broadcast(bytes, ttl) => self.send(None, bytes, ttl),
-            Listen(listener, session, credit, most) => self.listen(listener, session, Some(credit), most, false),
+            Listen(listener, session, credit, most) => {
+                self.listen(listener, session, Some(credit), most, false)
+            }
             Pull(listener, session, most) => self.pull(listener, session, most),
             Read(listener, batches) => self.read(listener, batches),
             Leave(listener) => self.leave(listener),
             Stop(listener) => self.stop(listener),
-            Acknowledge(listener, through, singles, back) => self.acknowledge(listener, through, &singles, back),
+            Acknowledge(listener, through, singles, back) => {
+                self.acknowledge(listener, through, &singles, back)
+            }
             Reject(listener, picks, delay, last, back) => self.reject(listener, &picks, delay, last, back),
             Purge(listener, back) => self.purge(listener, back),
             Requeue(pick) => self.requeue(pick),
@@ -212,6 +223,7 @@ impl Life {
     }
 
     fn name(&mut self, named: bool) {
+        (0..3).for_each(|listener| self.inspect(listener));
         let grave = named.then_some(GRAVE).filter(|grave| self.room.ears.contains_key(grave));
         let settings = ChannelSettings {
             dead_letter_listener: grave.map(|grave| LISTENERS[grave].into()),
@@ -283,13 +295,25 @@ impl Life {
         }
     }
 
-    fn listen(&mut self, listener: usize, session: Option<&'static str>, credit: Option<Quota>, most: usize, pull: bool) {
+    fn listen(
+        &mut self,
+        listener: usize,
+        session: Option<&'static str>,
+        credit: Option<Quota>,
+        most: usize,
+        pull: bool,
+    ) {
         let Some(ear) = self.room.ears.get(&listener) else { return };
         let now = self.now();
         let goes_on = pull && ear.goes_on(session, now);
         let left = ear.left_behind(session).filter(|_| !goes_on);
         if let Some(position) = left {
-            self.fail(listener, &[Failing { position, delay: Some(0), last: false }], false, "its client went away");
+            self.fail(
+                listener,
+                &[Failing { position, delay: Some(0), last: false }],
+                false,
+                "its client went away",
+            );
         }
         let options = ListenOptions {
             session: session.map(Into::into),
@@ -414,10 +438,8 @@ impl Life {
             last,
         };
         let rejections: Vec<_> = positions.iter().map(rejection).collect();
-        let answers = self
-            .hub
-            .reject(channel_id("room"), listener_id(LISTENERS[listener]), &rejections)
-            .unwrap();
+        let answers =
+            self.hub.reject(channel_id("room"), listener_id(LISTENERS[listener]), &rejections).unwrap();
         let mut failing: Vec<Failing> = Vec::new();
         for (position, answer) in positions.iter().zip(&answers) {
             let expected = ear.may_reject(*position, back, overtaking);
@@ -482,8 +504,10 @@ impl Life {
         let positions = ear.positions();
         let Some(position) = positions.iter().rev().nth(pick).copied() else { return };
         let waits = ear.sent[&position].fate == super::explicit_model::Fate::Waits;
-        let mut answers =
-            self.hub.requeue(channel_id("room"), listener_id(LISTENERS[GRAVE]), &[Position(position)]).unwrap();
+        let mut answers = self
+            .hub
+            .requeue(channel_id("room"), listener_id(LISTENERS[GRAVE]), &[Position(position)])
+            .unwrap();
         let Ok(requeued) = answers.remove(0) else { return };
         assert!(waits);
         let page = |listener: &&usize| {
@@ -526,7 +550,8 @@ impl Life {
             let alarm = self.hub.alarms.next();
             assert!(
                 soonest > until || alarm.is_some_and(|alarm| alarm <= soonest.max(now + 1)),
-                "an alarm at {soonest} is not set: {alarm:?}, now {now} {:?}", self.room.ears
+                "an alarm at {soonest} is not set: {alarm:?}, now {now} {:?}",
+                self.room.ears
             );
             let Some(alarm) = alarm.filter(|alarm| *alarm <= until) else { break };
             rings += 1;
@@ -604,9 +629,13 @@ impl Life {
         for _ in 0..5 {
             for listener in 0..3 {
                 self.read(listener, 10_000);
-                let singles: Vec<_> = (0..1000).collect();
+                // what was taken out before it was delivered is none of it
+                let Some(ear) = self.room.ears.get(&listener) else { continue };
+                let later = ear.positions().iter().filter(|position| **position > ear.delivered).count();
+                let later = later.min(1);
+                let singles: Vec<_> = (later..1000).collect();
                 self.acknowledge(listener, None, &singles, 0);
-                self.acknowledge(listener, Some(0), &[], 0);
+                self.acknowledge(listener, Some(later), &[], 0);
                 self.read(listener, 10_000);
             }
             self.pass(61_000).await;
@@ -626,10 +655,7 @@ impl Life {
 use crate::hub::acknowledge::Life as Life_;
 
 fn perishable(kind: &str, ttl: u64) -> Message {
-    let ttl = prost_types::Duration {
-        seconds: (ttl / 1000) as i64,
-        nanos: (ttl % 1000 * 1_000_000) as i32,
-    };
+    let ttl = prost_types::Duration { seconds: (ttl / 1000) as i64, nanos: (ttl % 1000 * 1_000_000) as i32 };
     let raw = v1::Message { id: "m".into(), r#type: kind.into(), ttl: Some(ttl), ..Default::default() };
     Message::parse(&raw.encode_to_vec(), 1 << 20, 0).unwrap().named_by_the_server()
 }
