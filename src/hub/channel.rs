@@ -195,6 +195,7 @@ impl State {
                 &mut Vec::new(),
             );
             standing.hear_no_more(at, &self.ring, &self.silence);
+            standing.begin_with_another(&self.silence, self.now());
         }
     }
 

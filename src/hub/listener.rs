@@ -313,7 +313,8 @@ impl Standing {
     }
 
     fn drop_beyond(&mut self, ring: &Ring, allowance: Allowance, dropped: &mut Vec<Position>) {
-        let newest = self.queue.last_waiting().map_or(ring.last(), |own| own.max(ring.last()));
+        let heard = if ring.last() > self.hears_from { ring.last() } else { Position::ZERO };
+        let newest = self.queue.last_waiting().map_or(heard, |own| own.max(heard));
         let quota = self.with_end_beside(allowance.quota, self.passed);
         if newest > allowance.since && !quota.holds(self.backlog(ring)) {
             self.drop_oldest(ring, allowance.quota, dropped);

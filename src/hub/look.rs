@@ -216,7 +216,7 @@ impl View<'_> {
         let said = *cursor;
         *cursor = Cursor { at: said.at.max(gap.through), said: said.said.max(gap.through) };
         // a token of another listener may lie within it
-        let within = gap.after < said.at && said.at < gap.through;
+        let within = self.standing.explicit.is_none() && gap.after < said.at && said.at < gap.through;
         Some(if within { Gap { after: said.at, count: None, ..gap } } else { gap })
     }
 

@@ -140,9 +140,10 @@ impl Ring {
         })
     }
 
-    /// Whether one that is kept stands between two places.
+    /// Whether one that is kept, or the last that is gone, stands between two places.
     pub(super) fn any_between(&self, after: Position, before: Position) -> bool {
-        self.kept.get(self.index_after(after)).is_some_and(|kept| kept.position < before)
+        let gone = after < self.floor && self.floor < before;
+        gone || self.kept.get(self.index_after(after)).is_some_and(|kept| kept.position < before)
     }
 
     /// The size of one that is kept, by its number.

@@ -142,7 +142,7 @@ impl Standing {
         if explicit.in_hand(position) {
             explicit.subtract(Tally::one(next.bytes));
         } else {
-            // it may have held back others
+            // it may have held back what stands behind it
             explicit.touch();
         }
         self.let_go(&next, ring, dropped);

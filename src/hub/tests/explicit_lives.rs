@@ -223,6 +223,7 @@ impl Life {
     }
 
     fn name(&mut self, named: bool) {
+        (0..3).for_each(|listener| self.inspect(listener));
         let grave = named.then_some(GRAVE).filter(|grave| self.room.ears.contains_key(grave));
         let settings = ChannelSettings {
             dead_letter_listener: grave.map(|grave| LISTENERS[grave].into()),
@@ -239,7 +240,9 @@ impl Life {
         let answer = self.hub.register(channel_id("room"), listener_id(LISTENERS[listener]), new);
         assert_eq!(answer.is_err(), self.room.ears.contains_key(&listener));
         if let Ok(registered) = answer {
-            self.room.ears.insert(listener, Ear::new(registered.listener.birth.0));
+            let mut ear = Ear::new(registered.listener.birth.0);
+            ear.on_core = self.core.is_some();
+            self.room.ears.insert(listener, ear);
         }
     }
 
@@ -626,9 +629,13 @@ impl Life {
         for _ in 0..5 {
             for listener in 0..3 {
                 self.read(listener, 10_000);
-                let singles: Vec<_> = (0..1000).collect();
+                // what was taken out before it was delivered is none of it
+                let Some(ear) = self.room.ears.get(&listener) else { continue };
+                let later = ear.positions().iter().filter(|position| **position > ear.delivered).count();
+                let later = later.min(1);
+                let singles: Vec<_> = (later..1000).collect();
                 self.acknowledge(listener, None, &singles, 0);
-                self.acknowledge(listener, Some(0), &[], 0);
+                self.acknowledge(listener, Some(later), &[], 0);
                 self.read(listener, 10_000);
             }
             self.pass(61_000).await;

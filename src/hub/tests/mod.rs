@@ -1,17 +1,22 @@
 //! The promises of the hub, one a file, and the stage their tests are played on.
 
 mod acceptance;
+mod acknowledge;
 mod backlog;
 mod bells;
 mod bundles;
+mod dead_letters;
 mod endings;
+mod expiry;
 mod explicit_lives;
 mod explicit_model;
 mod gaps;
 mod idempotency;
+mod idle;
 mod lives;
 mod log_bytes;
 mod model;
+mod reject;
 mod resume;
 mod serving;
 mod threads;
@@ -113,6 +118,37 @@ impl Stage {
             .listener
             .birth
             .0
+    }
+
+    fn explicit(&self, id: &str, settings: ListenerSettings) -> u64 {
+        let new = NewListener { mode: AcknowledgementMode::Explicit, settings, ..NewListener::default() };
+        self.hub.register(channel_id("room"), listener_id(id), new).unwrap().listener.birth.0
+    }
+
+    fn acknowledge(&self, id: &str, through: Option<u64>, singles: &[u64]) -> Result<Acknowledged, Error> {
+        let acknowledgement = Acknowledgement {
+            through: through.map(Position),
+            singles: singles.iter().copied().map(Position).collect(),
+            ..Acknowledgement::default()
+        };
+        self.hub.acknowledge(channel_id("room"), listener_id(id), acknowledgement)
+    }
+
+    fn reject(&self, id: &str, position: u64, delay: u64, last: bool) -> Result<Rejected, Error> {
+        let rejection = Rejection {
+            life: Life::default(),
+            generation: None,
+            position: Position(position),
+            attempt: None,
+            reason: "no".into(),
+            delay: Some(Duration::from_millis(delay)),
+            last,
+        };
+        self.hub.reject(channel_id("room"), listener_id(id), &[rejection]).map(|mut told| told.remove(0))?
+    }
+
+    fn bury_in(&self, id: &str) {
+        self.update(|settings| settings.dead_letter_listener = Some(id.into()));
     }
 
     fn listeners(&self, ids: &[&str]) {

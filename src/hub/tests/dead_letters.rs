@@ -1,0 +1,57 @@
+//! Dead letters, and who receives them.
+
+use super::*;
+
+fn perishable(seconds: i64) -> Message {
+    let ttl = Some(prost_types::Duration { seconds, nanos: 0 });
+    let raw = v1::Message { id: "m".into(), r#type: "b".into(), ttl, ..Default::default() };
+    Message::parse(&raw.encode_to_vec(), 1 << 20, 0).unwrap().named_by_the_server()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bell_brings_no_broadcast_to_who_receives_dead_letters() {
+    let stage = Stage::over(Arc::new(Memory::default()), UNLIMITED, 1, room());
+    let mut core = Core::new(&stage.hub, 0);
+    core.enter();
+    stage.explicit("grave", ListenerSettings::default());
+    stage.bury_in("grave");
+    let mut stream = stage.listen("grave");
+    assert_eq!(stream.rest(), []);
+    stage.broadcast();
+    core.answer();
+    assert_eq!(stream.rest(), []);
+    stage.update(|settings| settings.dead_letter_listener = None);
+    assert_eq!(stream.rest(), [], "what was broadcast meanwhile was not for it");
+    let heard = stage.broadcast();
+    core.answer();
+    assert_eq!(stream.rest(), got([heard]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_expires_in_hand_can_still_become_a_dead_letter() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    stage.explicit("grave", ListenerSettings::default());
+    stage.bury_in("grave");
+    let mut stream = stage.listen("l");
+    let sent = stage.hub.broadcast(channel_id("room"), perishable(1)).unwrap().position.0;
+    assert_eq!(stream.rest(), got([sent]));
+    tokio::time::advance(Duration::from_secs(5)).await;
+    stage.hub.upkeep();
+    let rejected = stage.reject("l", sent, 0, true).unwrap();
+    assert_eq!(stage.listen("grave").rest(), got(rejected.dead_letter.map(|letter| letter.0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_broadcast_while_it_received_dead_letters_is_not_kept_for_it() {
+    let stage = Stage::new(ChannelSettings { replay_window: Duration::ZERO, ..room() });
+    stage.explicit("grave", ListenerSettings::default());
+    stage.bury_in("grave");
+    stage.broadcast();
+    stage.update(|settings| settings.dead_letter_listener = None);
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        stage.hub.upkeep();
+    }
+    assert_eq!(stage.kept(), 0);
+}

@@ -1,0 +1,46 @@
+//! Listeners that nobody listens to.
+
+use super::*;
+
+fn idle(seconds: u64) -> ListenerSettings {
+    ListenerSettings { idle_timeout: Some(Duration::from_secs(seconds)), ..ListenerSettings::default() }
+}
+
+fn there(stage: &Stage, id: &str) -> bool {
+    stage.hub.get_listener(channel_id("room"), listener_id(id)).is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_receives_dead_letters_never_idles_out_until_it_does_no_longer() {
+    let stage = Stage::new(room());
+    stage.explicit("grave", idle(2));
+    stage.bury_in("grave");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    // it would never come back
+    stage.hub.ring_alarms();
+    assert!(there(&stage, "grave"));
+    stage.update(|settings| settings.dead_letter_listener = None);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stage.hub.ring_alarms();
+    assert!(there(&stage, "grave"), "its time begins when it is free");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stage.hub.ring_alarms();
+    assert!(!there(&stage, "grave"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_listener_idles_from_when_it_was_stopped() {
+    let stage = Stage::new(room());
+    stage.explicit("l", idle(2));
+    let stream = stage.listen("l");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    stage.hub.ring_alarms();
+    stage.hub.stop_listener(channel_id("room"), listener_id("l")).unwrap();
+    drop(stream);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stage.hub.ring_alarms();
+    assert!(there(&stage, "l"));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stage.hub.ring_alarms();
+    assert!(!there(&stage, "l"));
+}

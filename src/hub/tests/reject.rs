@@ -1,0 +1,56 @@
+//! What is rejected comes again, when it is due.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_begins_before_a_rejected_message_is_due_is_woken_when_it_is() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest(), got([sent]));
+    stage.reject("l", sent, 5000, false).unwrap();
+    let listener = listener_id("l");
+    // something else rings earlier, while nobody listens
+    let idle = |settings| {
+        Ok::<_, Error>(ListenerSettings { idle_timeout: Some(Duration::from_secs(2)), ..settings })
+    };
+    stage.hub.update_listener(channel_id("room"), listener, idle).unwrap();
+    tokio::time::advance(Duration::from_millis(1500)).await;
+    stage.acknowledge("l", None, &[]).unwrap();
+    tokio::time::advance(Duration::from_millis(1000)).await;
+    stage.hub.ring_alarms();
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    tokio::time::advance(Duration::from_millis(2500)).await;
+    stage.hub.ring_alarms();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got([sent]));
+}
+
+#[test]
+fn acknowledging_what_held_the_rest_back_wakes_the_stream() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 2);
+    let credit = Some(Credit(messages(1)));
+    let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
+    assert_eq!(stream.rest(), got([sent[0]]));
+    stage.reject("l", sent[0], 60_000, false).unwrap();
+    assert_eq!(stream.rest(), []);
+    stage.acknowledge("l", None, &[sent[0]]).unwrap();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got([sent[1]]));
+}
+
+#[test]
+fn back_in_strict_order_what_is_in_hand_comes_again() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 2);
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    stage.update(|settings| settings.redelivery = Redelivery::Strict);
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got(sent));
+    assert_eq!(stage.info("l").generation, 1);
+}
