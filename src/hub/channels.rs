@@ -135,7 +135,7 @@ impl Hub {
             return Err(no_dead_letter_listener(id).into());
         }
         let at = self.log.append(Record::Change).map_err(Error::from)?;
-        channel.set_pace(&settings);
+        channel.set(&settings);
         state.set(settings, at);
         self.room.changed();
         Ok(channel.info(&state))
