@@ -15,6 +15,8 @@ use super::{
 };
 use crate::log::Position;
 use roll::Roll;
+#[cfg(test)]
+pub(super) use roll::{MAX_PAST, TOLD_AT_ONCE};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -96,6 +98,12 @@ impl Presence {
 
     pub(super) fn set_grace(&self, grace: Duration) {
         self.grace.store(super::millis(grace), Ordering::Relaxed);
+    }
+
+    /// How many entries its roll has, where it has one.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> Option<usize> {
+        self.roll().as_ref().map(|roll| roll.kept())
     }
 
     fn until_grace_ends(&self, now: u64) -> u64 {

@@ -13,12 +13,12 @@ use std::{
 
 /// So many changes at most are kept for those who have not been told of them; beyond it the oldest is forgotten, and who
 /// needed it begins anew.
-pub(super) const MAX_PAST: usize = 65_536;
+pub(in super::super) const MAX_PAST: usize = 65_536;
 /// So much is told at once. Ids and sessions have 128 bytes at most, so that it stays below 96 KiB, for which every response
 /// has room.
-pub(super) const TOLD_AT_ONCE: usize = 256;
+pub(in super::super) const TOLD_AT_ONCE: usize = 256;
 /// Those who wait are woken at most once in so many milliseconds: a crowd that comes back is told in few parts.
-pub(super) const APART: u64 = 50;
+const APART: u64 = 50;
 
 #[derive(Debug)]
 enum What {
@@ -199,6 +199,11 @@ impl Roll {
             }
             self.entries.remove(&number);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.entries.len()
     }
 
     fn push(&mut self, entry: Entry) -> u64 {

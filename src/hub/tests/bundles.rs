@@ -14,7 +14,6 @@ struct Read {
 enum Heard {
     Started(u32),
     Batch(u32, Vec<Said>),
-    Presence(u32, Vec<(PresenceEvent, String)>),
     Ended(u32, Ending),
     Over(Ending),
 }
@@ -49,10 +48,7 @@ impl Read {
             Poll::Ready(Event::Started(number, _)) => Some(Heard::Started(number)),
             Poll::Ready(Event::Batch(number, handed)) => Some(Handed(number, said(&handed.batch))),
             Poll::Ready(Event::Only(handed)) => Some(Handed(1, said(&handed.batch))),
-            Poll::Ready(Event::Presence(number, changes)) => Some(Heard::Presence(
-                number,
-                changes.into_iter().map(|it| (it.event, it.listener.to_string())).collect(),
-            )),
+            Poll::Ready(Event::Presence(..)) => panic!("nobody asked for it"),
             Poll::Ready(Event::Ended(number, ending)) => Some(Ended(number, ending)),
             Poll::Ready(Event::Over(ending)) => Some(Over(ending)),
         }

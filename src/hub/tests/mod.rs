@@ -10,6 +10,7 @@ mod idempotency;
 mod lives;
 mod log_bytes;
 mod model;
+mod presence;
 mod resume;
 mod serving;
 mod threads;
