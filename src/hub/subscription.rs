@@ -136,7 +136,8 @@ impl Subscription {
     pub fn started(&self) -> Started {
         let (listener, birth, mode, generation) = match &self.owner {
             Owner::Listener(listener) => {
-                let generation = listener.lock().explicit.as_ref().map_or(0, |explicit| explicit.generation());
+                let generation =
+                    listener.lock().explicit.as_ref().map_or(0, |explicit| explicit.generation());
                 (Some(Arc::clone(&listener.id)), listener.birth, listener.mode, generation)
             }
             Owner::Watcher(_) => (None, self.place.channel.birth, AcknowledgementMode::Automatic, 0),

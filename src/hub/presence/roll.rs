@@ -302,5 +302,10 @@ impl Roll {
 }
 
 fn reset() -> PresenceChange {
-    PresenceChange { event: PresenceEvent::Reset, listener: "".into(), at: super::super::now(), session: None }
+    PresenceChange {
+        event: PresenceEvent::Reset,
+        listener: "".into(),
+        at: super::super::now(),
+        session: None,
+    }
 }

@@ -135,7 +135,11 @@ async fn without_a_grace_every_end_is_told() {
     stage.update(|settings| settings.presence_grace = Duration::ZERO);
     let mut watching = Watching::open(&stage);
     (0..3).for_each(|_| drop(stage.listen("a")));
-    assert_eq!(watching.told(), vec![[joined("a"), left("a")]; 3].concat(), "in their order, however late they are read");
+    assert_eq!(
+        watching.told(),
+        vec![[joined("a"), left("a")]; 3].concat(),
+        "in their order, however late they are read"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +205,7 @@ async fn a_crowd_wakes_who_watches_twenty_times_a_second_at_most() {
     let limits = Limits { max_listeners: 10_000, max_streams: 10_000, ..UNLIMITED };
     let stage = Stage::over(Arc::new(Memory::default()), limits, 0, room());
     let ids: Vec<_> = (0..5000).map(|n| format!("l{n}")).collect();
-    ids.iter().for_each(|id| drop(stage.listener(id)));
+    ids.iter().for_each(|id| assert!(stage.listener(id) > 0));
     let mut watching = Watching::open(&stage);
     assert_eq!(watching.told(), []);
     let (mut streams, mut wakes, mut told) = (Vec::new(), 0, Vec::new());
