@@ -149,8 +149,8 @@ async fn thousands_are_told_in_several_responses() {
         wire.register("c", id).await;
     }
     let subscriptions = ids.iter().map(|id| subscription("c", id, "")).collect();
-    let listening = wire.call().listen(ListenRequest { subscriptions, max_response_bytes: 0 });
-    let _listening = within(listening).await.expect("it opens");
+    let request = ListenRequest { subscriptions, max_response_bytes: 0 };
+    let _listening = within(wire.call().listen(request)).await.expect("it opens");
     let mut watching = Watching::open(&wire, &["c"]).await;
     let mut told: Vec<_> =
         watching.take(COUNT).await.into_iter().map(|it| (it.event(), it.listener)).collect();

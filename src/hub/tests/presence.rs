@@ -157,7 +157,7 @@ async fn a_takeover_is_silent_and_names_the_new_session_to_those_who_come_later(
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_stopped_removed_or_expires_has_left_at_once() {
+async fn who_is_stopped_removed_or_withdrawn_has_left_at_once() {
     let stage = stage(&["a", "b", "c"]);
     let streams = [stage.listen("a"), stage.listen("b"), stage.listen("c")];
     let mut watching = Watching::open(&stage);
@@ -177,6 +177,20 @@ async fn who_is_stopped_removed_or_expires_has_left_at_once() {
     stage.remove("b");
     pass(&stage, GRACE * 2).await;
     assert_eq!(watching.told(), [left("b")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_expires_within_the_grace_has_left_at_once() {
+    let stage = stage(&[]);
+    let settings = ListenerSettings { idle_timeout: Some(SECOND), ..ListenerSettings::default() };
+    let new = NewListener { settings, ..NewListener::default() };
+    stage.hub.register(channel_id("room"), listener_id("a"), new).unwrap();
+    let mut watching = Watching::open(&stage);
+    drop(stage.listen("a"));
+    pass(&stage, SECOND - SECOND / 1000).await;
+    assert_eq!(watching.told(), [joined("a")]);
+    pass(&stage, SECOND / 1000).await;
+    assert_eq!(watching.told(), [left("a")]);
 }
 
 #[tokio::test(start_paused = true)]
