@@ -39,13 +39,10 @@ impl Dispatcher {
     }
 
     pub(super) async fn watch(&self, request: wire::WatchRequest) -> Result<Opened, Refusal> {
-        if request.presence {
-            return Err(Refusal::not_implemented("presence"));
-        }
-        let most = request.max_response_bytes;
+        let (most, presence) = (request.max_response_bytes, request.presence);
         self.open(StreamKind::Watch, &request.subscriptions, most, |bundle, asked| {
             let from = convert::start_from(asked.start_at, "start_at")?;
-            let options = options(&asked.resume_token, &asked.types)?;
+            let options = ListenOptions { presence, ..options(&asked.resume_token, &asked.types)? };
             Ok(bundle.add(convert::channel_id(&asked.channel)?, Receiver::Watcher(from), options)?)
         })
         .await

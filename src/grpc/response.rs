@@ -3,9 +3,9 @@
 use super::{
     convert, frame, receive,
     status::Refusal,
-    wire::{self, ListenResponse},
+    wire::{self, ListenResponse, WatchResponse},
 };
-use crate::hub::{Ending, Event, Incarnation, ResumeToken};
+use crate::hub::{Ending, Event, Incarnation, PresenceChange, PresenceEvent, ResumeToken};
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -67,11 +67,33 @@ pub(super) fn put_event(response: &mut Vec<u8>, event: Event, incarnation: Incar
             let started = vec![receive::started(number, &started)];
             ListenResponse { started, ..ListenResponse::default() }.encode_raw(response);
         }
+        Event::Presence(number, changes) => put_presence(response, number, changes),
         Event::Ended(number, Ending::Failed(error)) => {
             put_ended(response, number, Refusal::from(error).into_pb(incarnation));
         }
         Event::Ended(number, Ending::Stopped) => put_ended(response, number, stopped()),
         Event::Over(_) => {}
+    }
+}
+
+fn put_presence(response: &mut Vec<u8>, number: u32, changes: Vec<PresenceChange>) {
+    let presence = changes.into_iter().map(|change| presence(number, &change)).collect();
+    WatchResponse { presence, ..WatchResponse::default() }.encode_raw(response);
+}
+
+fn presence(number: u32, change: &PresenceChange) -> wire::Presence {
+    let event = match change.event {
+        PresenceEvent::Present => wire::PresenceEvent::Present,
+        PresenceEvent::Joined => wire::PresenceEvent::Joined,
+        PresenceEvent::Left => wire::PresenceEvent::Left,
+        PresenceEvent::Reset => wire::PresenceEvent::Reset,
+    };
+    wire::Presence {
+        subscription: convert::to_i32(number),
+        event: event.into(),
+        listener: change.listener.to_string(),
+        time: Some(convert::time(change.at)),
+        session: change.session.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

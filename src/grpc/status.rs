@@ -116,12 +116,6 @@ impl Refusal {
         Self::new(Code::InvalidArgument, "INVALID_PAGE_TOKEN", message).at("page_token", message)
     }
 
-    /// What a later release does.
-    pub(super) fn not_implemented(what: &str) -> Self {
-        Self::new(Code::Unimplemented, "NOT_IMPLEMENTED", format!("{what} is not in this release"))
-            .with("feature", what.to_owned())
-    }
-
     pub(super) fn batch_too_large(quota: &'static str, limit: usize) -> Self {
         let message = format!("the batch is larger than {quota}, which is {limit}");
         Self::new(Code::InvalidArgument, "BATCH_TOO_LARGE", &message).at("publications", &message).over(quota)

@@ -196,7 +196,11 @@ impl StreamBody {
                 // nothing else is there to be gathered
                 Event::Only(handed) if response.is_empty() => return Poll::Ready(Some(self.only(&handed))),
                 Event::Over(ending) => self.end(ending),
-                Event::Only(_) | Event::Started(..) | Event::Batch(..) | Event::Ended(..) => {
+                Event::Only(_)
+                | Event::Started(..)
+                | Event::Batch(..)
+                | Event::Presence(..)
+                | Event::Ended(..) => {
                     self.put(&mut response, event);
                 }
             }

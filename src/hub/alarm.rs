@@ -1,4 +1,4 @@
-//! Alarms: a listener is looked after by itself when its time has come.
+//! Alarms: a listener, or a channel's presence, is looked after by itself when its time has come.
 
 use super::{
     Hub,
@@ -12,9 +12,16 @@ use std::{
 };
 use tokio::sync::Notify;
 
-type Whom = (Weak<Channel>, Weak<Listener>);
+/// Who is looked after.
+#[derive(Debug)]
+enum Whom {
+    Listener(Weak<Channel>, Weak<Listener>),
+    /// Those who watch who listens on a channel.
+    Presence(Weak<Channel>),
+}
 
-/// Who is to be looked after, by the moment in milliseconds of the hub's clock. A listener stands here once.
+/// Who is to be looked after, by the moment in milliseconds of the hub's clock. A listener stands here once, and so
+/// does a channel.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     set: Mutex<BTreeMap<(u64, Position), Whom>>,
@@ -35,6 +42,11 @@ impl Alarms {
         if first {
             self.sooner.notify_one();
         }
+    }
+
+    /// Has a channel's presence looked after.
+    pub(super) fn put_presence(&self, moment: u64, birth: Position, channel: Weak<Channel>) {
+        self.put(moment, birth, Whom::Presence(channel));
     }
 
     pub(super) fn cancel(&self, moment: u64, birth: Position) {
@@ -72,7 +84,8 @@ impl Hub {
         };
         self.silence(listener, standing);
         standing.alarm = Some(moment);
-        self.alarms.put(moment, listener.birth, (Arc::downgrade(channel), Arc::downgrade(listener)));
+        let whom = Whom::Listener(Arc::downgrade(channel), Arc::downgrade(listener));
+        self.alarms.put(moment, listener.birth, whom);
     }
 
     /// Takes a listener's alarm back.
@@ -85,9 +98,16 @@ impl Hub {
     /// Looks after everybody whose alarm rings by now.
     pub(super) fn ring_alarms(&self) {
         let now = self.clock_ms();
-        while let Some((channel, listener)) = self.alarms.due(now) {
-            if let (Some(channel), Some(listener)) = (channel.upgrade(), listener.upgrade()) {
-                self.look_after(&channel, &listener, now);
+        while let Some(whom) = self.alarms.due(now) {
+            match whom {
+                Whom::Listener(channel, listener) => {
+                    if let (Some(channel), Some(listener)) = (channel.upgrade(), listener.upgrade()) {
+                        self.look_after(&channel, &listener, now);
+                    }
+                }
+                Whom::Presence(channel) => {
+                    channel.upgrade().into_iter().for_each(|channel| self.look_after_presence(&channel));
+                }
             }
         }
     }

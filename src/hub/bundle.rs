@@ -9,8 +9,9 @@ use super::{
     bell,
     desk::Ending,
     options::{Credit, ListenOptions, Receiver},
+    presence::PresenceChange,
     shared::{MAX_SUBSCRIPTIONS, Shared},
-    subscription::{Started, Subscription},
+    subscription::{Part, Started, Subscription},
     token::ResumeToken,
 };
 use crate::{
@@ -66,6 +67,8 @@ pub enum Event {
     Batch(u32, Handed),
     /// The first does, which has never had another beside it. Nothing else happens on its stream.
     Only(Handed),
+    /// Who listens on the channel of a subscription, in its order.
+    Presence(u32, Vec<PresenceChange>),
     /// A subscription has ended; the stream goes on.
     Ended(u32, Ending),
     /// The stream has ended.
@@ -125,8 +128,9 @@ impl Alone {
         if !self.reader.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
             self.reader = Some(context.waker().clone());
         }
-        match self.subscription.poll_batch(context) {
-            Poll::Ready(Ok(handed)) => Poll::Ready(Event::Only(handed)),
+        match self.subscription.poll_next(context) {
+            Poll::Ready(Ok(Part::Batch(handed))) => Poll::Ready(Event::Only(handed)),
+            Poll::Ready(Ok(Part::Presence(changes))) => Poll::Ready(Event::Presence(FIRST, changes)),
             Poll::Ready(Err(ending)) => Poll::Ready(self.end(ending)),
             Poll::Pending => Poll::Pending,
         }

@@ -6,6 +6,7 @@ use super::{
     ids::Ids,
     listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
+    presence::Presence,
     queue::Window,
     ring::{InHand, Ring},
     settings::{ChannelSettings, Overflow},
@@ -34,6 +35,8 @@ pub(super) struct Channel {
     pub(super) desks: Box<[Desk]>,
     /// It has a stream delay, so that each of its streams goes its own pace.
     pub(super) paced: AtomicBool,
+    /// Who listens, while somebody watches for it.
+    pub(super) presence: Presence,
     state: Mutex<State>,
 }
 
@@ -52,6 +55,7 @@ impl Channel {
             created_at,
             desks: (0..desks).map(|_| Desk::default()).collect(),
             paced: AtomicBool::new(!settings.stream_delay.is_zero()),
+            presence: Presence::new(settings.presence_grace),
             state: Mutex::new(State::new(birth, settings, began)),
         }
     }
@@ -87,8 +91,10 @@ impl Channel {
         self.desks.iter().for_each(Desk::clear);
     }
 
-    pub(super) fn set_pace(&self, settings: &ChannelSettings) {
+    /// What of its settings is asked without the lock.
+    pub(super) fn set(&self, settings: &ChannelSettings) {
         self.paced.store(!settings.stream_delay.is_zero(), Ordering::Relaxed);
+        self.presence.set_grace(settings.presence_grace);
     }
 }
 

@@ -141,7 +141,7 @@ impl Hub {
             return Err(no_dead_letter_listener(id).into());
         }
         let at = self.log.append(Record::Change).map_err(Error::from)?;
-        channel.set_pace(&settings);
+        channel.set(&settings);
         let before = state.dead_letter_listener().cloned();
         state.set(settings, at);
         if let Some(listener) = before {

@@ -7,6 +7,7 @@ use super::{
     explicit::Explicit,
     gap::{Gap, GapReason, Gaps},
     look::{self, Next},
+    presence::Attendance,
     queue::{Queue, Window},
     ring::Ring,
     session::Claim,
@@ -107,6 +108,8 @@ pub(super) struct Standing {
     pub(super) seated: Option<Seated>,
     /// Who has its stream, and from whom it was taken.
     pub(super) claim: Option<Box<Claim>>,
+    /// Whether it listens, for those who watch for that.
+    pub(super) attendance: Attendance,
     /// Since when no stream is open, and nothing was asked of it, in milliseconds of the hub's clock.
     pub(super) idle_since: u64,
     /// When it is looked after by itself, in milliseconds of the hub's clock.
@@ -136,6 +139,7 @@ impl Standing {
             running: false,
             seated: None,
             claim: None,
+            attendance: Attendance::default(),
             idle_since: 0,
             alarm: None,
             end: None,

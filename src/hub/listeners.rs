@@ -142,7 +142,7 @@ impl Hub {
     /// # Errors
     /// [`Error::ListenerNotFound`], [`Error::ListenerRemoved`], [`Error::ChannelNotFound`], [`Error::ChannelRemoved`].
     pub fn get_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
-        self.with_listener(channel, id, |_| ())
+        self.with_listener(channel, id, |_, _| ())
     }
 
     /// At most `count` listeners that were registered behind a position, in the order of their registration.
@@ -188,7 +188,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::get_listener`].
     pub fn start_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
-        self.with_listener(channel, id, |standing| standing.running = true)
+        self.with_listener(channel, id, |_, standing| standing.running = true)
     }
 
     /// Ends a listener's stream for good and keeps its queue. Twice is once.
@@ -208,6 +208,7 @@ impl Hub {
         if seated.is_some() {
             standing.idle_since = self.clock_ms();
         }
+        self.ends_attendance(&channel, &listener, &mut standing);
         let idle = standing.idle_moment();
         self.set_alarm(&channel, &listener, &mut standing, idle);
         let info = self.info_of(&channel, &state, &listener, &mut standing);
@@ -316,6 +317,7 @@ impl Hub {
             self.silence(listener, &mut standing);
             let backlog = standing.backlog(state.ring_for(&standing)).messages;
             standing.queue.drop_all(&mut dropped);
+            self.ends_attendance(channel, listener, &mut standing);
             (backlog, standing.seated.take())
         };
         self.listeners.fetch_sub(1, Ordering::Relaxed);
@@ -330,13 +332,13 @@ impl Hub {
         &self,
         channel: ChannelId<'_>,
         id: ListenerId<'_>,
-        change: impl FnOnce(&mut Standing),
+        change: impl FnOnce(&Listener, &mut Standing),
     ) -> Result<ListenerInfo, Error> {
         let channel = self.channel(channel)?;
         let state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, id)?;
         let mut standing = listener.lock();
-        change(&mut standing);
+        change(&listener, &mut standing);
         Ok(self.info_of(&channel, &state, &listener, &mut standing))
     }
 

@@ -4,7 +4,7 @@
 //! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
 //! `bundle` is all that one stream carries, `shared` where that is more than one subscription, which take turns as
-//! they are `ready`; `explicit` is what a listener has in hand until it acknowledges;
+//! they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
 //! `channels`, `listeners`, `publish`, `subscribe`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
 //! what was accepted before; `room`, `upkeep` and `alarm` keep everything bounded.
 
@@ -31,6 +31,7 @@ mod look;
 mod lowest;
 mod options;
 mod place;
+mod presence;
 mod publish;
 mod queue;
 mod ready;
@@ -59,6 +60,7 @@ pub use desk::Ending;
 pub use gap::{Gap, GapReason};
 pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
 pub use options::{Credit, From, ListenOptions, Receiver, TakeOver};
+pub use presence::{PresenceChange, PresenceEvent};
 pub use publish::Accepted;
 pub use settings::{
     AcknowledgementMode, Backoff, ChannelSettings, Limits, ListenerSettings, Overflow, Redelivery,

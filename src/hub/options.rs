@@ -76,6 +76,8 @@ pub struct ListenOptions {
     pub session: Option<Arc<str>>,
     /// Whether to take the listener from another stream.
     pub take_over: TakeOver,
+    /// A watcher's stream also says who listens, where it is one of [`super::Hub::open_stream`].
+    pub presence: bool,
     /// It is for one batch, and may be followed by others: pulls of one session that are less than 60 s apart are one
     /// stream.
     pub pull: bool,
@@ -91,6 +93,7 @@ impl Default for ListenOptions {
             credit: None,
             session: None,
             take_over: TakeOver::default(),
+            presence: false,
             pull: false,
         }
     }

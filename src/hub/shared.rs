@@ -6,7 +6,7 @@ use super::{
     desk::Ending,
     options::Credit,
     ready::{Call, Ready},
-    subscription::Subscription,
+    subscription::{Part, Subscription},
     token::ResumeToken,
 };
 use crate::error::Error;
@@ -52,9 +52,9 @@ struct Member {
 }
 
 impl Member {
-    fn poll(&mut self) -> Poll<Result<Handed, Ending>> {
+    fn poll(&mut self) -> Poll<Result<Part, Ending>> {
         self.call.answered();
-        self.subscription.poll_batch(&mut Context::from_waker(&self.waker))
+        self.subscription.poll_next(&mut Context::from_waker(&self.waker))
     }
 
     /// There may be more: it has another turn, behind those who wait.
@@ -170,7 +170,11 @@ impl Shared {
         }
         match member.poll() {
             Poll::Pending => None,
-            Poll::Ready(Ok(handed)) => Some(member.handed(handed, number)),
+            Poll::Ready(Ok(Part::Batch(handed))) => Some(member.handed(handed, number)),
+            Poll::Ready(Ok(Part::Presence(changes))) => {
+                member.call.wake_by_ref();
+                Some(Event::Presence(number, changes))
+            }
             Poll::Ready(Err(Ending::Failed(Error::ShuttingDown))) => {
                 if let Some(handed) = member.subscription.last_batch() {
                     return Some(member.handed(handed, number));

@@ -73,7 +73,9 @@ impl Hub {
             Receiver::Watcher(from) => self.watcher(&channel, from, token)?,
             Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated, &options)?,
         };
-        let subscription = Subscription::new(place, owner, beginning, options);
+        let presence = options.presence && matches!(owner, Owner::Watcher(_));
+        let presence = presence.then(|| Box::new(self.watch_presence(&place.channel)));
+        let subscription = Subscription::new(place, owner, beginning, presence, options);
         // a shutdown that began meanwhile has not seen this seat
         self.open()?;
         Ok(subscription)
@@ -191,6 +193,7 @@ impl Hub {
         if options.session.is_some() || standing.claim.is_some() {
             standing.claim.get_or_insert_default().pass_to(options.session.clone(), older.is_some());
         }
+        self.attends(channel, &listener, &mut standing, options);
         drop(standing);
         drop(state);
         self.forget(&dropped);
@@ -258,6 +261,7 @@ impl Hub {
         }
         standing.seated = None;
         standing.running = false;
+        self.departs(channel, listener, &mut standing, close);
         let now = self.clock_ms();
         standing.idle_since = now;
         let closing = self.closing.load(Ordering::SeqCst);

@@ -9,6 +9,7 @@ use super::{
     look::View,
     options::{Credit, ListenOptions},
     place::Place,
+    presence::{PresenceChange, Watch},
     settings::AcknowledgementMode,
     tally::Quota,
     token::ResumeToken,
@@ -101,12 +102,20 @@ pub struct Subscription {
     delay: Option<Pin<Box<Sleep>>>,
     /// What its end means for what it has delivered.
     close: Close,
+    /// Where it also says who listens.
+    presence: Option<Box<Watch>>,
     // last, so that a listener is let go before its seat is
     place: Place,
 }
 
 impl Subscription {
-    pub(super) fn new(place: Place, owner: Owner, beginning: Beginning, options: ListenOptions) -> Self {
+    pub(super) fn new(
+        place: Place,
+        owner: Owner,
+        beginning: Beginning,
+        presence: Option<Box<Watch>>,
+        options: ListenOptions,
+    ) -> Self {
         Self {
             place,
             owner,
@@ -118,6 +127,7 @@ impl Subscription {
             max_messages: options.max_messages,
             types: options.types.into(),
             delay: None,
+            presence,
             close: if options.pull { Close::Pull } else { Close::Client },
         }
     }
@@ -167,6 +177,24 @@ impl Subscription {
     /// Its seat, by a number that no other of the hub has.
     pub(super) fn seat(&self) -> u64 {
         self.place.seated.stream
+    }
+
+    /// A batch, or who listens, in turn.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Part, Ending>> {
+        let Some(watch) = &mut self.presence else { return self.poll_batch(context).map_ok(Part::Batch) };
+        if !watch.yields()
+            && let Poll::Ready(changes) = watch.poll(context)
+        {
+            return Poll::Ready(Ok(Part::Presence(changes)));
+        }
+        match self.poll_batch(context) {
+            Poll::Ready(next) => Poll::Ready(next.map(Part::Batch)),
+            Poll::Pending => self.poll_presence(context).map(|changes| Ok(Part::Presence(changes))),
+        }
+    }
+
+    fn poll_presence(&mut self, context: &Context<'_>) -> Poll<Vec<PresenceChange>> {
+        self.presence.as_mut().map_or(Poll::Pending, |watch| watch.poll(context))
     }
 
     /// The next batch. What it holds counts as handed over when this returns.
@@ -428,6 +456,12 @@ impl Drop for Subscription {
             hub.let_go(channel, listener, *seated, self.close);
         }
     }
+}
+
+/// What a subscription says.
+pub(super) enum Part {
+    Batch(Handed),
+    Presence(Vec<PresenceChange>),
 }
 
 /// What a stream found when it read for itself.

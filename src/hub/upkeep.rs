@@ -35,6 +35,7 @@ impl Hub {
             state.expire(millis, &mut dropped);
             drop(state);
             channel.clear_desks();
+            Self::tend_presence(&channel);
             self.forget(&dropped);
             dropped.clear();
             // between two parts others may have the channel

@@ -531,10 +531,6 @@ async fn wishes_of_a_later_release_are_refused_and_change_nothing() {
     }
     assert_eq!(wire.look_at("c").await.listeners, 1);
 
-    let from = WatchSubscription { channel: channel(), ..Default::default() };
-    let presence = WatchRequest { subscriptions: vec![from], presence: true, ..Default::default() };
-    not_implemented(&refused(wire.call().watch(presence)).await);
-
     let ttl = Message { ttl: minute, ..message("t") };
     not_implemented(&refused(wire.call().dispatch(dispatch("c", "l", ttl.clone()))).await);
     not_implemented(&error(&wire.batch(vec![broadcast("c", ttl)]).await[0]));

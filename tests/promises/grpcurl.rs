@@ -101,8 +101,14 @@ async fn grpcurl_converses_by_reflection_alone() {
     assert_eq!(delivery["message"]["value"], message["value"]);
     assert_eq!(delivery["sequence"], receipt["sequence"]);
 
-    let mut watching = grpcurl.stream("Watch", &json!({ "subscriptions": [{ "channel": "prices" }] }));
+    let watch = json!({ "subscriptions": [{ "channel": "prices" }], "presence": true });
+    let mut watching = grpcurl.stream("Watch", &watch);
     watching.next().await;
+    let present = watching.next().await["presence"][0].clone();
+    assert_eq!(
+        [&present["event"], &present["listener"]],
+        [&json!("PRESENCE_EVENT_PRESENT"), &json!("alice")]
+    );
     until(async || wire.look_at("prices").await.streams == 2).await;
     let to_all = json!({ "channel": "prices", "message": { "type": "hello", "json": "{\"exact\":9007199254740993}" } });
     assert_eq!(grpcurl.call("Broadcast", &to_all).await["receipt"]["receivers"], "1");

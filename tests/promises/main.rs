@@ -19,6 +19,7 @@ mod lost_clients;
 mod many_listeners;
 mod order;
 mod pages;
+mod presence;
 mod publish;
 mod pull;
 mod readme;

@@ -48,6 +48,7 @@ impl Read {
             Poll::Ready(Event::Started(number, _)) => Some(Heard::Started(number)),
             Poll::Ready(Event::Batch(number, handed)) => Some(Handed(number, said(&handed.batch))),
             Poll::Ready(Event::Only(handed)) => Some(Handed(1, said(&handed.batch))),
+            Poll::Ready(Event::Presence(..)) => panic!("nobody asked for it"),
             Poll::Ready(Event::Ended(number, ending)) => Some(Ended(number, ending)),
             Poll::Ready(Event::Over(ending)) => Some(Over(ending)),
         }

@@ -16,6 +16,7 @@ mod idle;
 mod lives;
 mod log_bytes;
 mod model;
+mod presence;
 mod reject;
 mod resume;
 mod serving;
