@@ -35,7 +35,6 @@ impl Dispatcher {
     }
 }
 
-
 fn add(stream: &StreamChange, asked: &wire::Subscription) -> Result<i32, Refusal> {
     let (channel, receiver, options) = receive::listener(asked)?;
     Ok(convert::to_i32(stream.add(channel, receiver, options)?))
