@@ -179,7 +179,9 @@ impl Dispatcher {
     }
 
     fn of_item(&self, refusal: Refusal, field: &str, place: usize) -> tonic_types::pb::Status {
-        refusal.within(&format!("{field}[{place}]")).into_pb(self.hub.incarnation())
+        // these verbs give no credit: where a listener is not EXPLICIT, it is the one to be named
+        let refusal = refusal.naming("listener", "credit").within(&format!("{field}[{place}]"));
+        refusal.into_pb(self.hub.incarnation())
     }
 }
 

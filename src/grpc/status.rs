@@ -149,6 +149,14 @@ impl Refusal {
         self
     }
 
+    /// The refusal with another field at fault where it names this one.
+    pub(super) fn naming(mut self, field: &str, instead_of: &str) -> Self {
+        for violation in self.violations.iter_mut().filter(|violation| violation.field == instead_of) {
+            field.clone_into(&mut violation.field);
+        }
+        self
+    }
+
     /// As a status with its details; of which start of a server, where one is at work already.
     pub(super) fn into_status(self, incarnation: Option<Incarnation>) -> Status {
         let details = self.details(incarnation);

@@ -2,15 +2,19 @@
 
 mod support;
 
+mod acknowledge;
 mod backlog;
 mod bad_input;
 mod broadcast;
 mod cli;
 mod client;
 mod configuration;
+mod dead_letter;
+mod deadlines;
 mod descriptor;
 mod ends;
 mod errors;
+mod expiry;
 mod gaps;
 mod grpcurl;
 mod idempotency;
@@ -18,13 +22,16 @@ mod limits;
 mod lost_clients;
 mod many_listeners;
 mod order;
+mod overtaking;
 mod pages;
 mod presence;
 mod publish;
 mod pull;
 mod readme;
 mod reflection;
+mod reject;
 mod resume;
+mod sessions;
 mod settings;
 mod shutdown;
 mod slow_reader;

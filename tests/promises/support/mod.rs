@@ -1,5 +1,6 @@
 //! What the promises are tested with: a server on a free port, clients of the bare wire, and peers that misbehave.
 
+pub(crate) mod explicit;
 pub(crate) mod http1;
 pub(crate) mod message;
 pub(crate) mod peer;

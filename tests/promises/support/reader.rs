@@ -5,7 +5,7 @@ use eric::v1::{
     self, Batch, Delivery, Gap, GapReason, GoingAway, ListenResponse, StreamOpened, SubscriptionStarted,
 };
 use futures_util::{StreamExt as _, stream::BoxStream};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use tonic::{Status, Streaming};
 
 /// What a stream brings, in its order.
@@ -25,6 +25,8 @@ pub(crate) struct Reader {
     /// Where to resume once everything is handled that was read.
     pub(crate) token: String,
     read: VecDeque<Event>,
+    /// Of each delivery that was read: which attempt it is, where it was delivered before, and its generation.
+    attempts: HashMap<i64, (Option<i32>, i64)>,
 }
 
 impl Reader {
@@ -41,7 +43,8 @@ impl Reader {
         let opened = first.opened.clone().expect("its first part says so");
         let [started] = first.started.as_slice() else { panic!("one subscription was asked for: {first:?}") };
         let (started, token) = (started.clone(), started.resume_token.clone());
-        let mut reader = Self { parts, opened, started, token, read: VecDeque::new() };
+        let (read, attempts) = (VecDeque::new(), HashMap::new());
+        let mut reader = Self { parts, opened, started, token, read, attempts };
         reader.keep(first);
         Ok(reader)
     }
@@ -55,9 +58,21 @@ impl Reader {
     fn keep_batch(&mut self, batch: Batch) {
         assert_eq!(batch.subscription, 1);
         assert!(!batch.resume_token.is_empty());
+        for delivery in &batch.deliveries {
+            let repeat = batch.repeats.iter().find(|repeat| repeat.sequence == delivery.sequence);
+            let told = (repeat.map(|repeat| repeat.attempt), batch.generation);
+            self.attempts.insert(delivery.sequence, told);
+        }
+        let within = |repeat: &v1::Attempt| batch.deliveries.iter().any(|it| it.sequence == repeat.sequence);
+        assert!(batch.repeats.iter().all(within), "repeats are deliveries of their batch");
         self.read.extend(batch.gaps.into_iter().map(Event::Gap));
         self.read.extend(batch.deliveries.into_iter().map(Event::Delivery));
         self.token = batch.resume_token;
+    }
+
+    /// Which attempt the last delivery of a sequence was, where it was delivered before, and its generation.
+    pub(super) fn told_of(&self, sequence: i64) -> (Option<i32>, i64) {
+        self.attempts[&sequence]
     }
 
     /// The next part as it came; `None` at the end.
