@@ -306,7 +306,7 @@ impl Life {
         let Some(ear) = self.room.ears.get(&listener) else { return };
         let now = self.now();
         let goes_on = pull && ear.goes_on(session, now);
-        let left = ear.left_behind(session).filter(|_| !goes_on);
+        let left = ear.left_behind(session, now).filter(|_| !goes_on);
         if let Some(position) = left {
             self.fail(
                 listener,
