@@ -303,7 +303,10 @@ impl Hub {
     }
 }
 
-fn dead_letters(fates: &[Option<(Failed, Option<(Position, u64)>)>]) -> Vec<Position> {
+/// What was judged, and the dead letter that was written with its bytes.
+type Written = (Failed, Option<(Position, u64)>);
+
+fn dead_letters(fates: &[Option<Written>]) -> Vec<Position> {
     fates.iter().flatten().filter_map(|(_, letter)| letter.map(|(position, _)| position)).collect()
 }
 

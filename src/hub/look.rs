@@ -44,7 +44,7 @@ impl View<'_> {
     pub(super) fn look(self, cursor: Cursor, room: Room) -> Look {
         let due = self.due_again(room);
         if !due.is_empty() {
-            return self.found(Vec::new(), due, Vec::new(), cursor);
+            return self.found(Vec::new(), &due, Vec::new(), cursor);
         }
         let lapsed = self.lapsed();
         if !lapsed.is_empty() {
@@ -65,7 +65,7 @@ impl View<'_> {
             cursor.at = last.position;
         }
         let starved = messages.is_empty() && self.has_more(cursor, to_say.peek());
-        Look { starved, ..self.found(gaps, messages, expired, cursor) }
+        Look { starved, ..self.found(gaps, &messages, expired, cursor) }
     }
 
     /// Whether a message stands next that would be sent if it were affordable.
@@ -77,7 +77,7 @@ impl View<'_> {
             && next.is_some_and(|next| next.position <= stop && held.is_none_or(|held| next.position < held))
     }
 
-    fn found(self, gaps: Vec<Gap>, messages: Vec<Next>, expired: Vec<Next>, cursor: Cursor) -> Look {
+    fn found(self, gaps: Vec<Gap>, messages: &[Next], expired: Vec<Next>, cursor: Cursor) -> Look {
         let Self { standing, ring, .. } = self;
         let mut taken = Tally::default();
         messages.iter().for_each(|next| taken += Tally::one(next.bytes));
@@ -123,7 +123,7 @@ impl View<'_> {
         if gaps.first_to_say(cursor.said).is_none_or(|gap| gap.through > last) {
             cursor.said = cursor.said.max(last);
         }
-        self.found(told, Vec::new(), lapsed, cursor)
+        self.found(told, &[], lapsed, cursor)
     }
 
     /// The leading messages behind a cursor, up to the next gap.
