@@ -142,6 +142,18 @@ impl Gaps {
         self.noted[first] = Noted { gap, said_at };
     }
 
+    /// These were handed over.
+    pub(super) fn told(&mut self, gaps: &[Gap], now: u32) {
+        let told = |noted: &&mut Noted| gaps.iter().any(|gap| gap.through == noted.gap.through);
+        self.noted.iter_mut().filter(told).for_each(|noted| _ = noted.said_at.get_or_insert(now));
+    }
+
+    /// Whether one ends between two places.
+    pub(super) fn any_between(&self, after: Position, before: Position) -> bool {
+        let next = self.noted.partition_point(|noted| noted.gap.through <= after);
+        self.noted.get(next).is_some_and(|noted| noted.gap.through < before)
+    }
+
     /// Those up to here were handed over; those that were so before `forget_before` are forgotten.
     pub(super) fn hand_over(&mut self, through: Position, now: u32, forget_before: u32) {
         if self.noted.is_empty() {

@@ -233,12 +233,15 @@ impl Hub {
     ) -> Result<(), Error> {
         let first = {
             let mut standing = listener.lock();
+            // what is too much is not what was left
+            self.settle(state, &mut standing);
             let goes_on = |it: &Explicit| options.pull && it.goes_on(options.session.as_deref(), now);
             let left = standing.explicit.as_mut().is_some_and(|explicit| {
                 !goes_on(explicit) && explicit.was_left_by_another(options.session.as_deref())
             });
             let sent = standing.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
             let first = if left { standing.first_in_hand(state.ring_for(&standing)) } else { None };
+            let first = first.filter(|first| !first.expiry.is_past(now));
             first.map(|next| next.position).filter(|first| *first <= sent)
         };
         let Some(position) = first else { return Ok(()) };

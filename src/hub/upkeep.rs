@@ -106,7 +106,9 @@ impl Standing {
         let in_hand = self.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
         let in_hand = if self.attended(now) { in_hand } else { Position::ZERO };
         let before = expired.len();
-        self.queue.expire(now, in_hand, |one, other| ring.any_between(one, other), expired);
+        let Self { queue, gaps, .. } = self;
+        let apart = |one, other| ring.any_between(one, other) || gaps.any_between(one, other);
+        queue.expire(now, in_hand, apart, expired);
         if let Some(explicit) = self.explicit.as_mut().filter(|_| expired.len() > before) {
             explicit.lost();
         }

@@ -156,7 +156,8 @@ impl Standing {
         }
         let explicit = self.explicit.as_ref()?;
         let found = super::super::look::merged(self, ring, position.before()).next();
-        found.filter(|next| next.position == position && !explicit.acknowledged(next))
+        // several that have expired are told of together
+        found.filter(|next| next.position == position && next.count == 1 && !explicit.acknowledged(next))
     }
 
     /// More time for a message in hand. Tells when it counts as rejected then.

@@ -109,10 +109,7 @@ impl Standing {
                 self.gaps.insert(*gap, Some(seconds));
             }
         }
-        // messages that come again alone come without the gaps that wait
-        if !found.gaps.is_empty() {
-            self.gaps.hand_over(found.cursor.said, seconds, 0);
-        }
+        self.gaps.told(&found.gaps, seconds);
         for next in &found.expired {
             self.let_go(next, ring, dropped);
         }

@@ -124,7 +124,8 @@ impl Explicit {
     /// Whether the cursor comes to it: it is not acknowledged by itself, and does not come again by itself.
     pub(super) fn wants(&self, next: &Next) -> bool {
         let acknowledged = next.ordinal.is_some_and(|ordinal| self.holes.has(ordinal));
-        !(acknowledged || self.overtaking() && self.notes.failed(next.position) > 0)
+        let by_itself = self.overtaking() && next.count == 1 && self.notes.failed(next.position) > 0;
+        !acknowledged && !by_itself
     }
 
     pub(super) fn acknowledged(&self, next: &Next) -> bool {

@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        expiry::Expiry,
         gap::{Gap, GapReason},
         listener::Standing,
         look::Next,
@@ -35,6 +36,11 @@ pub(in super::super) struct Failed {
     pub(in super::super) delay: Option<Duration>,
 }
 
+/// What has expired in nobody's hand is gone.
+fn is_kept(next: &Next) -> bool {
+    next.expiry != Expiry::PAST
+}
+
 impl Standing {
     /// Whether a delivery may be rejected or prolonged.
     ///
@@ -61,7 +67,7 @@ impl Standing {
         } else if position > explicit.reached {
             return Err(not_outstanding);
         }
-        self.find(position, ring).ok_or(not_outstanding)
+        self.find(position, ring).filter(is_kept).ok_or(not_outstanding)
     }
 
     /// What is to become of deliveries that have failed; nothing is changed yet.
@@ -75,7 +81,7 @@ impl Standing {
     }
 
     fn judge_one(&self, failing: &Failing<'_>, settings: &ChannelSettings, ring: &Ring) -> Option<Failed> {
-        let message = self.find(failing.position, ring)?;
+        let message = self.find(failing.position, ring).filter(is_kept)?;
         let failed = self.explicit.as_ref().map_or(0, |explicit| explicit.notes.failed(failing.position));
         let attempts = failed.saturating_add(1);
         let again = !failing.last && attempts < settings.max_attempts;

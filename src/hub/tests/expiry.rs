@@ -45,6 +45,21 @@ async fn broadcasts_that_have_expired_are_gone_before_anybody_looks() {
     assert_eq!(batch, [gap, Got(last)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn acknowledging_the_last_of_several_that_expired_does_not_swallow_the_rest() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(0), send(1), send(1)];
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.ring_alarms();
+    stage.acknowledge("l", None, &[sent[2]]).unwrap();
+    let gap = Lost(GapReason::Expired, sent[0], sent[2], Some(2));
+    assert_eq!(stage.listen("l").rest(), [Got(sent[0]), gap]);
+}
+
 fn batch_after(batch: &[Said]) -> u64 {
     match batch.first() {
         Some(Lost(_, after, ..)) => *after,

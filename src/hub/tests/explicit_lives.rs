@@ -163,7 +163,7 @@ impl Life {
 
     async fn step(&mut self, verb: Verb) {
         match verb {
-            Update(settings) => self.update(settings),
+            Update(settings) => self.update(&settings),
             Name(named) => self.name(named),
             Register(listener) => self.register(listener),
             Remove(listener) => self.remove(listener),
@@ -213,9 +213,9 @@ impl Life {
         self.room.trim(floor, expired, now);
     }
 
-    fn update(&mut self, settings: ChannelSettings) {
+    fn update(&mut self, settings: &ChannelSettings) {
         let dead_letter_listener = self.room.settings.dead_letter_listener.clone();
-        let settings = ChannelSettings { dead_letter_listener, ..settings };
+        let settings = ChannelSettings { dead_letter_listener, ..settings.clone() };
         (0..3).for_each(|listener| self.inspect(listener));
         self.hub.update_channel(channel_id("room"), |_| Ok::<_, Error>(settings.clone())).unwrap();
         let (mark, now) = (self.mark(), self.now());
@@ -306,7 +306,7 @@ impl Life {
         let Some(ear) = self.room.ears.get(&listener) else { return };
         let now = self.now();
         let goes_on = pull && ear.goes_on(session, now);
-        let left = ear.left_behind(session).filter(|_| !goes_on);
+        let left = ear.left_behind(session, now).filter(|_| !goes_on);
         if let Some(position) = left {
             self.fail(
                 listener,
@@ -621,7 +621,7 @@ impl Life {
     /// Everything that waits can be had, and nothing stays behind.
     async fn drain(&mut self) {
         self.hear();
-        self.update(ChannelSettings { max_attempts: 1000, ..room() });
+        self.update(&ChannelSettings { max_attempts: 1000, ..room() });
         for listener in 0..3 {
             self.set_deadline(listener, None);
             self.listen(listener, None, None, usize::MAX, false);

@@ -473,9 +473,10 @@ impl Ear {
     }
 
     /// The delivery that counts as failed when another client comes, if any.
-    pub(super) fn left_behind(&self, session: Option<&'static str>) -> Option<u64> {
+    pub(super) fn left_behind(&self, session: Option<&'static str>, now: u64) -> Option<u64> {
         let left = self.left.is_some_and(|whose| whose.is_none() || whose != session);
-        let first = self.waiting().next().map(|(position, _)| position);
+        let first =
+            self.waiting().next().filter(|(_, sent)| !sent.expired(now)).map(|(position, _)| position);
         first.filter(|first| left && *first <= self.at)
     }
 
