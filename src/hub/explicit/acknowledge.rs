@@ -47,6 +47,12 @@ impl Explicit {
         Ok(())
     }
 
+    /// What its stream has yet to come to is acknowledged: others may have waited behind it, for its time.
+    fn free_what_follows(&mut self) {
+        self.touched += 1;
+        self.stirred = true;
+    }
+
     fn subtract(&mut self, tally: Tally) {
         self.outstanding -= tally;
         self.stirred |= self.starved;
@@ -106,7 +112,9 @@ impl Standing {
         let known = explicit.holes.drop_through(all.messages, |ordinal| ring.bytes_of(ordinal));
         covered += all - passed - known;
         let in_hand = if through <= explicit.sent { covered } else { explicit.outstanding };
-        explicit.touched += u64::from(through > explicit.sent);
+        if through > explicit.sent {
+            explicit.free_what_follows();
+        }
         explicit.subtract(in_hand);
         self.pass(through, ring);
         covered.messages
@@ -140,7 +148,7 @@ impl Standing {
         if explicit.in_hand(position) {
             explicit.subtract(Tally::one(next.bytes));
         } else {
-            explicit.touched += 1;
+            explicit.free_what_follows();
         }
         self.let_go(&next, ring, dropped);
         1
