@@ -5,6 +5,7 @@ use super::{
     channel::{Channel, State},
     desk::Ending,
     gone::How,
+    listener::Listener,
     settings::ChannelSettings,
     tally::Tally,
 };
@@ -136,9 +137,24 @@ impl Hub {
         }
         let at = self.log.append(Record::Change).map_err(Error::from)?;
         channel.set_pace(&settings);
+        let told = |settings: &ChannelSettings| (settings.redelivery, settings.dead_letter_listener.clone());
+        let before = told(&state.settings);
         state.set(settings, at);
         self.room.changed();
-        Ok(channel.info(&state))
+        let info = channel.info(&state);
+        let changed = before != told(&state.settings);
+        let all = changed.then(|| state.listeners_after(Position::ZERO).cloned().collect::<Vec<_>>());
+        drop(state);
+        all.iter().flatten().for_each(|listener| self.have_look(&channel, listener));
+        Ok(info)
+    }
+
+    /// What a listener's stream does next may have changed: it looks.
+    fn have_look(&self, channel: &Arc<Channel>, listener: &Arc<Listener>) {
+        if let Some(explicit) = &mut listener.lock().explicit {
+            explicit.stir();
+        }
+        self.bells.ring_listener(channel, listener);
     }
 
     /// Removes a channel with its listeners and all that is kept for them; its streams end. Tells how many listeners and
