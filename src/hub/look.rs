@@ -180,7 +180,10 @@ impl View<'_> {
             gap.through = next.position;
             gap.count = gap.count.map(|count| count + next.count);
         }
-        cursor.at = gap.map_or(cursor.at, |gap| gap.through);
+        if let Some(gap) = gap {
+            // it is noted once it is said, and is not said twice
+            *cursor = Cursor { at: gap.through, said: cursor.said.max(gap.through) };
+        }
         gap
     }
 }
