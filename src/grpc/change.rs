@@ -7,8 +7,6 @@ use super::{
 };
 use crate::hub::StreamChange;
 
-/// A call changes no more: it is done in one go on a core that others need too.
-
 impl Dispatcher {
     pub(super) fn change_listen(
         &self,
