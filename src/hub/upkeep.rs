@@ -85,7 +85,8 @@ impl Hub {
     /// When a listener is to be looked after next.
     pub(super) fn next_moment(&self, standing: &Standing, ring: &super::ring::Ring, now: u64) -> Option<u64> {
         // a dead letter listener stays however long nobody listens, as long as it is one
-        let idle = standing.idle_moment().map(|moment| if moment > now { moment } else { now + EVERY_MILLIS });
+        let idle =
+            standing.idle_moment().map(|moment| if moment > now { moment } else { now + EVERY_MILLIS });
         // not at once: what has expired meanwhile is found by whoever looks
         let expiry = standing.queue.next_expiry().moment();
         let expiry = expiry.map(|moment| moment.max(now + EVERY_MILLIS));
