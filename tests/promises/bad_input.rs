@@ -5,7 +5,7 @@ use crate::support::{
     message::{json, message, numbered, numbers, sent, sized},
     raw::{self, field},
     refused,
-    wire::{broadcast, dispatch, error, publication, pull, receipt, subscription},
+    wire::{broadcast, error, publication, pull, receipt, subscription},
     within,
 };
 use bytes::Bytes;
@@ -491,49 +491,18 @@ async fn credit_is_for_listeners_that_acknowledge() {
     unharmed(&wire).await;
 }
 
-fn not_implemented(refusal: &Refused) {
-    refusal.is(Code::Unimplemented, "NOT_IMPLEMENTED", &[]);
-    assert!(refusal.metadata.contains_key("feature"), "{refusal:?}");
-}
-
 #[tokio::test]
-async fn verbs_of_a_later_release_say_so() {
+async fn a_token_cut_short_is_refused_and_changes_nothing() {
     let (_server, wire) = listener().await;
-    let mut call = wire.call();
-    not_implemented(&refused(call.acknowledge(AcknowledgeRequest::default())).await);
-    not_implemented(&refused(call.reject(RejectRequest::default())).await);
-    not_implemented(&refused(call.extend(ExtendRequest::default())).await);
-    not_implemented(&refused(call.list_messages(ListMessagesRequest::default())).await);
-    not_implemented(&refused(call.requeue(RequeueRequest::default())).await);
-    unharmed(&wire).await;
-}
-
-#[tokio::test]
-async fn wishes_of_a_later_release_are_refused_and_change_nothing() {
-    let (_server, wire) = listener().await;
-    let (channel, minute) = (|| "c".to_owned(), Some(prost_types::Duration { seconds: 60, nanos: 0 }));
-    let explicit = RegisterRequest {
-        channel: channel(),
-        acknowledgement_mode: AcknowledgementMode::Explicit.into(),
-        ..Default::default()
-    };
-    not_implemented(&refused(wire.call().register(explicit)).await);
-    for settings in [
-        ListenerSettings { idle_timeout: minute, ack_deadline: None },
-        ListenerSettings { idle_timeout: None, ack_deadline: minute },
-    ] {
-        let settings = Some(settings);
-        let request = RegisterRequest { channel: channel(), settings, ..Default::default() };
-        not_implemented(&refused(wire.call().register(request)).await);
-        let request =
-            UpdateListenerRequest { channel: channel(), listener: "l".into(), settings, update_mask: None };
-        not_implemented(&refused(wire.call().update_listener(request)).await);
+    wire.register_explicit("c", "e").await;
+    let token = wire.listen("c", "l").await.token;
+    for listener in ["l", "e"] {
+        for end in 1..token.len() {
+            let refused = opening(wire.try_listen(subscription("c", listener, &token[..end])).await);
+            let cut = (refused.code, refused.reason.as_str());
+            assert_eq!(cut, (Code::InvalidArgument, "RESUME_TOKEN_INVALID"), "{}", &token[..end]);
+        }
     }
-    assert_eq!(wire.look_at("c").await.listeners, 1);
-
-    let ttl = Message { ttl: minute, ..message("t") };
-    not_implemented(&refused(wire.call().dispatch(dispatch("c", "l", ttl.clone()))).await);
-    not_implemented(&error(&wire.batch(vec![broadcast("c", ttl)]).await[0]));
     unharmed(&wire).await;
 }
 

@@ -6,7 +6,7 @@ use crate::support::{
     refused, within,
 };
 use eric::v1::{
-    Backoff, Channel, ChannelSettings, CreateChannelRequest, Overflow, Redelivery, UpdateChannelRequest,
+    Channel, ChannelSettings, CreateChannelRequest, Overflow, Redelivery, UpdateChannelRequest,
     UpdateListenerRequest,
 };
 use prost_types::{Duration, FieldMask};
@@ -178,32 +178,6 @@ async fn the_ends_of_a_range_are_taken() {
         assert_eq!(settings.max_backlog_bytes, given.max_backlog_bytes);
         assert_eq!(settings.replay_window, given.replay_window);
     }
-}
-
-#[tokio::test]
-async fn settings_of_a_later_release_say_so() {
-    let (_server, wire) = channel().await;
-    let none = ChannelSettings::default;
-    for settings in [
-        ChannelSettings { idempotency_window: seconds(60), ..none() },
-        ChannelSettings { redelivery: Some(Redelivery::Overtaking.into()), ..none() },
-        ChannelSettings { backoff: Some(Backoff::default()), ..none() },
-        ChannelSettings { max_attempts: Some(3), ..none() },
-        ChannelSettings { dead_letter_listener: Some("l".into()), ..none() },
-        ChannelSettings { sse_retry: seconds(3), ..none() },
-        ChannelSettings { presence_grace: seconds(5), ..none() },
-    ] {
-        let refusal = refused_settings(&wire, settings).await;
-        refusal.is(Code::Unimplemented, "NOT_IMPLEMENTED", &[]);
-        assert!(refusal.metadata["feature"].starts_with("settings."), "{refusal:?}");
-    }
-    // to ask for what is done anyway is no wish
-    let done = ChannelSettings {
-        redelivery: Some(Redelivery::Strict.into()),
-        dead_letter_listener: Some(String::new()),
-        ..none()
-    };
-    wire.update("c", done).await;
 }
 
 #[tokio::test]
