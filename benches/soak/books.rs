@@ -1,7 +1,7 @@
 //! What is written down: what was accepted, and what each receiver saw and said, in the order of the clients' one thread.
 
 use crate::cast::{Mode, Receiver, Who};
-use eric::v1::{Batch, Delivery, message::Payload};
+use eric::v1::{Batch, Delivery, GapReason, message::Payload};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -32,17 +32,41 @@ pub(crate) struct Delivered {
 }
 
 #[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    pub(crate) stream: Stream,
+    pub(crate) generation: i64,
+    pub(crate) reason: GapReason,
+    pub(crate) after: i64,
+    pub(crate) through: i64,
+    pub(crate) count: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     /// A stream is about to be asked for. `pulled`: it may go on where another stood.
     Opened { stream: Stream, pulled: bool },
     Delivered(Delivered),
-    Gap { reason: i32, after: i64, through: i64, count: Option<i64> },
+    Gap(Gap),
     /// An acknowledgement is about to be sent.
     Acknowledging { sequence: i64 },
     /// It was answered, and covers the message.
     Acknowledged { stream: Stream, sequence: i64 },
     /// It was answered, and did not cover the message.
     NotCovered { sequence: i64 },
+}
+
+impl Event {
+    /// Whether it says anything of a message.
+    pub(crate) fn concerns(&self, message: i64) -> bool {
+        match self {
+            Self::Opened { .. } => false,
+            Self::Delivered(delivered) => delivered.sequence == message,
+            Self::Gap(gap) => (gap.after + 1..=gap.through).contains(&message),
+            Self::Acknowledging { sequence }
+            | Self::Acknowledged { sequence, .. }
+            | Self::NotCovered { sequence } => *sequence == message,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -120,9 +144,9 @@ impl Books {
     /// What a batch brings.
     pub(crate) fn deliver(&mut self, who: Who, stream: Stream, batch: &Batch) {
         for gap in &batch.gaps {
-            let (reason, after, through, count) =
-                (gap.reason, gap.after_sequence, gap.through_sequence, gap.count);
-            self.events[who].push(Event::Gap { reason, after, through, count });
+            let (after, through, generation) = (gap.after_sequence, gap.through_sequence, batch.generation);
+            let (reason, count) = (gap.reason(), gap.count);
+            self.events[who].push(Event::Gap(Gap { stream, generation, reason, after, through, count }));
         }
         for delivery in &batch.deliveries {
             let sequence = delivery.sequence;
@@ -162,7 +186,7 @@ impl Books {
     pub(crate) fn reached(&self, who: Who) -> i64 {
         let reached = |event: &Event| match event {
             Event::Delivered(delivered) => delivered.sequence,
-            Event::Gap { through, .. } => *through,
+            Event::Gap(gap) => gap.through,
             Event::Opened { .. }
             | Event::Acknowledging { .. }
             | Event::Acknowledged { .. }

@@ -1,7 +1,7 @@
 //! What must be so, of all that was written down.
 
 use crate::{
-    books::{Accepted, Books, Delivered, Event, Figures, Stream},
+    books::{Accepted, Books, Delivered, Event, Figures, Gap, Stream},
     cast::{Cast, Mode, Receiver, Who},
 };
 use eric::v1::GapReason;
@@ -52,7 +52,7 @@ pub(crate) fn judge(cast: &Cast, books: &Books) -> Verdict {
     for (who, receiver) in cast.receivers.iter().enumerate() {
         let count = |so: fn(&Event) -> bool| books.events[who].iter().filter(|event| so(event)).count();
         deliveries += count(|event| matches!(event, Event::Delivered(_)));
-        gaps += count(|event| matches!(event, Event::Gap { .. }));
+        gaps += count(|event| matches!(event, Event::Gap(_)));
         Trial::new(who, receiver, cast, books, &mut verdict).hold();
     }
     let Figures { refused, duplicates, unknown, streams, pulls, rejected, .. } = &books.figures;
@@ -90,6 +90,8 @@ struct Trial<'a> {
     meant: BTreeMap<i64, Accepted>,
     /// Neither acknowledged, as far as is known, nor within a gap that was said, nor (AUTOMATIC) delivered.
     waiting: BTreeSet<i64>,
+    /// Within a gap that was said.
+    gone: HashSet<i64>,
     /// Acknowledgements on their way or answered, by message.
     acknowledging: HashMap<i64, u32>,
     acknowledged: HashMap<i64, (Stream, usize)>,
@@ -112,7 +114,7 @@ impl<'a> Trial<'a> {
         let deliveries = events.iter().enumerate().filter_map(|(place, event)| match event {
             Event::Delivered(delivered) => Some((delivered.sequence, place)),
             Event::Opened { .. }
-            | Event::Gap { .. }
+            | Event::Gap(_)
             | Event::Acknowledging { .. }
             | Event::Acknowledged { .. }
             | Event::NotCovered { .. } => None,
@@ -126,6 +128,7 @@ impl<'a> Trial<'a> {
             events,
             waiting: meant.keys().copied().collect(),
             meant,
+            gone: HashSet::new(),
             acknowledging: HashMap::new(),
             acknowledged: HashMap::new(),
             streams: HashMap::new(),
@@ -142,7 +145,7 @@ impl<'a> Trial<'a> {
                     self.streams.insert(stream, Known { opened: place, pulled, ..Known::default() });
                 }
                 Event::Delivered(delivered) => self.deliver(place, delivered),
-                Event::Gap { reason, after, through, count } => self.gap(place, reason, after, through, count),
+                Event::Gap(gap) => self.gap(gap),
                 Event::Acknowledging { sequence } => {
                     *self.acknowledging.entry(sequence).or_default() += 1;
                     self.waiting.remove(&sequence);
@@ -160,7 +163,7 @@ impl<'a> Trial<'a> {
     fn not_covered(&mut self, sequence: i64) {
         let on_their_way = self.acknowledging.entry(sequence).or_default();
         *on_their_way = on_their_way.saturating_sub(1);
-        if *on_their_way == 0 && self.meant.contains_key(&sequence) {
+        if *on_their_way == 0 && self.meant.contains_key(&sequence) && !self.gone.contains(&sequence) {
             self.waiting.insert(sequence);
         }
     }
@@ -202,7 +205,8 @@ impl<'a> Trial<'a> {
         }
         let missing: Vec<_> = self.waiting.range(from + 1..sequence).copied().collect();
         for missing in missing {
-            let told = format!("{}: {missing} before {sequence} on stream {stream}", self.receiver.name());
+            let name = self.receiver.name();
+            let told = format!("{name}: {missing} before {sequence} on stream {stream}; {}", self.history(missing));
             if self.delivered.get(&missing).is_some_and(|last| *last > place) {
                 self.verdict.out_of_order.push(told);
             } else if !self.delivered.contains_key(&missing) {
@@ -212,22 +216,25 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn gap(&mut self, place: usize, reason: i32, after: i64, through: i64, count: Option<i64>) {
+    fn gap(&mut self, gap: Gap) {
+        let Gap { stream, generation, after, through, .. } = gap;
+        let told = format!("{}: a gap from {after} to {through}", self.receiver.name());
         let covered: Vec<_> = self.waiting.range(after + 1..=through.max(after)).copied().collect();
-        let (mut never, told) = (0, format!("{}: a gap from {after} to {through}", self.receiver.name()));
+        let mut never = 0;
         for sequence in covered {
-            // what comes all the same is none of it
-            if self.delivered.get(&sequence).is_some_and(|last| *last > place) && count.is_some() {
-                continue;
-            }
             self.waiting.remove(&sequence);
+            self.gone.insert(sequence);
             never += i64::from(!self.delivered.contains_key(&sequence));
-            let single = reason == i32::from(GapReason::Rejected) && count == Some(1);
+            let single = gap.reason == GapReason::Rejected && gap.count == Some(1);
             if self.receiver.buries && single && !self.buried.contains(&sequence) {
                 self.verdict.lost.push(format!("{told}: {sequence} is no dead letter"));
             }
         }
-        let Some(count) = count else { return };
+        // what comes next is above it
+        let known = self.streams.entry(stream).or_default();
+        known.last = if generation == known.generation { known.last.max(through) } else { through };
+        (known.generation, known.reached) = (generation, known.reached.max(through));
+        let Some(count) = gap.count else { return };
         if never > count {
             self.verdict.unannounced.push(format!("{told} says {count}, and {never} are missing"));
         }
@@ -240,12 +247,21 @@ impl<'a> Trial<'a> {
         let never = |sequence: &&i64| !self.delivered.contains_key(*sequence);
         let gone: Vec<_> = self.waiting.range(..=after).filter(never).take(more).copied().collect();
         self.waiting.retain(|sequence| !gone.contains(sequence));
+        self.gone.extend(gone);
+    }
+
+    /// What happened to a message, for those who look for the cause.
+    fn history(&self, sequence: i64) -> String {
+        let events = self.events.iter().enumerate().filter(|(_, event)| event.concerns(sequence));
+        let told: Vec<_> = events.take(12).map(|(place, event)| format!("{place} {event:?}")).collect();
+        told.join(", ")
     }
 
     fn end(self) {
         let furthest = self.delivered.keys().copied().max().unwrap_or_default();
         for sequence in &self.waiting {
-            let told = format!("{}: {sequence} {:?}", self.receiver.name(), self.meant[sequence]);
+            let (name, history) = (self.receiver.name(), self.history(*sequence));
+            let told = format!("{name}: {sequence} {:?}; {history}", self.meant[sequence]);
             let skipped = *sequence < furthest && !self.delivered.contains_key(sequence);
             if skipped { self.verdict.unannounced.push(told) } else { self.verdict.lost.push(told) }
         }

@@ -67,7 +67,7 @@ fn request(stage: &Stage, who: Who, session: &str, rng: &mut fastrand::Rng) -> P
     PullRequest {
         channel: receiver.channel.to_owned(),
         listener: receiver.listener.to_owned(),
-        max_messages: rng.i32(..24),
+        max_messages: rng.i32(0..24),
         wait: Some(millis(rng.u64(..100))),
         credit: Some(Credit { max_unacknowledged_messages: 64, max_unacknowledged_bytes: 0 }),
         session: session.to_owned(),

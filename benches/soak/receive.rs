@@ -30,6 +30,7 @@ pub(crate) struct Client {
     /// By receiver, where it goes on.
     tokens: HashMap<Who, String>,
     session: String,
+    rival: bool,
 }
 
 /// A stream that is open.
@@ -48,7 +49,7 @@ impl Client {
     pub(crate) fn new(stage: &Rc<Stage>, all: Vec<Who>, number: u64) -> Self {
         let session = format!("session-{number}");
         let (stage, rng) = (Rc::clone(stage), stage.rng(number));
-        Self { stage, all, rng, tokens: HashMap::new(), session }
+        Self { stage, all, rng, tokens: HashMap::new(), session, rival: false }
     }
 
     /// Always there, until everything has arrived.
@@ -62,6 +63,7 @@ impl Client {
 
     /// Takes over whoever it is, reads a little and goes.
     pub(crate) async fn disturb(mut self, those: Vec<Who>) {
+        self.rival = true;
         while !self.stage.calm() {
             sleep(Duration::from_millis(self.rng.u64(50..400))).await;
             self.all = vec![those[self.rng.usize(..those.len())]];
@@ -75,8 +77,8 @@ impl Client {
         let Ok(wire) = self.stage.roads.any(&mut self.rng).await else { return };
         let Some(mut visit) = self.open(wire).await else { return };
         let mut read = 0;
-        // in the calm nobody leaves
-        while (read < most || self.stage.calm()) && !self.stage.done() {
+        // in the calm nobody leaves, but for those who only disturb
+        while self.stays(read < most) {
             match timeout(IDLE, visit.parts.next()).await {
                 Err(_) => {
                     if self.idle(&mut visit).await.is_err() {
@@ -93,6 +95,10 @@ impl Client {
                 }
             }
         }
+    }
+
+    fn stays(&self, wants: bool) -> bool {
+        if self.rival { wants && !self.stage.calm() } else { (wants || self.stage.calm()) && !self.stage.done() }
     }
 
     async fn open(&mut self, mut wire: Wire) -> Option<Visit> {

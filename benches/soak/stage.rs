@@ -18,11 +18,11 @@ use eric::{
 use std::{cell::Cell, rc::Rc, time::Duration};
 use tokio::{
     task::{JoinSet, LocalSet},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// What is accepted arrives in this time once nobody disturbs it, on a slow machine too.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Act {
@@ -81,17 +81,21 @@ async fn acts(plan: &Plan) -> Outcome<Rc<Stage>> {
     senders.spawn_local(disturb::listeners(Rc::clone(&stage), roads_to(&stage).await?));
     sleep(plan.time).await;
     stage.act.set(Act::Calm);
-    while let Some(ended) = senders.join_next().await {
-        ended?;
-    }
+    all_end(&mut senders, "a sender").await?;
     arrive(&stage, &mut wire).await?;
     stage.act.set(Act::Done);
-    while let Some(ended) = receivers.join_next().await {
+    all_end(&mut receivers, "a receiver").await?;
+    server.stopper().cut();
+    // a server must not be joined on a runtime
+    tokio::task::spawn_blocking(move || server.join()).await?;
+    Ok(stage)
+}
+
+async fn all_end(those: &mut JoinSet<()>, who: &str) -> Outcome {
+    while let Some(ended) = timeout(PATIENCE, those.join_next()).await.map_err(|_| format!("{who} hangs"))? {
         ended?;
     }
-    server.stopper().cut();
-    server.join();
-    Ok(stage)
+    Ok(())
 }
 
 async fn roads_to(stage: &Stage) -> Outcome<Wire> {
