@@ -58,6 +58,9 @@ impl Hand {
     }
 
     pub(crate) fn take(&mut self, batch: &Batch) {
+        if self.generation != batch.generation {
+            self.gap = 0;
+        }
         self.gap = batch.gaps.iter().map(|gap| gap.through_sequence).fold(self.gap, i64::max);
         self.generation = batch.generation;
         for delivery in &batch.deliveries {
@@ -196,12 +199,12 @@ impl Hand {
         };
         let answer = wire.reject(RejectRequest { items: vec![item.clone()] }).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        let gone = tonic::Code::FailedPrecondition as i32;
         match answer.results.into_iter().next().and_then(|result| result.outcome) {
             Some(reject_result::Outcome::Rejected(rejected)) => self.rejected(sequence, &rejected),
             // it was rejected, acknowledged or purged by somebody else meanwhile
-            Some(reject_result::Outcome::Error(error)) if error.code == tonic::Code::FailedPrecondition as i32 => {
-                self.held.retain(|held| held.sequence != sequence);
-            }
+            // it stays in hand, as what is done with
+            Some(reject_result::Outcome::Error(error)) if error.code == gone => {}
             other => {
                 let fault = format!("{}: {item:?} was answered with {other:?}", self.name());
                 self.stage.books.lock().fault(fault);
@@ -212,6 +215,7 @@ impl Hand {
 
     fn rejected(&mut self, sequence: i64, rejected: &Rejected) {
         let overtaking = self.overtaking();
+        self.gap = 0;
         // what stands behind it comes again
         self.held.retain(|held| if overtaking { held.sequence != sequence } else { held.sequence < sequence });
         let receiver = &self.stage.cast.receivers[self.who];
