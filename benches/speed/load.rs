@@ -1,11 +1,13 @@
 //! The kinds of load. Each is driven the same way whichever server answers.
 
+mod acknowledged;
 mod drain;
 mod fan_out;
 mod publish;
 mod streams;
 mod unary;
 
+pub(crate) use acknowledged::Acknowledged;
 pub(crate) use drain::Drain;
 pub(crate) use fan_out::{FanOut, Pace};
 pub(crate) use publish::Publish;

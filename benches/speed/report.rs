@@ -12,6 +12,7 @@ pub(crate) struct Report {
     /// Eric beside itself.
     pub(crate) beside_itself: Vec<Comparison>,
     pub(crate) memory: Vec<Memory>,
+    pub(crate) crowds: Vec<Crowd>,
     /// How much of the machine's CPU other programs took meanwhile: above a few percent the figures are in doubt.
     pub(crate) percent_for_others: u64,
     /// Rows that could not be measured, and why.
@@ -62,6 +63,22 @@ pub(crate) struct Memory {
     pub(crate) goal_bytes: f64,
 }
 
+/// Many listeners that reject what they get, and what that does to the others.
+#[derive(Debug, Serialize)]
+pub(crate) struct Crowd {
+    pub(crate) name: String,
+    /// Resident bytes of the server for each listener, its backlog included.
+    pub(crate) bytes_a_listener: f64,
+    /// CPU of the server for a rejection and the delivery that follows.
+    pub(crate) cpu_micros: f64,
+    pub(crate) rejections: u64,
+    /// From just before a broadcast to its receipt on other streams, the longest, in milliseconds: while nobody rejects.
+    pub(crate) longest_before: f64,
+    /// The same while they do.
+    pub(crate) longest: f64,
+    pub(crate) goal: f64,
+}
+
 impl Report {
     /// Prints what there is.
     pub(crate) fn print(&self, plan: &Plan) {
@@ -79,6 +96,7 @@ impl Report {
         table(bare, &self.beside_bare, BESIDE_BARE, Comparison::all_cells);
         table(itself, &self.beside_itself, BESIDE_ITSELF, Comparison::cells);
         table("Resident memory", &self.memory, MEMORY, Memory::cells);
+        table("A crowd that rejects", &self.crowds, CROWDS, Crowd::cells);
     }
 
     /// A fault if a row could not be measured.
@@ -96,6 +114,9 @@ const BESIDE_BARE: &str = "path | bare | Eric | ratio | goal | bare, a second | 
 const BESIDE_ITSELF: &str =
     "what | the one | the other | ratio | goal | the one, a second | the other, a second";
 const MEMORY: &str = "idle | bare | Eric | ratio | goal";
+
+const CROWDS: &str = "what | memory a listener | CPU a rejection and its delivery | rejections \
+    | others' longest latency before | while they reject | goal";
 
 fn table<T>(title: &str, rows: &[T], head: &str, cells: impl Fn(&T) -> Vec<String>) {
     if rows.is_empty() {
@@ -148,6 +169,20 @@ impl Memory {
             kib(self.eric_bytes),
             ratio.unwrap_or_default(),
             judged(self.eric_bytes <= self.goal_bytes, &kib(self.goal_bytes)),
+        ]
+    }
+}
+
+impl Crowd {
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            format!("{} KiB", digits(self.bytes_a_listener / 1024.0)),
+            format!("{} µs", digits(self.cpu_micros)),
+            thousands(self.rejections as f64),
+            format!("{} ms", digits(self.longest_before)),
+            format!("{} ms", digits(self.longest)),
+            judged(self.longest <= self.goal, &format!("{} ms", self.goal)),
         ]
     }
 }

@@ -3,6 +3,7 @@
 mod beside_bare;
 mod beside_itself;
 mod memory;
+mod rejecting;
 
 use crate::{
     Outcome,
@@ -12,13 +13,16 @@ use crate::{
     proc::Machine,
     report::Report,
 };
-use What::{BatchBesideUnary, Crowd, Drain, FanOut, Ids, ListenerMemory, Publish, StreamMemory, Unary};
+use What::{
+    Acknowledged, BatchBesideUnary, Crowd, Drain, FanOut, Ids, ListenerMemory, Publish, Rejecting,
+    StreamMemory, Unary,
+};
 
 /// One line of a table.
 struct Row {
     name: &'static str,
     what: What,
-    /// A ratio, or bytes.
+    /// A ratio, bytes, or the longest pause in milliseconds.
     goal: f64,
 }
 
@@ -29,6 +33,10 @@ enum What {
     Drain,
     FanOut(Audience, Pace),
     BatchBesideUnary,
+    /// A drain that acknowledges each batch.
+    Acknowledged,
+    /// A million listeners with a backlog, some of which reject what they get.
+    Rejecting,
     /// Ids that senders give, remembered.
     Ids,
     /// A broadcast while a million idle listeners are registered.
@@ -52,7 +60,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 26] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -82,7 +90,9 @@ const ROWS: [Row; 24] = [
     row("a message in a batch of 64, beside a unary call of 64 callers", BatchBesideUnary, 0.1),
     // 0.2 µs
     row("a message in a batch of 64 whose id is remembered, beside one whose id is not", Ids, 1.15),
+    row("drain EXPLICIT, an acknowledgement a batch, beside AUTOMATIC", Acknowledged, 1.2),
     row("a broadcast to 1,000,000 idle listeners, beside one to ten", Crowd, 2.0),
+    row("1,000,000 EXPLICIT listeners with a backlog, 1 % of them rejecting", Rejecting, 50.0),
     row("registered listener, of 100,000", ListenerMemory, 1024.0),
     row("open Watch stream, 100 a connection", StreamMemory(Receivers::Watchers), 3.0 * 1024.0),
     row("open Listen stream, 100 a connection", StreamMemory(Receivers::Listeners), 3.0 * 1024.0),
@@ -115,6 +125,8 @@ impl Row {
             }
             BatchBesideUnary => report.beside_itself.push(beside_itself::batch(plan, self).await?),
             Ids => report.beside_itself.push(beside_itself::ids(plan, self).await?),
+            Acknowledged => report.beside_itself.push(beside_itself::acknowledged(plan, self).await?),
+            Rejecting => report.crowds.push(rejecting::crowd(plan, self).await?),
             Crowd => report.beside_itself.extend(beside_itself::crowd(plan, self).await?),
             ListenerMemory => report.memory.push(memory::listener(plan, self).await?),
             StreamMemory(receivers) => report.memory.push(memory::stream(plan, self, receivers).await?),

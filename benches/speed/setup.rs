@@ -6,7 +6,7 @@ use crate::{
     load::call_all,
     messages::frame,
 };
-use eric::v1::{ChannelSettings, CreateChannelRequest, Overflow, RegisterRequest};
+use eric::v1::{AcknowledgementMode, ChannelSettings, CreateChannelRequest, Overflow, RegisterRequest};
 use std::{cell::Cell, net::SocketAddr};
 
 /// As a channel is when nobody says anything.
@@ -33,6 +33,11 @@ pub(crate) fn bottomless() -> ChannelSettings {
     }
 }
 
+/// A channel that never gives a message up.
+pub(crate) fn patient() -> ChannelSettings {
+    ChannelSettings { max_attempts: Some(1_000_000), ..defaults() }
+}
+
 /// Creates a channel.
 pub(crate) async fn channel(connection: &Connection, id: &str, settings: ChannelSettings) -> Outcome {
     let channel = Some(id.to_owned());
@@ -47,13 +52,42 @@ pub(crate) async fn register(connection: &Connection, channel: &str, listener: &
     Ok(())
 }
 
+/// Registers a listener that acknowledges.
+pub(crate) async fn register_explicit(connection: &Connection, channel: &str, listener: &str) -> Outcome {
+    let registration = explicit(registration(channel, listener));
+    connection.call(verb::REGISTER, frame(&registration)).await?;
+    Ok(())
+}
+
+fn explicit(registration: RegisterRequest) -> RegisterRequest {
+    RegisterRequest { acknowledgement_mode: AcknowledgementMode::Explicit.into(), ..registration }
+}
+
+/// The id of one of many listeners.
+pub(crate) fn listener_of_many(number: u64) -> String {
+    format!("listener-{number:07}")
+}
+
 /// Registers so many listeners by unary calls, many at once on a few connections.
 pub(crate) async fn register_many(address: SocketAddr, channel: &str, count: u64) -> Outcome {
+    register_each(address, count, |number| registration(channel, &listener_of_many(number))).await
+}
+
+/// The same, of listeners that acknowledge.
+pub(crate) async fn register_many_explicit(address: SocketAddr, channel: &str, count: u64) -> Outcome {
+    register_each(address, count, |number| explicit(registration(channel, &listener_of_many(number)))).await
+}
+
+async fn register_each(
+    address: SocketAddr,
+    count: u64,
+    registration: impl Fn(u64) -> RegisterRequest,
+) -> Outcome {
     let connections = Connection::open_many(address, 4).await?;
     let next = Cell::new(0);
     let one = || {
         let number = next.replace(next.get() + 1);
-        (number < count).then(|| frame(&registration(channel, &format!("listener-{number:07}"))))
+        (number < count).then(|| frame(&registration(number)))
     };
     call_all(&connections, 128, verb::REGISTER, one).await?;
     Ok(())

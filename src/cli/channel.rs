@@ -6,7 +6,9 @@ use super::{
     output::{Counted, Shown},
     view::{CHANNELS, Row},
 };
-use crate::client::{ChannelSettings, ChannelUpdate, NewChannel, Overflow, RemovedChannel};
+use crate::client::{
+    ChannelSettings, ChannelUpdate, NewChannel, Overflow, Redelivery, RedeliveryBackoff, RemovedChannel,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
@@ -88,6 +90,62 @@ struct Settings {
     /// Their most bytes [default: 64MiB]
     #[arg(long, value_name = "BYTES", value_parser = size)]
     max_replay_bytes: Option<i64>,
+    /// How long the ids of accepted messages are remembered [default: 2m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    idempotency_window: Option<Duration>,
+    /// How a rejected message comes again [default: strict]
+    #[arg(long, value_name = "REDELIVERY")]
+    redelivery: Option<ComesAgain>,
+    /// Wait so long before its second attempt; the three of a back-off are set together [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    backoff_initial: Option<Duration>,
+    /// Each further wait is that many times the one before [default: 2]
+    #[arg(long, value_name = "FACTOR")]
+    backoff_factor: Option<f64>,
+    /// No wait is longer [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    backoff_maximum: Option<Duration>,
+    /// After so many attempts a message goes to the dead letter listener, or is dropped [default: 5]
+    #[arg(long, value_name = "NUMBER")]
+    max_attempts: Option<i32>,
+    /// The listener of this channel that receives dead letters; empty: none [default: none]
+    #[arg(long, value_name = "LISTENER")]
+    dead_letter_listener: Option<String>,
+    /// The `retry:` that browsers are told [default: 3s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    sse_retry: Option<Duration>,
+    /// A listener that is back within this time counts as never gone [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    presence_grace: Option<Duration>,
+}
+
+impl Settings {
+    /// One setting on the wire: what is not said of it has its default.
+    fn backoff(&self) -> Option<RedeliveryBackoff> {
+        let backoff = RedeliveryBackoff {
+            initial: self.backoff_initial,
+            factor: self.backoff_factor,
+            maximum: self.backoff_maximum,
+        };
+        (backoff != RedeliveryBackoff::default()).then_some(backoff)
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum ComesAgain {
+    /// Nothing overtakes it
+    Strict,
+    /// Others pass; it comes again alone
+    Overtaking,
+}
+
+impl From<ComesAgain> for Redelivery {
+    fn from(redelivery: ComesAgain) -> Self {
+        match redelivery {
+            ComesAgain::Strict => Redelivery::Strict,
+            ComesAgain::Overtaking => Redelivery::Overtaking,
+        }
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -110,6 +168,7 @@ impl From<OnOverflow> for Overflow {
 impl From<Settings> for ChannelSettings {
     fn from(settings: Settings) -> Self {
         Self {
+            backoff: settings.backoff(),
             stream_delay: settings.stream_delay,
             dispatch_overflow: settings.dispatch_overflow.map(Overflow::from),
             broadcast_overflow: settings.broadcast_overflow.map(Overflow::from),
@@ -118,6 +177,12 @@ impl From<Settings> for ChannelSettings {
             replay_window: settings.replay_window,
             max_replay_messages: settings.max_replay_messages,
             max_replay_bytes: settings.max_replay_bytes,
+            idempotency_window: settings.idempotency_window,
+            redelivery: settings.redelivery.map(Redelivery::from),
+            max_attempts: settings.max_attempts,
+            dead_letter_listener: settings.dead_letter_listener,
+            sse_retry: settings.sse_retry,
+            presence_grace: settings.presence_grace,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! How a delivery looks: one line, whatever it carries.
 
 use super::output::{Shown, base64, one_line, printable, time};
-use super::view::short;
-use crate::client::{Delivery, Message, Payload};
+use super::view::{seconds, short};
+use crate::client::{DeadLetter, Delivery, Message, Payload};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -21,6 +21,7 @@ impl Shown for Delivered<'_> {
         let message_type = printable(message.message_type());
         let mut line = format!("#{sequence} {} {kind} {message_type}", time(*accept_time));
         add_facts(&mut line, message).expect("a String takes whatever is written");
+        add_history(&mut line, self.delivery).expect("a String takes whatever is written");
         line + &carried(message)
     }
 
@@ -37,6 +38,22 @@ fn add_facts(line: &mut String, message: &Message) -> std::fmt::Result {
     for (key, value) in attributes {
         write!(line, " {}={}", printable(key), printable(value))?;
     }
+    Ok(())
+}
+
+/// What went before this delivery.
+fn add_history(line: &mut String, delivery: &Delivery) -> std::fmt::Result {
+    if delivery.attempt > 1 {
+        write!(line, " (attempt {})", delivery.attempt)?;
+    }
+    let Some(letter) = delivery.dead_letter.as_deref() else { return Ok(()) };
+    let DeadLetter { listener, sequence, attempts, reason, .. } = letter;
+    let cause = short(letter.cause.as_str_name(), "DEAD_LETTER_CAUSE_").replace('_', " ");
+    write!(line, " (dead letter of {} #{sequence}, attempt {attempts}: {cause}", printable(listener))?;
+    if !reason.is_empty() {
+        write!(line, ", {}", printable(reason))?;
+    }
+    line.push(')');
     Ok(())
 }
 
@@ -63,7 +80,23 @@ struct DeliveryView<'d> {
     sequence: i64,
     accept_time: String,
     kind: &'static str,
+    /// Of the first nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<i32>,
     message: MessageView<'d>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<LetterView<'d>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LetterView<'d> {
+    cause: &'static str,
+    reason: &'d str,
+    listener: &'d str,
+    sequence: i64,
+    attempts: i32,
+    time: String,
 }
 
 #[derive(Serialize)]
@@ -77,6 +110,8 @@ struct MessageView<'m> {
     attributes: BTreeMap<&'m str, &'m str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     create_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<String>,
     #[serde(flatten)]
     content: Option<Content>,
 }
@@ -94,7 +129,22 @@ impl<'d> DeliveryView<'d> {
             sequence: delivery.sequence,
             accept_time: time(delivery.accept_time),
             kind: delivery.kind.as_str_name(),
+            attempt: Some(delivery.attempt).filter(|&attempt| attempt > 1),
             message: MessageView::of(&delivery.message),
+            dead_letter: delivery.dead_letter.as_deref().map(LetterView::of),
+        }
+    }
+}
+
+impl<'d> LetterView<'d> {
+    fn of(letter: &'d DeadLetter) -> Self {
+        Self {
+            cause: letter.cause.as_str_name(),
+            reason: &letter.reason,
+            listener: &letter.listener,
+            sequence: letter.sequence,
+            attempts: letter.attempts,
+            time: time(letter.time),
         }
     }
 }
@@ -107,6 +157,7 @@ impl<'m> MessageView<'m> {
             sender_id: message.sender_id(),
             attributes: message.attributes().collect(),
             create_time: message.create_time().map(time),
+            ttl: message.ttl().map(seconds),
             content: content(message),
         }
     }
@@ -162,6 +213,26 @@ mod tests {
         assert!(
             json.contains(r#""senderId":"me","attributes":{"a":"1\n","b":"2"}"#) && !json.contains("payload")
         );
+    }
+
+    #[test]
+    fn a_dead_letter_tells_how_it_came_here() {
+        let letter = v1::DeadLetter {
+            cause: v1::DeadLetterCause::MaxAttempts.into(),
+            reason: "no stock\n".into(),
+            listener: "shipping".into(),
+            sequence: 3,
+            attempts: 5,
+            time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
+        };
+        let message = Some(v1::Message { r#type: "t".into(), ..Default::default() });
+        let delivery = v1::Delivery { message, dead_letter: Some(letter), ..Default::default() }.into();
+        let delivered = Delivered { delivery: &delivery, resume_token: None };
+        let told = "(dead letter of shipping #3, attempt 5: max attempts, no stock\\n)";
+        assert!(delivered.text().ends_with(told), "{}", delivered.text());
+        let json = serde_json::to_value(delivered.json()).unwrap();
+        assert_eq!(json["delivery"]["deadLetter"]["attempts"], 5);
+        assert_eq!(json["delivery"]["deadLetter"]["cause"], "DEAD_LETTER_CAUSE_MAX_ATTEMPTS");
     }
 
     #[test]

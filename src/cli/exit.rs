@@ -49,6 +49,9 @@ pub(crate) enum Fault {
     /// What was being received ended, and not by its sender.
     #[error("ended: {0}")]
     Ended(Error),
+    /// Of several, what became of the one with this sequence.
+    #[error("#{0}: {1}")]
+    Refused(i64, Error),
     #[error("{0}")]
     Usage(String),
     #[error("{what}: {cause}")]
@@ -76,7 +79,7 @@ impl From<io::Error> for Fault {
 impl Fault {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Fault::Client(error) => of(error),
+            Fault::Client(error) | Fault::Refused(_, error) => of(error),
             Fault::Ended(error) if matches!(of(error), Exit::NotFound | Exit::Refused) => Exit::Ended,
             Fault::Ended(error) => of(error),
             Fault::Usage(_) => Exit::Usage,
@@ -88,7 +91,7 @@ impl Fault {
     /// What the server said, if it is the server's.
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
-            Fault::Client(error) | Fault::Ended(error) => Some(error),
+            Fault::Client(error) | Fault::Ended(error) | Fault::Refused(_, error) => Some(error),
             Fault::Usage(_) | Fault::Io { .. } | Fault::BrokenPipe => None,
         }
     }

@@ -25,7 +25,11 @@ impl Shown for Fault {
     fn text(&self) -> String {
         let mut text = match self {
             Fault::Ended(error) => format!("ended: {}", printable(&error.to_string())),
-            Fault::Client(_) | Fault::Usage(_) | Fault::Io { .. } | Fault::BrokenPipe => {
+            Fault::Client(_)
+            | Fault::Refused(..)
+            | Fault::Usage(_)
+            | Fault::Io { .. }
+            | Fault::BrokenPipe => {
                 format!("error: {}", printable(&self.to_string()))
             }
         };
@@ -40,6 +44,9 @@ impl Shown for Fault {
         if let (Some(fields), Some(failure)) = (error.as_object_mut(), self.error().and_then(Error::failure))
         {
             fields.extend(facts(failure));
+            if let Fault::Refused(sequence, _) = self {
+                fields.insert("sequence".to_owned(), json!(sequence));
+            }
         }
         json!({ "error": error })
     }

@@ -1,15 +1,16 @@
 //! `eric listener`: register, look at, run and remove listeners.
 
 use super::{
-    context::Context,
+    context::{Context, duration},
     exit::{Exit, Fault},
     output::{Counted, Shown},
     view::{LISTENERS, Row, as_value},
 };
-use crate::client::{NewListener, Purged, StartAt};
+use crate::client::{AcknowledgementMode, ListenerSettings, NewListener, Purged, StartAt};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Listeners: receivers in a channel, each with a queue of its own
 #[derive(Args, Debug)]
@@ -26,6 +27,8 @@ enum Verb {
     List(List),
     /// Show a listener
     Show(Named),
+    /// Change a listener's settings and show it
+    Update(Update),
     /// Mark a listener as running, as `listen` and `pull` do
     Start(Named),
     /// End a listener's stream for good; its queue is kept
@@ -56,6 +59,36 @@ struct Register {
     /// Where the listener exists, leave it as it is: no error
     #[arg(long)]
     allow_existing: bool,
+    /// Keep its messages until they are acknowledged
+    #[arg(long)]
+    explicit: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args, Debug)]
+struct Update {
+    #[command(flatten)]
+    named: Named,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Settings")]
+struct Settings {
+    /// Remove the listener when nobody listened, pulled or acknowledged for so long; 0s: never [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    idle_timeout: Option<Duration>,
+    /// What is not acknowledged within this time counts as rejected; 0s: for ever [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ack_deadline: Option<Duration>,
+}
+
+impl From<Settings> for ListenerSettings {
+    fn from(settings: Settings) -> Self {
+        Self { idle_timeout: settings.idle_timeout, ack_deadline: settings.ack_deadline }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -79,6 +112,7 @@ impl Listener {
             Verb::Register(register) => register.run(context).await,
             Verb::List(list) => list.run(context).await,
             Verb::Show(named) => named.show(context).await,
+            Verb::Update(update) => update.run(context).await,
             Verb::Start(named) => named.start(context).await,
             Verb::Stop(named) => named.stop(context).await,
             Verb::Purge(purge) => purge.run(context).await,
@@ -92,8 +126,18 @@ impl Register {
     async fn run(self, context: &Context) -> Result<(), Fault> {
         let listener = self.listener.map(NewListener::named).unwrap_or_default();
         let start_at = if self.from_oldest { StartAt::Oldest } else { StartAt::New };
+        let mode = if self.explicit { AcknowledgementMode::Explicit } else { AcknowledgementMode::Automatic };
         let listener = listener.start_at(start_at).allow_existing(self.allow_existing);
+        let listener = listener.acknowledgement_mode(mode).settings(self.settings.into());
         context.output.show(&context.client()?.register(self.channel, listener).await?)
+    }
+}
+
+impl Update {
+    async fn run(self, context: &Context) -> Result<(), Fault> {
+        let Named { channel, listener } = self.named;
+        let updated = context.client()?.update_listener(channel, listener, self.settings.into()).await?;
+        context.output.show(&updated)
     }
 }
 

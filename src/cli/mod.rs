@@ -1,5 +1,6 @@
 //! The `eric` command: its options, its commands, and how they run.
 
+mod acknowledge;
 mod bench;
 mod channel;
 mod context;
@@ -8,6 +9,7 @@ mod exit;
 mod fault;
 mod info;
 mod listener;
+mod messages;
 mod output;
 mod receive;
 mod send;
@@ -53,6 +55,11 @@ enum ClientCommand {
     Listen(receive::Listen),
     Watch(receive::Watch),
     Pull(receive::Pull),
+    Ack(acknowledge::Ack),
+    Reject(acknowledge::Reject),
+    Extend(acknowledge::Extend),
+    Messages(messages::Messages),
+    Requeue(messages::Requeue),
     Info(info::Info),
     Bench(bench::Bench),
 }
@@ -85,6 +92,11 @@ impl ClientCommand {
             ClientCommand::Listen(command) => command.run(context).await,
             ClientCommand::Watch(command) => command.run(context).await,
             ClientCommand::Pull(command) => command.run(context).await,
+            ClientCommand::Ack(command) => command.run(context).await,
+            ClientCommand::Reject(command) => command.run(context).await,
+            ClientCommand::Extend(command) => command.run(context).await,
+            ClientCommand::Messages(command) => command.run(context).await,
+            ClientCommand::Requeue(command) => command.run(context).await,
             ClientCommand::Info(command) => command.run(context).await,
             ClientCommand::Bench(command) => command.run(context).await,
         }

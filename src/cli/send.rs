@@ -1,7 +1,7 @@
 //! `eric dispatch`, `eric broadcast`, `eric notify-end`: the commands that send.
 
 use super::{
-    context::Context,
+    context::{Context, duration},
     exit::{Exit, Fault},
 };
 use crate::client::Message;
@@ -11,6 +11,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Send a message to one listener, running or stopped
@@ -69,6 +70,9 @@ struct Written {
     /// A fact beside the payload; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
     attribute: Vec<(String, String)>,
+    /// Who has not received it by then, does not: a gap is said [default: it waits for ever]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ttl: Option<Duration>,
 }
 
 impl Dispatch {
@@ -116,6 +120,9 @@ impl Written {
         }
         if let Some(sender) = self.sender {
             message = message.with_sender_id(sender);
+        }
+        if let Some(ttl) = self.ttl {
+            message = message.with_ttl(ttl);
         }
         let facts = self.attribute.into_iter();
         Ok(facts.fold(message, |message, (key, value)| message.with_attribute(key, value)))
@@ -261,5 +268,7 @@ mod tests {
             ("i", Some("s"), Some("v=w"))
         );
         assert!(read(&["t", "--attribute", "k"]).is_err());
+        assert_eq!(read(&["t", "--ttl", "30s"]).unwrap().ttl(), Some(Duration::from_secs(30)));
+        assert!(read(&["t", "--ttl", "30"]).is_err());
     }
 }

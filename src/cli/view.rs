@@ -4,8 +4,14 @@
 //! durations as `"1.5s"`), except that integers are numbers, and that what a message carries stands in
 //! `payload` as the JSON that it is.
 
-use super::output::{Counted, Shown, printable, size, table, time};
-use crate::client::{Channel, ChannelSettings, Created, Gap, Limits, Listener, Overflow, Receipt, Server};
+use super::{
+    exit::{Exit, Fault},
+    output::{Counted, Output, Shown, printable, size, table, time},
+};
+use crate::client::{
+    self, AcknowledgementMode, Channel, ChannelSettings, Created, Gap, GapReason, Limits, Listener,
+    ListenerSettings, Overflow, Receipt, Redelivery, RedeliveryBackoff, Server,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -70,6 +76,13 @@ fn settings_rows(settings: &ChannelSettings) -> Vec<(&'static str, String)> {
         ("replay window", settings.replay_window.map(duration)),
         ("max replay messages", number(settings.max_replay_messages)),
         ("max replay bytes", bytes(settings.max_replay_bytes)),
+        ("idempotency window", settings.idempotency_window.map(duration)),
+        ("redelivery", settings.redelivery.map(redelivery)),
+        ("backoff", settings.backoff.map(backoff)),
+        ("max attempts", number(settings.max_attempts.map(i64::from))),
+        ("dead letter listener", settings.dead_letter_listener.as_deref().map(or_none)),
+        ("sse retry", settings.sse_retry.map(duration)),
+        ("presence grace", settings.presence_grace.map(duration)),
     ];
     rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
@@ -84,7 +97,37 @@ fn settings_json(settings: &ChannelSettings) -> Value {
         "replayWindow": settings.replay_window.map(seconds),
         "maxReplayMessages": settings.max_replay_messages,
         "maxReplayBytes": settings.max_replay_bytes,
+        "idempotencyWindow": settings.idempotency_window.map(seconds),
+        "redelivery": settings.redelivery.map(|redelivery| redelivery.as_str_name()),
+        "backoff": settings.backoff.map(|backoff| json!({
+            "initial": backoff.initial.map(seconds),
+            "factor": backoff.factor,
+            "maximum": backoff.maximum.map(seconds),
+        })),
+        "maxAttempts": settings.max_attempts,
+        "deadLetterListener": settings.dead_letter_listener,
+        "sseRetry": settings.sse_retry.map(seconds),
+        "presenceGrace": settings.presence_grace.map(seconds),
     })
+}
+
+fn redelivery(redelivery: Redelivery) -> String {
+    short(redelivery.as_str_name(), "REDELIVERY_")
+}
+
+/// As `1s, × 2, up to 1m`.
+fn backoff(backoff: RedeliveryBackoff) -> String {
+    let RedeliveryBackoff { initial, factor, maximum } = backoff;
+    let parts = [
+        initial.map(duration),
+        factor.map(|factor| format!("× {factor}")),
+        maximum.map(|maximum| format!("up to {}", duration(maximum))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn or_none(id: &str) -> String {
+    if id.is_empty() { "none".into() } else { id.into() }
 }
 
 fn overflow(overflow: Overflow) -> String {
@@ -100,25 +143,35 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 /// As proto3 JSON has it.
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
 
 impl Shown for Listener {
     fn text(&self) -> String {
-        table(&[
+        let mut rows = vec![
             ("listener", self.id.clone()),
             ("channel", self.channel.clone()),
             ("created", time(self.create_time)),
             ("birth", self.birth.to_string()),
+            ("acknowledgement", short(self.acknowledgement_mode.as_str_name(), "ACKNOWLEDGEMENT_MODE_")),
             ("state", state(self).into()),
-            (
-                "backlog",
-                format!("{}, {}", Counted(self.backlog_messages, "message"), size(self.backlog_bytes)),
-            ),
+            ("backlog", counted(self.backlog_messages, self.backlog_bytes)),
             ("passed sequence", self.passed_sequence.to_string()),
             ("lost messages", self.lost_messages.to_string()),
-        ])
+            ("idle timeout", or_never(self.settings.idle_timeout)),
+        ];
+        if self.acknowledgement_mode == AcknowledgementMode::Explicit {
+            rows.extend([
+                ("unacknowledged", counted(self.unacknowledged_messages, self.unacknowledged_bytes)),
+                ("generation", self.generation.to_string()),
+                ("ack deadline", or_never(self.settings.ack_deadline)),
+            ]);
+        }
+        if !self.session.is_empty() {
+            rows.push(("session", printable(&self.session).into_owned()));
+        }
+        table(&rows)
     }
 
     fn json(&self) -> impl Serialize {
@@ -128,14 +181,34 @@ impl Shown for Listener {
             "birth": self.birth,
             "createTime": time(self.create_time),
             "acknowledgementMode": self.acknowledgement_mode.as_str_name(),
+            "settings": listener_settings_json(&self.settings),
             "running": self.running,
             "connected": self.connected,
             "backlogMessages": self.backlog_messages,
             "backlogBytes": self.backlog_bytes,
             "passedSequence": self.passed_sequence,
+            "unacknowledgedMessages": self.unacknowledged_messages,
+            "unacknowledgedBytes": self.unacknowledged_bytes,
+            "generation": self.generation,
+            "session": self.session,
             "lostMessages": self.lost_messages,
         })
     }
+}
+
+fn counted(messages: i64, bytes: i64) -> String {
+    format!("{}, {}", Counted(messages, "message"), size(bytes))
+}
+
+fn or_never(time: Option<Duration>) -> String {
+    time.filter(|time| !time.is_zero()).map_or("never".into(), duration)
+}
+
+fn listener_settings_json(settings: &ListenerSettings) -> Value {
+    json!({
+        "idleTimeout": settings.idle_timeout.map(seconds),
+        "ackDeadline": settings.ack_deadline.map(seconds),
+    })
 }
 
 /// The title of [`Row`]s of listeners.
@@ -188,6 +261,29 @@ pub(crate) fn as_value(shown: &impl Shown) -> Value {
     serde_json::to_value(shown.json()).unwrap_or_default()
 }
 
+/// What became of each sequence: what was done to stdout, what was refused to stderr, but for the last, which
+/// is the command's own end.
+pub(crate) fn each<T>(
+    output: Output,
+    outcomes: impl IntoIterator<Item = (i64, client::Result<T>)>,
+) -> Result<Exit, Fault>
+where
+    (i64, T): Shown,
+{
+    let mut refused = None;
+    for (sequence, outcome) in outcomes {
+        match outcome {
+            Ok(done) => output.show(&(sequence, done))?,
+            Err(error) => {
+                if let Some(earlier) = refused.replace(Fault::Refused(sequence, error)) {
+                    output.note(&earlier);
+                }
+            }
+        }
+    }
+    refused.map_or(Ok(Exit::Done), Err)
+}
+
 impl Shown for Receipt {
     fn text(&self) -> String {
         let receivers = self.receivers.map(|receivers| format!(", {}", Counted(receivers, "receiver")));
@@ -209,18 +305,25 @@ impl Shown for Receipt {
 impl Shown for Gap {
     fn text(&self) -> String {
         let count = self.count.map_or("messages".into(), |count| Counted(count, "message").to_string());
-        let reason = short(self.reason.as_str_name(), "GAP_REASON_").replace('_', " ");
+        let reason = reason_in_words(self.reason);
         let Gap { after_sequence, through_sequence, .. } = self;
         format!("-- gap: {count} missing ({reason}), after #{after_sequence} through #{through_sequence}")
     }
 
     fn json(&self) -> impl Serialize {
         json!({ "gap": {
-            "reason": self.reason.as_str_name(),
+            "reason": self.reason.name().map_or(json!(i32::from(self.reason)), |name| json!(name)),
             "afterSequence": self.after_sequence,
             "throughSequence": self.through_sequence,
             "count": self.count,
         } })
+    }
+}
+
+fn reason_in_words(reason: GapReason) -> String {
+    match reason.name() {
+        Some(name) => short(name, "GAP_REASON_").replace('_', " "),
+        None => format!("reason {}, which this version does not know", i32::from(reason)),
     }
 }
 

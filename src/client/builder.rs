@@ -1,6 +1,6 @@
 //! How a client reaches its server.
 
-use super::{Backoff, Client, Error, Result, policy::Policy};
+use super::{Backoff, Client, Error, Result, policy::Policy, session};
 use crate::v1::dispatcher_service_client::DispatcherServiceClient;
 use std::{sync::Arc, time::Duration};
 use tonic::transport::Endpoint;
@@ -19,6 +19,7 @@ pub struct Builder {
     connect_timeout: Duration,
     keep_alive: Duration,
     policy: Policy,
+    session: Arc<str>,
 }
 
 impl Builder {
@@ -28,6 +29,7 @@ impl Builder {
             connect_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(20),
             policy: Policy::default(),
+            session: session::of_this_process().into(),
         }
     }
 
@@ -65,6 +67,14 @@ impl Builder {
         self
     }
 
+    /// Names the process to the server, so that two which reconnect by themselves do not fight for a
+    /// listener. At most 128 bytes of `[A-Za-z0-9._:-]`; empty: no name. Default: a UUIDv4, one for all
+    /// clients of a process.
+    pub fn session(mut self, session: impl Into<Arc<str>>) -> Self {
+        self.session = session.into();
+        self
+    }
+
     /// The client. It connects with its first call, and again whenever the connection was lost.
     ///
     /// # Errors
@@ -75,7 +85,13 @@ impl Builder {
     pub fn connect(self) -> Result<Client> {
         let channel = self.transport()?.connect_lazy();
         let service = DispatcherServiceClient::new(channel).max_decoding_message_size(MAX_RESPONSE);
-        Ok(Client { service, policy: Arc::new(self.policy), endpoint: self.endpoint.into() })
+        Ok(Client {
+            service,
+            policy: Arc::new(self.policy),
+            endpoint: self.endpoint.into(),
+            session: self.session,
+            acknowledger: Arc::default(),
+        })
     }
 
     fn transport(&self) -> Result<Endpoint> {

@@ -4,7 +4,7 @@ use super::{Client, Created, Error, Pages, Result, policy::Repeat, time};
 use crate::v1;
 use std::time::{Duration, SystemTime};
 
-pub use crate::v1::Overflow;
+pub use crate::v1::{Overflow, Redelivery};
 
 /// A channel as it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,51 @@ pub struct ChannelSettings {
     pub max_replay_messages: Option<i64>,
     /// Their most bytes. From 0 to 2^50; default 64 MiB.
     pub max_replay_bytes: Option<i64>,
+    /// How long the ids of accepted messages are remembered. At most 1 day; default 2 min.
+    pub idempotency_window: Option<Duration>,
+    /// How a rejected message comes again. Default [`Redelivery::Strict`].
+    pub redelivery: Option<Redelivery>,
+    /// How long to wait before it comes again, where the rejection does not say.
+    pub backoff: Option<RedeliveryBackoff>,
+    /// After so many attempts a message goes to the dead letter listener, or is dropped where none is named.
+    /// From 1 to 1,000,000; default 5.
+    pub max_attempts: Option<i32>,
+    /// The listener of this channel that receives dead letters. Empty: none.
+    pub dead_letter_listener: Option<String>,
+    /// The `retry:` that browsers are told. At most 1 day; default 3 s.
+    pub sse_retry: Option<Duration>,
+    /// A listener that reconnects within this time is announced neither as gone nor as come. At most 1 day;
+    /// default 5 s.
+    pub presence_grace: Option<Duration>,
+}
+
+/// Waits that grow from one attempt to the next. What is absent has its default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RedeliveryBackoff {
+    /// Before the second attempt. At most 1 day; default 1 s.
+    pub initial: Option<Duration>,
+    /// Each further wait is that many times the one before. From 1 to 100; default 2.
+    pub factor: Option<f64>,
+    /// No wait is longer. From `initial` to 1 day; default 1 min.
+    pub maximum: Option<Duration>,
+}
+
+impl From<RedeliveryBackoff> for v1::Backoff {
+    fn from(backoff: RedeliveryBackoff) -> Self {
+        let RedeliveryBackoff { initial, factor, maximum } = backoff;
+        Self { initial: initial.map(time::to_wire), factor, maximum: maximum.map(time::to_wire) }
+    }
+}
+
+impl From<v1::Backoff> for RedeliveryBackoff {
+    fn from(backoff: v1::Backoff) -> Self {
+        let (initial, maximum) = (backoff.initial, backoff.maximum);
+        Self {
+            initial: initial.and_then(time::duration),
+            factor: backoff.factor,
+            maximum: maximum.and_then(time::duration),
+        }
+    }
 }
 
 impl From<ChannelSettings> for v1::ChannelSettings {
@@ -76,7 +121,13 @@ impl From<ChannelSettings> for v1::ChannelSettings {
             replay_window: settings.replay_window.map(time::to_wire),
             max_replay_messages: settings.max_replay_messages,
             max_replay_bytes: settings.max_replay_bytes,
-            ..Default::default()
+            idempotency_window: settings.idempotency_window.map(time::to_wire),
+            redelivery: settings.redelivery.map(i32::from),
+            backoff: settings.backoff.map(v1::Backoff::from),
+            max_attempts: settings.max_attempts,
+            dead_letter_listener: settings.dead_letter_listener,
+            sse_retry: settings.sse_retry.map(time::to_wire),
+            presence_grace: settings.presence_grace.map(time::to_wire),
         }
     }
 }
@@ -92,6 +143,13 @@ impl From<v1::ChannelSettings> for ChannelSettings {
             replay_window: settings.replay_window.and_then(time::duration),
             max_replay_messages: settings.max_replay_messages,
             max_replay_bytes: settings.max_replay_bytes,
+            idempotency_window: settings.idempotency_window.and_then(time::duration),
+            redelivery: settings.redelivery.map(|_| settings.redelivery()),
+            backoff: settings.backoff.map(RedeliveryBackoff::from),
+            max_attempts: settings.max_attempts,
+            dead_letter_listener: settings.dead_letter_listener,
+            sse_retry: settings.sse_retry.and_then(time::duration),
+            presence_grace: settings.presence_grace.and_then(time::duration),
         }
     }
 }
@@ -108,6 +166,13 @@ impl ChannelSettings {
             (self.replay_window.is_some(), "replay_window"),
             (self.max_replay_messages.is_some(), "max_replay_messages"),
             (self.max_replay_bytes.is_some(), "max_replay_bytes"),
+            (self.idempotency_window.is_some(), "idempotency_window"),
+            (self.redelivery.is_some(), "redelivery"),
+            (self.backoff.is_some(), "backoff"),
+            (self.max_attempts.is_some(), "max_attempts"),
+            (self.dead_letter_listener.is_some(), "dead_letter_listener"),
+            (self.sse_retry.is_some(), "sse_retry"),
+            (self.presence_grace.is_some(), "presence_grace"),
         ]
         .into_iter()
         .filter_map(|(set, name)| set.then_some(name))
@@ -304,6 +369,11 @@ mod tests {
             stream_delay: Some(Duration::from_millis(5)),
             broadcast_overflow: Some(Overflow::RejectNew),
             max_backlog_messages: Some(7),
+            redelivery: Some(Redelivery::Overtaking),
+            backoff: Some(RedeliveryBackoff { factor: Some(1.5), ..Default::default() }),
+            dead_letter_listener: Some("dead".into()),
+            max_attempts: Some(3),
+            presence_grace: Some(Duration::ZERO),
             ..Default::default()
         };
         assert_eq!(ChannelSettings::from(v1::ChannelSettings::from(settings.clone())), settings);

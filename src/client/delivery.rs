@@ -1,10 +1,10 @@
 //! What a receiver gets, at its place in the order.
 
-use super::{Message, time};
+use super::{Message, account::Hold, time};
 use crate::v1;
-use std::time::SystemTime;
+use std::{fmt, sync::Arc, time::SystemTime};
 
-pub use crate::v1::{DeliveryKind, GapReason, Receipt};
+pub use crate::v1::{DeadLetterCause, DeliveryKind, Receipt};
 
 /// A message with its place in the channel's order.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,20 +18,59 @@ pub struct Delivery {
     pub accept_time: SystemTime,
     /// Dispatched to this listener alone, or broadcast.
     pub kind: DeliveryKind,
+    /// Which attempt to deliver it this is, from 1.
+    pub attempt: i32,
+    /// Why it came here, where this is a dead letter listener.
+    pub dead_letter: Option<Box<DeadLetter>>,
+    pub(super) hold: Grip,
 }
 
-/// Messages that were meant for a receiver and cannot reach it, at their place in the order.
+/// Why a message was moved to a dead letter listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Gap {
-    /// Why.
-    pub reason: GapReason,
-    /// Everything up to this sequence is not part of the gap.
-    pub after_sequence: i64,
-    /// The last sequence that the gap covers.
-    pub through_sequence: i64,
-    /// How many messages are missing, where that can be known.
-    pub count: Option<i64>,
+pub struct DeadLetter {
+    /// What moved it.
+    pub cause: DeadLetterCause,
+    /// The reason that the last rejection gave; empty where it gave none.
+    pub reason: String,
+    /// The listener it was meant for.
+    pub listener: String,
+    /// Its sequence there.
+    pub sequence: i64,
+    /// How often it was attempted there.
+    pub attempts: i32,
+    /// When it was moved, by the server's clock.
+    pub time: SystemTime,
+}
+
+/// What an EXPLICIT listener's delivery is acknowledged by, shared by its clones.
+#[derive(Clone, Default)]
+pub(super) struct Grip(Option<Arc<Hold>>);
+
+impl Grip {
+    pub(super) fn get(&self) -> Option<&Hold> {
+        self.0.as_deref()
+    }
+}
+
+impl From<Option<Hold>> for Grip {
+    fn from(hold: Option<Hold>) -> Self {
+        Self(hold.map(Arc::new))
+    }
+}
+
+/// How a delivery is held is nobody's matter.
+impl fmt::Debug for Grip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "explicit" } else { "automatic" })
+    }
+}
+
+/// Deliveries are equal by what they say.
+impl PartialEq for Grip {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 impl From<v1::Delivery> for Delivery {
@@ -41,17 +80,22 @@ impl From<v1::Delivery> for Delivery {
             message: delivery.message.unwrap_or_default().into(),
             sequence: delivery.sequence,
             accept_time: time::or_epoch(delivery.accept_time),
+            attempt: 1,
+            dead_letter: delivery.dead_letter.map(|letter| Box::new(letter.into())),
+            hold: Grip::default(),
         }
     }
 }
 
-impl From<v1::Gap> for Gap {
-    fn from(gap: v1::Gap) -> Self {
+impl From<v1::DeadLetter> for DeadLetter {
+    fn from(letter: v1::DeadLetter) -> Self {
         Self {
-            reason: gap.reason(),
-            after_sequence: gap.after_sequence,
-            through_sequence: gap.through_sequence,
-            count: gap.count,
+            cause: letter.cause(),
+            reason: letter.reason,
+            listener: letter.listener,
+            sequence: letter.sequence,
+            attempts: letter.attempts,
+            time: time::or_epoch(letter.time),
         }
     }
 }

@@ -79,7 +79,8 @@ impl Error {
         self.failure().map(|failure| failure.code)
     }
 
-    /// The server's stable reason (`google.rpc.ErrorInfo`, domain `eric`), as `LISTENER_TAKEN_OVER`.
+    /// The server's stable reason (`google.rpc.ErrorInfo`, domain `eric`), as `LISTENER_TAKEN_OVER`: see
+    /// [`reason`](super::reason).
     pub fn reason(&self) -> Option<&str> {
         self.failure().map(|failure| failure.reason.as_str()).filter(|reason| !reason.is_empty())
     }
@@ -107,6 +108,12 @@ impl Error {
     /// A message sent by this call may have been accepted all the same. Otherwise it was not.
     pub fn outcome_unknown(&self) -> bool {
         self.failure().is_some_and(|failure| !failure.unsent && failure.code_leaves_it_open())
+    }
+
+    /// What the client knows without asking, in the words of the server.
+    pub(super) fn refused(code: Code, reason: &str, told: &str) -> Self {
+        let details = ErrorDetails::with_error_info(reason, "eric", []);
+        Self::from(Status::with_error_details(code, told, details))
     }
 
     /// The request left with an earlier attempt, whose outcome nobody knows.

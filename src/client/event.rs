@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// What a subscription brings, in rising sequence.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a delivery: a box would cost each one")]
 pub enum Event {
     /// A message.
     Delivery(Delivery),
@@ -20,6 +21,8 @@ pub enum End {
     ChannelClosed,
     /// The listener was stopped ([`Client::stop_listener`](super::Client::stop_listener)).
     Stopped,
+    /// The program wanted no more ([`Handling::until`](super::Handling::until)).
+    Left,
     /// With this error, which was the last event: the channel or the listener was removed, another stream
     /// took the listener over, or there was no way back to the server.
     Failed(Error),

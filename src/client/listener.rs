@@ -30,8 +30,16 @@ pub struct Listener {
     pub backlog_messages: i64,
     /// Their size in bytes.
     pub backlog_bytes: i64,
-    /// The furthest sequence handed over.
+    /// The furthest sequence handed over, or up to which everything is acknowledged (explicit).
     pub passed_sequence: i64,
+    /// How many messages are delivered and not acknowledged (explicit).
+    pub unacknowledged_messages: i64,
+    /// Their size in bytes.
+    pub unacknowledged_bytes: i64,
+    /// Counts its rewinds.
+    pub generation: i64,
+    /// The session that has its stream; empty: none, or one that named none.
+    pub session: String,
     /// How many messages it lost to gaps, as far as that is known.
     pub lost_messages: i64,
 }
@@ -39,9 +47,11 @@ pub struct Listener {
 /// A listener's settings. What is absent has its default, or stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListenerSettings {
-    /// Removes the listener when nobody received for so long; zero: never. Not served yet: UNIMPLEMENTED.
+    /// Removes the listener when nobody received, pulled or acknowledged for so long. From 1 s to 366 days;
+    /// zero: never.
     pub idle_timeout: Option<Duration>,
-    /// How long it may take to acknowledge; zero: for ever. Not served yet: UNIMPLEMENTED.
+    /// How long it may take to acknowledge before a delivery counts as rejected. From 100 ms to 1 day; zero:
+    /// for ever. Explicit listeners only.
     pub ack_deadline: Option<Duration>,
 }
 
@@ -79,10 +89,15 @@ impl NewListener {
         Self { id: Some(id.into()), ..Default::default() }
     }
 
-    /// How its messages count as delivered. Default automatic; explicit is not served yet: UNIMPLEMENTED.
+    /// How its messages count as delivered. Default automatic: handed to the transport is delivered.
     pub fn acknowledgement_mode(mut self, mode: AcknowledgementMode) -> Self {
         self.acknowledgement_mode = mode;
         self
+    }
+
+    /// Its messages are kept until they are acknowledged.
+    pub fn explicit(self) -> Self {
+        self.acknowledgement_mode(AcknowledgementMode::Explicit)
     }
 
     /// With these settings.
@@ -134,6 +149,10 @@ impl From<v1::Listener> for Listener {
             backlog_messages: listener.backlog_messages,
             backlog_bytes: listener.backlog_bytes,
             passed_sequence: listener.passed_sequence,
+            unacknowledged_messages: listener.unacknowledged_messages,
+            unacknowledged_bytes: listener.unacknowledged_bytes,
+            generation: listener.generation,
+            session: listener.session,
             lost_messages: listener.lost_messages,
         }
     }

@@ -22,45 +22,70 @@
 //!
 //! - [`Client`] has a method for each verb of the contract, and repeats what may be repeated.
 //! - [`Subscription`] is a stream that reconnects and resumes by itself; [`Client::pull`] asks once.
+//! - [`Listen::handle`] calls a handler, acknowledges what it returns OK for and rejects the rest.
+//! - [`Client::listen_many`] receives for many listeners over one stream.
 //! - [`Publisher`] is the fast way in.
 //! - [`Error`] tells what the server refused, by a stable reason.
 
+mod account;
+mod acknowledge;
+mod acknowledger;
 mod backoff;
 mod builder;
+mod bundle;
 mod channel;
 mod delivery;
 mod error;
 mod event;
+mod gap;
+mod handle;
+mod ledger;
+mod line;
 mod listener;
+mod messages;
 mod pages;
 mod policy;
+mod presence;
 mod publisher;
 mod pull;
+pub mod reason;
 mod resume;
 mod send;
 mod server;
+mod session;
 mod subscribe;
 mod subscription;
 mod time;
 
 pub use crate::content::{Message, Payload};
+pub use acknowledge::{
+    Acknowledged, Acknowledgement, Acknowledging, Extended, Outstanding, Rejected, Rejection,
+};
 pub use backoff::Backoff;
 pub use builder::Builder;
-pub use channel::{Channel, ChannelSettings, ChannelUpdate, NewChannel, Overflow, RemovedChannel};
-pub use delivery::{Delivery, DeliveryKind, Gap, GapReason, Receipt};
+pub use bundle::{Bundle, Told, What};
+pub use channel::{
+    Channel, ChannelSettings, ChannelUpdate, NewChannel, Overflow, Redelivery, RedeliveryBackoff,
+    RemovedChannel,
+};
+pub use delivery::{DeadLetter, DeadLetterCause, Delivery, DeliveryKind, Receipt};
 pub use error::{Error, Failure, Result, Violation};
 pub use event::{End, Event, Interruption};
+pub use gap::{Gap, GapReason};
+pub use handle::Handling;
 pub use listener::{AcknowledgementMode, Listener, ListenerSettings, NewListener, Purged, StartAt};
 pub use pages::Pages;
+pub use presence::{Presence, PresenceEvent};
 pub use publisher::{Pending, Publisher, PublisherOptions};
 pub use pull::{Pull, Pulled};
 pub use send::{Publication, Receiver};
 pub use server::{Durability, Limits, Server};
-pub use subscribe::{Listen, Watch};
+pub use subscribe::{Asked, Listen, ListenAsked, Opening, Watch, WatchAsked};
 pub use subscription::Subscription;
 pub use tonic::Code;
 
 use crate::v1::dispatcher_service_client::DispatcherServiceClient;
+use acknowledger::Acknowledger;
 use policy::Policy;
 use std::{fmt, sync::Arc, time::Duration};
 use tonic::{Status, transport};
@@ -79,6 +104,8 @@ pub struct Client {
     service: Service,
     policy: Arc<Policy>,
     endpoint: Arc<str>,
+    session: Arc<str>,
+    acknowledger: Arc<Acknowledger>,
 }
 
 impl Client {

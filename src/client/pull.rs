@@ -1,9 +1,12 @@
 //! Receiving by asking: the next messages of a listener, once.
 
-use super::{Client, Delivery, Error, Gap, Result, Service, policy::Repeat, time};
+use super::{
+    AcknowledgementMode, Client, Delivery, Error, Gap, Result, Service, account::Account, ledger::Attempts,
+    policy::Repeat, subscribe::credit, time,
+};
 use crate::v1;
 use futures_util::future::BoxFuture;
-use std::{future::IntoFuture, time::Duration};
+use std::{future::IntoFuture, sync::Arc, time::Duration};
 
 /// A pull, about to be made; await it. From [`Client::pull`].
 #[must_use = "nothing is asked until it is awaited"]
@@ -23,6 +26,8 @@ pub struct Pulled {
     pub deliveries: Vec<Delivery>,
     /// Where to go on once these are handled ([`Pull::resume_from`]).
     pub resume_token: String,
+    /// The listener's birth.
+    pub birth: i64,
     /// The start of the server that answered.
     pub incarnation: String,
 }
@@ -34,6 +39,10 @@ impl Client {
     ///
     /// What an answer that was lost on its way held is had again by pulling with the token of the pull
     /// before, within the channel's replay window; only such a pull is repeated by itself.
+    ///
+    /// What a listener that acknowledges explicitly is given is to be
+    /// [acknowledged](Delivery::acknowledge) or [rejected](Delivery::reject). A gap before it is passed by a
+    /// [`Client::acknowledge`] that names its end.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -47,8 +56,8 @@ impl Client {
     /// # Errors
     /// NOT_FOUND; ABORTED, reason `LISTENER_TAKEN_OVER`, while it waits; INVALID_ARGUMENT.
     pub fn pull(&self, channel: impl Into<String>, listener: impl Into<String>) -> Pull {
-        let request =
-            v1::PullRequest { channel: channel.into(), listener: listener.into(), ..Default::default() };
+        let (channel, listener, session) = (channel.into(), listener.into(), self.session.to_string());
+        let request = v1::PullRequest { channel, listener, session, ..Default::default() };
         Pull { client: self.clone(), request, wait: Duration::ZERO }
     }
 
@@ -97,6 +106,20 @@ impl Pull {
         self
     }
 
+    /// How much may be outstanding: messages from 1 to 65,536, default 1,000, and bytes, default 16 MiB. Only
+    /// of listeners that acknowledge explicitly.
+    pub fn max_unacknowledged(mut self, messages: u32, bytes: u64) -> Self {
+        self.request.credit = Some(credit(messages, bytes));
+        self
+    }
+
+    /// Under another name than the client's ([`Builder::session`](super::Builder::session)); empty: none.
+    /// Pulls of one session less than 60 s apart are one stream: each goes on after the last.
+    pub fn session(mut self, session: impl Into<String>) -> Self {
+        self.request.session = session.into();
+        self
+    }
+
     /// How long to repeat it while the server is UNAVAILABLE: with a token only. Default as
     /// [the client's](super::Builder::repeat_for).
     pub fn repeat_for(mut self, time: Duration) -> Self {
@@ -109,8 +132,9 @@ impl Pull {
         // a token says where to begin, and so the same comes again
         let repeat = Repeat::safe_if(!self.request.resume_token.is_empty());
         let verb = |mut service: Service, request| async move { service.pull(request).await };
+        let (channel, listener) = (self.request.channel.clone(), self.request.listener.clone());
         let answer = self.client.call_within(limit, repeat, self.request, verb).await?;
-        Ok(answer.into())
+        Ok(pulled(answer, || Account::of_pull(self.client, channel, listener)))
     }
 }
 
@@ -123,14 +147,25 @@ impl IntoFuture for Pull {
     }
 }
 
-impl From<v1::PullResponse> for Pulled {
-    fn from(answer: v1::PullResponse) -> Self {
-        let batch = answer.batch.unwrap_or_default();
-        Self {
-            gaps: batch.gaps.into_iter().map(Gap::from).collect(),
-            deliveries: batch.deliveries.into_iter().map(Delivery::from).collect(),
-            resume_token: batch.resume_token,
-            incarnation: answer.incarnation,
-        }
+fn pulled(answer: v1::PullResponse, account: impl FnOnce() -> Arc<Account>) -> Pulled {
+    let (started, batch) = (answer.started.unwrap_or_default(), answer.batch.unwrap_or_default());
+    let (generation, attempts) = (batch.generation, Attempts::new(&batch.repeats));
+    let explicit = started.acknowledgement_mode() == AcknowledgementMode::Explicit;
+    let account = explicit.then(account);
+    if let Some(account) = &account {
+        account.started(&answer.incarnation.as_str().into(), started.birth, started.generation);
+        account.received(&batch, &attempts);
+    }
+    let held = |delivery: v1::Delivery| {
+        let hold = account.as_ref().and_then(|account| account.admit(delivery.sequence, generation));
+        let attempt = attempts.of(delivery.sequence);
+        Delivery { attempt, hold: hold.into(), ..delivery.into() }
+    };
+    Pulled {
+        gaps: batch.gaps.into_iter().map(Gap::from).collect(),
+        deliveries: batch.deliveries.into_iter().map(held).collect(),
+        resume_token: batch.resume_token,
+        birth: started.birth,
+        incarnation: answer.incarnation,
     }
 }

@@ -1,6 +1,6 @@
 //! What a subscription has handed to its program, and so where it goes on after its stream was lost.
 
-use super::{Delivery, Event};
+use super::{Delivery, Event, account::Account, ledger::Attempts};
 use crate::v1;
 use std::{collections::VecDeque, sync::Arc};
 
@@ -18,6 +18,21 @@ pub(super) struct Cursor {
     /// On the open stream, what is not above this was handed out before.
     floor: Option<i64>,
     waiting: VecDeque<Step>,
+    account: Option<Open>,
+    /// The listener is EXPLICIT.
+    explicit: bool,
+    /// A gap that was handed out: the program has been told once it asks for what is next.
+    telling: Option<(u64, i64)>,
+}
+
+/// The account of a listener, while its subscription lives.
+#[derive(Debug)]
+struct Open(Arc<Account>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -29,14 +44,21 @@ struct Position {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every step is a delivery: a box would cost each one")]
 enum Step {
-    HandOut(Event),
+    /// In which generation it came.
+    HandOut(Event, i64),
     /// Everything before it is handed out: resume from here.
     Pass(String),
 }
 
 impl Cursor {
-    pub(super) fn new(resume_token: String) -> Self {
-        Self { resume_token, ..Default::default() }
+    /// Of a listener with its account; of a watcher without.
+    pub(super) fn new(resume_token: String, account: Option<Arc<Account>>) -> Self {
+        Self { resume_token, account: account.map(Open), ..Default::default() }
+    }
+
+    /// What acknowledges, where the listener is EXPLICIT.
+    pub(super) fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref().map(|open| &open.0).filter(|_| self.explicit)
     }
 
     /// Where to resume, by what was handed out so far; empty: where the listener stands.
@@ -64,19 +86,28 @@ impl Cursor {
         if self.resume_token.is_empty() {
             started.resume_token.clone_into(&mut self.resume_token);
         }
-        // what is explicitly acknowledged comes again until it is, and is meant to
-        if started.acknowledgement_mode() == v1::AcknowledgementMode::Explicit {
+        self.explicit = started.acknowledgement_mode() == v1::AcknowledgementMode::Explicit;
+        if let Some(account) = self.account() {
+            account.started(&self.incarnation, started.birth, started.generation);
+            // what is not acknowledged comes again; its ledger knows what was handed out
             self.floor = None;
         }
     }
 
     /// A batch arrived: what is missing before it, what it brings, and where to resume after it.
     pub(super) fn accept(&mut self, batch: v1::Batch) {
-        let floor = self.floor.unwrap_or(i64::MIN);
+        let (floor, generation) = (self.floor.unwrap_or(i64::MIN), batch.generation);
+        let attempts = Attempts::new(&batch.repeats);
+        if let Some(account) = self.account() {
+            account.received(&batch, &attempts);
+        }
         let gaps = batch.gaps.into_iter().filter(|gap| gap.through_sequence > floor);
-        self.waiting.extend(gaps.map(|gap| Step::HandOut(Event::Gap(gap.into()))));
+        self.waiting.extend(gaps.map(|gap| Step::HandOut(Event::Gap(gap.into()), generation)));
         let deliveries = batch.deliveries.into_iter().filter(|delivery| delivery.sequence > floor);
-        self.waiting.extend(deliveries.map(|delivery| Step::HandOut(Event::Delivery(delivery.into()))));
+        self.waiting.extend(deliveries.map(|delivery| {
+            let attempt = attempts.of(delivery.sequence);
+            Step::HandOut(Event::Delivery(Delivery { attempt, ..delivery.into() }), generation)
+        }));
         if !batch.resume_token.is_empty() {
             self.waiting.push_back(Step::Pass(batch.resume_token));
         }
@@ -85,12 +116,41 @@ impl Cursor {
 
     /// Hands out what is next.
     pub(super) fn hand_out(&mut self) -> Option<Event> {
-        let Some(Step::HandOut(event)) = self.waiting.pop_front() else { return None };
-        if let Event::Delivery(delivery) = &event {
-            self.handed = Some(self.position(delivery));
+        self.pass_gap();
+        loop {
+            let Some(Step::HandOut(event, generation)) = self.waiting.pop_front() else { return None };
+            let admitted = self.admitted(event, generation);
+            if let Some(Event::Delivery(delivery)) = &admitted {
+                self.handed = Some(self.position(delivery));
+            }
+            self.pass();
+            if admitted.is_some() {
+                return admitted;
+            }
         }
-        self.pass();
-        Some(event)
+    }
+
+    /// An EXPLICIT listener's program is not given what it has, nor what comes again.
+    fn admitted(&mut self, event: Event, generation: i64) -> Option<Event> {
+        let Some(account) = self.account() else { return Some(event) };
+        match event {
+            Event::Delivery(delivery) => {
+                let hold = account.admit(delivery.sequence, generation)?;
+                Some(Event::Delivery(Delivery { hold: Some(hold).into(), ..delivery }))
+            }
+            Event::Gap(gap) => {
+                self.telling = Some((account.admit_gap(gap.through_sequence)?, gap.through_sequence));
+                Some(Event::Gap(gap))
+            }
+        }
+    }
+
+    /// The program asks for what comes after it.
+    fn pass_gap(&mut self) {
+        let telling = self.telling.take();
+        if let (Some((epoch, end)), Some(account)) = (telling, self.account()) {
+            account.told(epoch, end);
+        }
     }
 
     /// The program is given no more: what still waits was not handed out.
@@ -227,31 +287,62 @@ mod tests {
 
     #[test]
     fn a_stream_lost_before_its_first_batch_is_repeated_from_its_start() {
-        let mut cursor = Cursor::new(String::new());
+        let mut cursor = Cursor::new(String::new(), None);
         open(&mut cursor, "one", "start");
         assert_eq!(cursor.resume_token(), "start");
     }
 
     #[test]
     fn a_token_given_is_kept_until_something_is_passed() {
-        let mut cursor = Cursor::new("given".into());
+        let mut cursor = Cursor::new("given".into(), None);
         open(&mut cursor, "one", "start");
         assert_eq!(cursor.resume_token(), "given");
         cursor.accept(batch(&[], &[], "beat"));
         assert_eq!(cursor.resume_token(), "beat");
     }
 
-    #[test]
-    fn what_is_not_acknowledged_comes_again() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[], &[1, 2], "two"));
-        rest(&mut cursor);
-
-        cursor.opened("one");
+    fn open_explicit(cursor: &mut Cursor, incarnation: &str) {
+        cursor.opened(incarnation);
         cursor.started(&started("start", v1::AcknowledgementMode::Explicit));
+    }
+
+    fn explicit() -> Cursor {
+        let client = crate::client::Client::connect("http://127.0.0.1:1").unwrap();
+        let mut cursor = Cursor::new(String::new(), Some(Account::new(client, "c".into(), "l".into())));
+        open_explicit(&mut cursor, "one");
+        cursor
+    }
+
+    #[tokio::test]
+    async fn what_the_program_dropped_without_a_word_comes_again() {
+        let mut cursor = explicit();
         cursor.accept(batch(&[], &[1, 2], "two"));
         assert_eq!(rest(&mut cursor), [1, 2]);
+        open_explicit(&mut cursor, "one");
+        cursor.accept(batch(&[], &[1, 2], "two"));
+        assert_eq!(rest(&mut cursor), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_the_program_holds_or_is_done_with_is_not_handed_out_again() {
+        let mut cursor = explicit();
+        cursor.accept(batch(&[], &[1, 2, 3], "three"));
+        let Some(Event::Delivery(held)) = cursor.hand_out() else { panic!("it waits") };
+        let Some(Event::Delivery(done)) = cursor.hand_out() else { panic!("it waits") };
+        drop(done.acknowledge());
+        open_explicit(&mut cursor, "one");
+        cursor.accept(batch(&[], &[1, 2, 3], "three"));
+        assert_eq!((held.sequence, rest(&mut cursor)), (1, vec![3]));
+    }
+
+    #[tokio::test]
+    async fn a_gap_is_told_once_the_program_asks_for_more() {
+        let mut cursor = explicit();
+        cursor.accept(batch(&[4], &[5], "five"));
+        assert!(matches!(cursor.hand_out(), Some(Event::Gap(_))));
+        assert!(cursor.account().unwrap().is_idle(), "the program may not have seen it");
+        cursor.hand_out();
+        assert!(!cursor.account().unwrap().is_idle());
     }
 
     #[test]

@@ -4,7 +4,10 @@ use super::value;
 use crate::v1;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 /// A message: a type, and what its sender says with it.
 ///
@@ -97,6 +100,13 @@ impl Message {
         self
     }
 
+    /// How long it may wait, counted from its acceptance; what waits longer is a gap.
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        let longest = prost_types::Duration { seconds: i64::MAX, nanos: 0 };
+        self.0.ttl = Some(prost_types::Duration::try_from(ttl).unwrap_or(longest));
+        self
+    }
+
     /// Its id; empty in a message that is not sent yet and has been given none.
     pub fn id(&self) -> &str {
         &self.0.id
@@ -125,6 +135,11 @@ impl Message {
     /// When its sender made it, where it says so and Rust has such a time.
     pub fn create_time(&self) -> Option<SystemTime> {
         self.0.create_time.and_then(|time| SystemTime::try_from(time).ok())
+    }
+
+    /// How long it may wait, where its sender says so.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.0.ttl.and_then(|ttl| Duration::try_from(ttl).ok())
     }
 
     /// What it carries.
@@ -177,7 +192,6 @@ impl From<v1::Message> for Message {
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::time::Duration;
 
     #[test]
     fn json_keeps_every_digit() {
@@ -218,6 +232,14 @@ mod tests {
         let made = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
         assert_eq!(Message::new("t").with_create_time(made).create_time(), Some(made));
         assert_eq!(Message::new("t").create_time(), None);
+    }
+
+    #[test]
+    fn a_time_to_live_is_read_as_it_was_written() {
+        let ttl = Duration::from_millis(1_500);
+        assert_eq!(Message::new("t").with_ttl(ttl).ttl(), Some(ttl));
+        assert!(Message::new("t").with_ttl(Duration::MAX).ttl().is_some());
+        assert_eq!(Message::new("t").ttl(), None);
     }
 
     #[test]

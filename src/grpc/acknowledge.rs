@@ -38,7 +38,8 @@ impl Dispatcher {
     }
 
     fn acknowledge_one(&self, item: &wire::Acknowledgement) -> Result<wire::Acknowledged, Refusal> {
-        let (channel, listener) = (convert::channel_id(&item.channel)?, convert::listener_id(&item.listener)?);
+        let (channel, listener) =
+            (convert::channel_id(&item.channel)?, convert::listener_id(&item.listener)?);
         let through = item.through_sequence.map(|through| convert::position(through, "through_sequence"));
         let singles = item.sequences.iter().map(|sequence| convert::position(*sequence, "sequences"));
         let attempts = item.attempts.iter().map(|attempt| {
@@ -123,7 +124,8 @@ impl Dispatcher {
     }
 
     fn extend_one(&self, item: &wire::Extension) -> Result<wire::Extended, Refusal> {
-        let (channel, listener) = (convert::channel_id(&item.channel)?, convert::listener_id(&item.listener)?);
+        let (channel, listener) =
+            (convert::channel_id(&item.channel)?, convert::listener_id(&item.listener)?);
         let by = item.extension.ok_or_else(|| Refusal::missing("extension"))?;
         let by = convert::duration(by, DAY).map_err(|told| Refusal::setting("extension", told))?;
         let extension = Extension {
@@ -231,7 +233,8 @@ fn life(birth: i64, incarnation: &str) -> Result<Life, Refusal> {
 }
 
 fn generation(given: Option<i64>) -> Result<Option<u64>, Refusal> {
-    let parse = |given| u64::try_from(given).map_err(|_| Refusal::setting("generation", "it must not be negative"));
+    let parse =
+        |given| u64::try_from(given).map_err(|_| Refusal::setting("generation", "it must not be negative"));
     given.map(parse).transpose()
 }
 

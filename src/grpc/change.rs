@@ -7,8 +7,6 @@ use super::{
 };
 use crate::hub::StreamChange;
 
-/// A call changes no more: it is done in one go on a core that others need too.
-
 impl Dispatcher {
     pub(super) fn change_listen(
         &self,
@@ -34,7 +32,6 @@ impl Dispatcher {
         wire::ChangeListenResult { outcome: Some(outcome) }
     }
 }
-
 
 fn add(stream: &StreamChange, asked: &wire::Subscription) -> Result<i32, Refusal> {
     let (channel, receiver, options) = receive::listener(asked)?;

@@ -203,7 +203,6 @@ struct Sizes {
     seconds: u64,
     nanos: u64,
     time: usize,
-    dead_letter: Option<wire::DeadLetter>,
     delivery: usize,
 }
 
@@ -215,10 +214,9 @@ impl Sizes {
         let nanos = (entry.accepted_at % SECOND).unsigned_abs();
         let time = 2 + encoded_len_varint(seconds) + encoded_len_varint(nanos);
         let sequence = 1 + encoded_len_varint(entry.position.0);
-        let dead_letter = entry.dead_letter.as_deref().map(dead_letter);
-        let facts = dead_letter.as_ref().map_or(0, |facts| field_len(facts.encoded_len()));
+        let facts = entry.dead_letter.as_ref().map_or(0, |facts| field_len(dead_letter(facts).encoded_len()));
         let delivery = field_len(entry.message.len()) + sequence + field_len(time) + 2 + facts;
-        Self { seconds, nanos, time, dead_letter, delivery }
+        Self { seconds, nanos, time, delivery }
     }
 }
 
@@ -243,7 +241,7 @@ fn put_fields(frame: &mut Vec<u8>, entry: &Entry, sizes: &Sizes) {
         Kind::Broadcast => wire::DeliveryKind::Broadcast,
     };
     frame.extend([KIND, kind as u8]);
-    if let Some(facts) = &sizes.dead_letter {
+    if let Some(facts) = entry.dead_letter.as_deref().map(dead_letter) {
         put_head(frame, DEAD_LETTER, facts.encoded_len());
         facts.encode_raw(frame);
     }

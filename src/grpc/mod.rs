@@ -4,8 +4,8 @@
 //! [`receive`] and [`change`] are the verbs, [`stream`] is Listen and Watch, [`response`] and [`frame`] what they send, [`status`] the one table of
 //! errors; [`service`] and [`routes`] put them on the wire.
 
-mod change;
 mod acknowledge;
+mod change;
 mod channels;
 pub(crate) mod codec;
 mod convert;

@@ -85,7 +85,7 @@ impl Hub {
         self.log.check()?;
         let (now, mut dropped) = (self.clock_ms(), Vec::new());
         let mut standing = listener.lock();
-        state.settle(&mut standing, &mut dropped);
+        self.settle(&state, &mut standing);
         let ring = state.ring_for(&standing);
         let covered = standing.acknowledge(covers, generation, ring, now, &mut dropped)?;
         standing.idle_since = now;

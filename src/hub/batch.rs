@@ -82,16 +82,19 @@ impl Room {
         messages <= 1 || (messages <= self.messages && bytes <= self.bytes)
     }
 
-    /// Takes the leading messages that fit; the first always does.
-    pub(super) fn take<T>(self, messages: impl Iterator<Item = T>, bytes: impl Fn(&T) -> u64) -> Vec<T> {
-        let mut left = self.bytes;
-        let mut taken = Vec::new();
+    /// Takes the leading messages that fit, one by one; the first always does.
+    pub(super) fn take<T>(
+        self,
+        messages: impl Iterator<Item = T>,
+        bytes: impl Fn(&T) -> u64,
+        mut keep: impl FnMut(T),
+    ) {
+        let (mut left, mut first) = (self.bytes, true);
         for message in messages.take(self.messages) {
             let size = bytes(&message) + Self::BESIDE;
-            let Some(rest) = left.checked_sub(size).or(taken.is_empty().then_some(0)) else { break };
-            left = rest;
-            taken.push(message);
+            let Some(rest) = left.checked_sub(size).or(first.then_some(0)) else { break };
+            (left, first) = (rest, false);
+            keep(message);
         }
-        taken
     }
 }

@@ -217,9 +217,16 @@ impl Hub {
             let state = channel.lock();
             let after = seen.max(state.ring.floor());
             let new = state.ring.after(after).take_while(|broadcast| broadcast.position <= safe);
-            let new = Room::new(usize::MAX, MAX_TAIL_BYTES).take(new, |broadcast| broadcast.bytes);
-            let expiry = new.iter().map(|broadcast| broadcast.expiry).min().unwrap_or(Expiry::NEVER);
-            let positions: Vec<_> = new.iter().map(|broadcast| broadcast.position).collect();
+            let (mut positions, mut expiry) = (Vec::new(), Expiry::NEVER);
+            let room = Room::new(usize::MAX, MAX_TAIL_BYTES);
+            room.take(
+                new,
+                |broadcast| broadcast.bytes,
+                |broadcast| {
+                    positions.push(broadcast.position);
+                    expiry = expiry.min(broadcast.expiry);
+                },
+            );
             let tally = state.ring.tally_through(positions.last().copied().unwrap_or(after));
             (positions, expiry, after, tally, state.ring.last().min(safe))
         };

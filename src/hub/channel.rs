@@ -7,7 +7,7 @@ use super::{
     listener::{Allowance, Listener, Seated, Standing},
     lowest::Lowest,
     queue::Window,
-    ring::Ring,
+    ring::{InHand, Ring},
     settings::{ChannelSettings, Overflow},
     tally::Tally,
 };
@@ -19,6 +19,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use tokio::time::Instant;
 
 /// How often in a replay window it is noted how far everybody has come: what is old may stay for so much longer.
 const SAMPLES: u32 = 64;
@@ -43,6 +44,7 @@ impl Channel {
         created_at: i64,
         settings: ChannelSettings,
         desks: usize,
+        began: Instant,
     ) -> Self {
         Self {
             id,
@@ -50,7 +52,7 @@ impl Channel {
             created_at,
             desks: (0..desks).map(|_| Desk::default()).collect(),
             paced: AtomicBool::new(!settings.stream_delay.is_zero()),
-            state: Mutex::new(State::new(birth, settings)),
+            state: Mutex::new(State::new(birth, settings, began)),
         }
     }
 
@@ -93,6 +95,8 @@ impl Channel {
 /// What a channel's critical section guards.
 #[derive(Debug)]
 pub(super) struct State {
+    /// When the hub's clock began.
+    began: Instant,
     pub(super) settings: ChannelSettings,
     /// When the backlog's limit was set.
     limited_at: Position,
@@ -125,8 +129,9 @@ struct Fullest {
 }
 
 impl State {
-    fn new(birth: Position, settings: ChannelSettings) -> Self {
+    fn new(birth: Position, settings: ChannelSettings, began: Instant) -> Self {
         let mut state = Self {
+            began,
             settings: settings.clone(),
             limited_at: birth,
             removed: false,
@@ -151,9 +156,13 @@ impl State {
             self.limited_at = at;
         }
         let overflow = settings.broadcast_overflow;
+        let redelivers = settings.redelivery != self.settings.redelivery;
         let before = std::mem::replace(&mut self.settings, settings).dead_letter_listener;
         if before != self.settings.dead_letter_listener {
             self.change_hearing(before.as_deref(), at);
+        }
+        if redelivers {
+            self.by_birth.values().for_each(|listener| self.adopt(&mut listener.lock()));
         }
         self.age_anew();
         match overflow {
@@ -172,11 +181,20 @@ impl State {
     fn change_hearing(&mut self, before: Option<&str>, at: Position) {
         if let Some(listener) = before.and_then(|id| self.by_id.get(id)) {
             let mut standing = listener.lock();
+            standing.idle_since = self.now();
             standing.hear_from(at, &self.ring);
-            self.behind.put(listener.birth, to_key(standing.passed));
+            self.behind.put(listener.birth, to_key(standing.heard()));
         }
         if let Some(listener) = self.dead_letter_listener() {
-            listener.lock().hear_no_more(at, &self.ring, &self.silence);
+            let mut standing = listener.lock();
+            // what is gone has a gap of its own; nothing is dropped, since nothing is newer than the limit
+            standing.settle(
+                &self.ring,
+                Allowance { since: at, ..self.allowance() },
+                self.now(),
+                &mut Vec::new(),
+            );
+            standing.hear_no_more(at, &self.ring, &self.silence);
         }
     }
 
@@ -230,6 +248,7 @@ impl State {
     /// A listener whose backlog has no room for one more broadcast of this size; looked for only where that matters.
     pub(super) fn full_listener(&mut self, bytes: u64, dropped: &mut Vec<Position>) -> Option<Arc<Listener>> {
         let allowance = self.allowance();
+        let now = self.now();
         let Self { fullest, by_birth, ring, .. } = self;
         let fullest = fullest.as_mut()?;
         let (by_birth, ring, quota) = (&*by_birth, &*ring, allowance.quota);
@@ -240,7 +259,7 @@ impl State {
                 return i64::MAX;
             }
             // an end for all may have dropped its oldest
-            standing.settle(ring, allowance, dropped);
+            standing.settle(ring, allowance, now, dropped);
             slack(&standing, ring)
         };
         let total = ring.total();
@@ -290,15 +309,17 @@ impl State {
         if !self.ring.has_expired(now) {
             return;
         }
-        let mut through = Position(u64::MAX);
+        let mut in_hand = InHand::NOTHING;
         self.holders.retain(|_, holder| {
             let standing = holder.lock();
-            let outstanding = standing.explicit.as_ref().is_some_and(|it| it.outstanding().messages > 0);
-            let holds = standing.attended(now) && outstanding;
-            through = if holds { through.min(standing.passed) } else { through };
-            standing.attended(now)
+            let attended = standing.attended(now);
+            let explicit = standing.explicit.as_ref().filter(|explicit| explicit.outstanding().messages > 0);
+            if let Some(explicit) = explicit.filter(|_| attended) {
+                in_hand.add(standing.passed, explicit.sent());
+            }
+            attended
         });
-        self.ring.expire(now, through, expired);
+        self.ring.expire(now, &in_hand, expired);
     }
 
     /// Which part of a listener's window still stands.
@@ -313,9 +334,19 @@ impl State {
 
     /// Makes the rules true that were left aside while nobody looked at a listener.
     pub(super) fn settle(&self, standing: &mut Standing, dropped: &mut Vec<Position>) {
+        let ring = self.ring_for(standing);
+        standing.adopt(self.settings.redelivery, ring);
+        standing.settle(ring, self.allowance(), self.now(), dropped);
+    }
+
+    /// Takes on the channel's way to redeliver.
+    fn adopt(&self, standing: &mut Standing) {
         let ring = if standing.deaf { &self.silence } else { &self.ring };
         standing.adopt(self.settings.redelivery, ring);
-        standing.settle(ring, self.allowance(), dropped);
+    }
+
+    fn now(&self) -> u64 {
+        super::millis(self.began.elapsed())
     }
 
     /// How much may wait for one listener.
@@ -398,7 +429,7 @@ impl State {
     fn passed_by_all(&mut self) -> Position {
         let by_birth = &self.by_birth;
         let passed = |birth: Position| match by_birth.get(&birth).map(|listener| listener.lock()) {
-            Some(standing) if !standing.deaf => to_key(standing.passed),
+            Some(standing) if !standing.deaf => to_key(standing.heard()),
             Some(_) | None => i64::MAX,
         };
         let lowest = self.behind.first(passed).map(|(key, _)| Position(key.unsigned_abs()));

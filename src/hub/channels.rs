@@ -87,8 +87,14 @@ impl Hub {
             return Err(no_dead_letter_listener(id));
         }
         let birth = self.log.append(Record::Change)?;
-        let channel =
-            Arc::new(Channel::new(id.as_str().into(), birth, super::now(), settings, self.bells.desks()));
+        let channel = Arc::new(Channel::new(
+            id.as_str().into(),
+            birth,
+            super::now(),
+            settings,
+            self.bells.desks(),
+            self.began,
+        ));
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
         channels.by_id.insert(Arc::clone(&channel.id), channel);
@@ -136,9 +142,19 @@ impl Hub {
         }
         let at = self.log.append(Record::Change).map_err(Error::from)?;
         channel.set_pace(&settings);
+        let before = state.dead_letter_listener().cloned();
         state.set(settings, at);
+        if let Some(listener) = before {
+            let mut standing = listener.lock();
+            let idle = standing.idle_moment();
+            self.set_alarm(&channel, &listener, &mut standing, idle);
+        }
         self.room.changed();
-        Ok(channel.info(&state))
+        let info = channel.info(&state);
+        drop(state);
+        // there may be gaps to tell, or messages that come again
+        self.bells.ring_channel(&channel);
+        Ok(info)
     }
 
     /// Removes a channel with its listeners and all that is kept for them; its streams end. Tells how many listeners and

@@ -29,6 +29,8 @@ pub(super) struct Look {
     pub(super) passed: Position,
     pub(super) cleared: Position,
     pub(super) touched: u64,
+    /// There is more, and what is outstanding must be acknowledged first.
+    pub(super) starved: bool,
 }
 
 impl Look {

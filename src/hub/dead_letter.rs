@@ -65,6 +65,9 @@ pub struct Requeued {
 /// What the facts of a dead letter take beside its reason, at most, and rounded up.
 const FACTS_BYTES: u64 = 256;
 
+/// Where a dead letter stands, and what it takes.
+type Letter = (Position, u64);
+
 /// How deliveries failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -155,7 +158,8 @@ impl Hub {
             return Ok((Vec::new(), Position::ZERO));
         }
         let judged = {
-            let standing = listener.lock();
+            let mut standing = listener.lock();
+            self.settle(state, &mut standing);
             standing.judge(failing, &state.settings, state.ring_for(&standing))
         };
         let grave = state.dead_letter_listener().filter(|grave| grave.birth != listener.birth).cloned();
@@ -199,7 +203,7 @@ impl Hub {
         listener: &Listener,
         failed: &Failed,
         failing: &Failing<'_>,
-    ) -> Result<Option<(Position, u64)>, Error> {
+    ) -> Result<Option<Letter>, Error> {
         let mut found = Vec::new();
         self.log.read(&[failed.message.position], &mut found)?;
         let Some(Entry { message, position, .. }) = found.pop() else { return Ok(None) };
@@ -302,7 +306,7 @@ impl Hub {
     }
 }
 
-fn dead_letters(fates: &[Option<(Failed, Option<(Position, u64)>)>]) -> Vec<Position> {
+fn dead_letters(fates: &[Option<(Failed, Option<Letter>)>]) -> Vec<Position> {
     fates.iter().flatten().filter_map(|(_, letter)| letter.map(|(position, _)| position)).collect()
 }
 

@@ -167,8 +167,10 @@ impl Standing {
         }
         self.deaf = true;
         (self.passed_tally, self.split) = (Tally::default(), false);
+        let own: Vec<_> = self.queue.after(self.passed).map(|own| own.position).collect();
         if let Some(explicit) = &mut self.explicit {
             explicit.hear_other(silence);
+            explicit.forget_trimmed(at, &own);
         }
         self.recount(silence);
     }
@@ -200,12 +202,20 @@ impl Standing {
     /// All broadcasts up to a position, where they can be counted; those that were never meant for it count as passed.
     pub(super) fn tally_through(&self, position: Position, ring: &Ring) -> Option<Tally> {
         let position = position.max(self.hears_from);
+        // one that acknowledges has a gap for all that is gone
+        let position = if self.explicit.is_some() { position.max(ring.floor()) } else { position };
         (position >= ring.floor()).then(|| ring.tally_through(position))
     }
 
     /// The last broadcast that is gone and may have been meant for it.
     pub(super) fn floor(&self, ring: &Ring) -> Position {
-        if self.hears_from >= ring.floor() { Position::ZERO } else { ring.floor() }
+        let told = self.explicit.is_some() || self.hears_from >= ring.floor();
+        if told { Position::ZERO } else { ring.floor() }
+    }
+
+    /// No broadcast up to here waits for it.
+    pub(super) fn heard(&self) -> Position {
+        self.passed.max(self.hears_from)
     }
 
     pub(super) fn passed_ordinal(&self) -> u64 {
@@ -275,11 +285,34 @@ impl Standing {
 
     /// Makes the rules true that were left aside while nobody looked: broadcasts that are gone become a gap, and of
     /// what is beyond the quota the oldest go.
-    pub(super) fn settle(&mut self, ring: &Ring, allowance: Allowance, dropped: &mut Vec<Position>) {
-        if let Some(explicit) = self.explicit.as_mut().filter(|_| self.passed < ring.floor()) {
-            explicit.forget_holes(ring.dropped().messages, ring);
+    pub(super) fn settle(
+        &mut self,
+        ring: &Ring,
+        allowance: Allowance,
+        now: u64,
+        dropped: &mut Vec<Position>,
+    ) {
+        if self.explicit.is_some() {
+            self.tell_trimmed(ring, now);
+        } else {
+            self.note_trimmed(ring);
         }
-        self.note_trimmed(ring);
+        let before = self.passed;
+        self.drop_beyond(ring, allowance, dropped);
+        if self.passed > before {
+            self.begin_with_another(ring, now);
+        }
+    }
+
+    /// What was the first is gone; what stands behind it may be acknowledged.
+    pub(super) fn begin_with_another(&mut self, ring: &Ring, now: u64) {
+        if let Some(explicit) = &mut self.explicit {
+            explicit.another_is_first(now);
+            self.advance(ring, now);
+        }
+    }
+
+    fn drop_beyond(&mut self, ring: &Ring, allowance: Allowance, dropped: &mut Vec<Position>) {
         let newest = self.queue.last_waiting().map_or(ring.last(), |own| own.max(ring.last()));
         let quota = self.with_end_beside(allowance.quota, self.passed);
         if newest > allowance.since && !quota.holds(self.backlog(ring)) {
@@ -303,6 +336,45 @@ impl Standing {
         }
         let acknowledged = self.explicit.as_ref().map_or(0, |explicit| explicit.gone_holes());
         ring.dropped().messages.saturating_sub(self.passed_tally.messages + acknowledged)
+    }
+
+    /// Broadcasts that are gone are told of where the last of them stood; an own dispatch before it may still be in hand.
+    fn tell_trimmed(&mut self, ring: &Ring, now: u64) {
+        if self.passed_tally.messages >= ring.dropped().messages {
+            return;
+        }
+        let Some(explicit) = &mut self.explicit else { return };
+        explicit.forget_holes(ring.dropped().messages, ring);
+        let count = self.trimmed(ring);
+        let before = self.queue.last_waiting_through(ring.floor()).unwrap_or_default();
+        let gap = Gap {
+            reason: look::gone_reason(ring, self.passed),
+            after: before.max(self.passed),
+            through: ring.floor(),
+            count: Some(count),
+        };
+        let own: Vec<_> = self.queue.after(self.passed).map(|own| own.position).collect();
+        self.passed_tally = ring.dropped();
+        if let Some(explicit) = &mut self.explicit {
+            explicit.forget_trimmed(ring.floor(), &own);
+        }
+        if count > 0 {
+            self.lost += count;
+            self.gaps.insert(gap, None);
+            self.recount(ring);
+        }
+        // where several have expired, it is not known where the first of them stood
+        let before =
+            |own: super::queue::Dispatch| if own.count > 1 { self.passed } else { own.position.before() };
+        let first_own = self.queue.after(self.passed).next().map_or(Position(u64::MAX), before);
+        let to = ring.floor().min(first_own);
+        if to > self.passed {
+            self.pass(to, ring);
+            if let Some(explicit) = &mut self.explicit {
+                explicit.another_is_first(now);
+            }
+        }
+        self.advance(ring, now);
     }
 
     /// A gap has its place between the dispatches that are still there.
@@ -392,8 +464,9 @@ impl Standing {
             self.passed_tally = tally;
             self.split = false;
         }
+        let tally = self.passed_tally();
         if let Some(explicit) = &mut self.explicit {
-            explicit.passed(through, self.passed_tally, ring);
+            explicit.passed(through, tally, ring);
         }
     }
 
@@ -447,11 +520,14 @@ impl Standing {
 
     /// Moves over broadcasts that were shared, for a stream at `cursor`; false where it has something else to say first.
     pub(super) fn take_level(&mut self, cursor: Cursor, through: Position, tail: &Tail) -> bool {
+        // it may have come while it heard no broadcasts
+        if self.deaf || tail.first() <= self.hears_from {
+            return false;
+        }
         if self.explicit.is_some() {
             return self.take_level_in_hand(cursor, through, tail);
         }
         let level = cursor.at == self.passed
-            && !self.deaf
             && !self.gaps.any_to_say(cursor.said)
             && self.queue.first_waiting().is_none_or(|own| own > through);
         if level {

@@ -196,13 +196,24 @@ impl Hub {
     /// # Errors
     /// As [`Hub::get_listener`].
     pub fn stop_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
-        let owner = self.channel(channel)?;
-        let mut seated = None;
-        let info = self.with_listener(channel, id, |standing| {
-            standing.running = false;
-            seated = standing.seated.take();
-        })?;
-        owner.end_stream(seated, Ending::Stopped);
+        let channel = self.channel(channel)?;
+        let state = channel.lock_existing()?;
+        let listener = self.listener_in(&channel, &state, id)?;
+        let mut standing = listener.lock();
+        standing.running = false;
+        let seated = standing.seated.take();
+        if let Some(explicit) = &mut standing.explicit {
+            explicit.stop();
+        }
+        if seated.is_some() {
+            standing.idle_since = self.clock_ms();
+        }
+        let idle = standing.idle_moment();
+        self.set_alarm(&channel, &listener, &mut standing, idle);
+        let info = self.info_of(&channel, &state, &listener, &mut standing);
+        drop(standing);
+        drop(state);
+        channel.end_stream(seated, Ending::Stopped);
         Ok(info)
     }
 
@@ -231,7 +242,12 @@ impl Hub {
             // what was lost before has gaps of its own
             state.settle(&mut standing, &mut dropped);
             let ring = state.ring_for(&standing);
-            standing.purge(through, ring, &mut dropped)
+            let (before, now) = (standing.passed, self.clock_ms());
+            let messages = standing.purge(through, ring, &mut dropped);
+            if standing.passed > before {
+                standing.begin_with_another(ring, now);
+            }
+            messages
         };
         drop(state);
         self.forget(&dropped);
@@ -260,7 +276,7 @@ impl Hub {
     }
 
     /// Nobody has listened for too long.
-    pub(super) fn expire_listener(&self, channel: &Channel, listener: &Arc<Listener>) {
+    pub(super) fn expire_listener(&self, channel: &Arc<Channel>, listener: &Arc<Listener>) {
         let mut state = channel.lock();
         let there = state.listener(&listener.id).is_some_and(|there| there.birth == listener.birth);
         let idle = listener.lock().is_idle(self.clock_ms());
@@ -276,7 +292,11 @@ impl Hub {
                     "an idle listener expired"
                 );
             }
-            Err(error) => tracing::warn!(%error, "an idle listener could not be removed"),
+            Err(error) => {
+                tracing::warn!(%error, "an idle listener could not be removed");
+                let again = self.clock_ms() + super::upkeep::EVERY_MILLIS;
+                self.set_alarm(channel, listener, &mut listener.lock(), Some(again));
+            }
         }
     }
 

@@ -39,12 +39,38 @@ pub(super) struct Next {
     pub(super) ordinal: Option<u64>,
 }
 
+/// Messages that fit in a batch.
+#[derive(Default)]
+struct Taken {
+    positions: Vec<Position>,
+    tally: Tally,
+}
+
+impl Taken {
+    fn of(room: Room, messages: impl Iterator<Item = Next>) -> Self {
+        let mut taken = Self::default();
+        room.take(
+            messages,
+            |next| next.bytes,
+            |next| {
+                taken.positions.push(next.position);
+                taken.tally += Tally::one(next.bytes);
+            },
+        );
+        taken
+    }
+}
+
 impl View<'_> {
     /// Looks what is next.
     pub(super) fn look(self, cursor: Cursor, room: Room) -> Look {
         let due = self.due_again(room);
-        if !due.is_empty() {
+        if !due.positions.is_empty() {
             return self.found(Vec::new(), due, Vec::new(), cursor);
+        }
+        let lapsed = self.lapsed();
+        if !lapsed.is_empty() {
+            return self.tell_lapsed(lapsed, cursor);
         }
         let mut to_say = self.standing.gaps.to_say(cursor.said).peekable();
         let (mut gaps, mut expired, mut cursor) = (Vec::new(), Vec::new(), cursor);
@@ -57,39 +83,71 @@ impl View<'_> {
             gaps.push(gap);
         }
         let messages = self.messages(cursor, to_say.peek(), room);
-        if let Some(last) = messages.last() {
-            cursor.at = last.position;
+        if let Some(last) = messages.positions.last() {
+            cursor.at = *last;
         }
-        self.found(gaps, messages, expired, cursor)
+        let starved = messages.positions.is_empty() && self.has_more(cursor, to_say.peek());
+        Look { starved, ..self.found(gaps, messages, expired, cursor) }
     }
 
-    fn found(self, gaps: Vec<Gap>, messages: Vec<Next>, expired: Vec<Next>, cursor: Cursor) -> Look {
+    /// Whether a message stands next that would be sent if it were affordable.
+    fn has_more(self, cursor: Cursor, gap: Option<&Gap>) -> bool {
+        let stop = gap.map_or(self.safe, |gap| gap.after.min(self.safe));
+        let next = self.pending(cursor.at).next();
+        let held = self.held_back();
+        self.standing.explicit.is_some()
+            && next.is_some_and(|next| next.position <= stop && held.is_none_or(|held| next.position < held))
+    }
+
+    fn found(self, gaps: Vec<Gap>, messages: Taken, expired: Vec<Next>, cursor: Cursor) -> Look {
         let Self { standing, ring, .. } = self;
-        let mut taken = Tally::default();
-        messages.iter().for_each(|next| taken += Tally::one(next.bytes));
         Look {
             gaps,
-            positions: messages.iter().map(|next| next.position).collect(),
-            taken,
+            positions: messages.positions,
+            taken: messages.tally,
             expired,
             cursor,
             tally: standing.tally_through(cursor.at, ring),
             passed: standing.passed,
             cleared: standing.cleared,
             touched: standing.explicit.as_ref().map_or(0, |explicit| explicit.touched()),
+            starved: false,
         }
     }
 
     /// Rejected ones that come again alone, where others may overtake them.
-    fn due_again(self, room: Room) -> Vec<Next> {
-        let Some(explicit) = &self.standing.explicit else { return Vec::new() };
+    fn due_again(self, room: Room) -> Taken {
+        let Some(explicit) = &self.standing.explicit else { return Taken::default() };
         let find = |position: Position| self.standing.find(position, self.ring);
         let due = explicit.due_again(self.now).filter_map(find).filter(|next| !next.expiry.is_past(self.now));
-        room.take(explicit.affordable(due), |next| next.bytes)
+        Taken::of(room, explicit.affordable(due))
+    }
+
+    /// Rejected ones that have expired before they came again alone.
+    fn lapsed(self) -> Vec<Next> {
+        let Some(explicit) = &self.standing.explicit else { return Vec::new() };
+        let find = |position: Position| self.standing.find(position, self.ring);
+        explicit.set_aside().filter_map(find).filter(|next| next.expiry.is_past(self.now)).collect()
+    }
+
+    fn tell_lapsed(self, lapsed: Vec<Next>, mut cursor: Cursor) -> Look {
+        let gaps = &self.standing.gaps;
+        let gap = |next: &Next| Gap {
+            reason: GapReason::Expired,
+            after: next.position.before(),
+            through: next.position,
+            count: Some(next.count),
+        };
+        let told: Vec<_> = lapsed.iter().map(gap).collect();
+        let last = told.last().map_or(Position::ZERO, |gap| gap.through);
+        if gaps.first_to_say(cursor.said).is_none_or(|gap| gap.through > last) {
+            cursor.said = cursor.said.max(last);
+        }
+        self.found(told, Taken::default(), lapsed, cursor)
     }
 
     /// The leading messages behind a cursor, up to the next gap.
-    fn messages(self, cursor: Cursor, gap: Option<&Gap>, room: Room) -> Vec<Next> {
+    fn messages(self, cursor: Cursor, gap: Option<&Gap>, room: Room) -> Taken {
         let Self { standing, ring, .. } = self;
         // behind the next gap another batch begins: a batch has its gaps before its first message
         let stop = gap.map_or(self.safe, |gap| gap.after.min(self.safe));
@@ -103,12 +161,12 @@ impl View<'_> {
             goes_on
         });
         match &standing.explicit {
-            None => room.take(messages, |next| next.bytes),
+            None => Taken::of(room, messages),
             Some(explicit) => {
                 let passed = standing.broadcasts_passed(ring);
                 let near =
                     |next: &Next| next.ordinal.is_none_or(|ordinal| ordinal - passed.messages <= MAX_AHEAD);
-                room.take(explicit.affordable(messages.take_while(near)), |next| next.bytes)
+                Taken::of(room, explicit.affordable(messages.take_while(near)))
             }
         }
     }
@@ -166,21 +224,26 @@ impl View<'_> {
     fn expired(self, cursor: &mut Cursor, noted: Option<&Gap>, expired: &mut Vec<Next>) -> Option<Gap> {
         let noted = noted.map_or(self.safe, |gap| gap.after);
         let stop = self.held_back().map_or(noted, |held| held.before().min(noted)).min(self.safe);
-        let run = self.pending(cursor.at);
-        let run = run.take_while(|next| next.position <= stop && next.expiry.is_past(self.now));
-        let (mut gap, before) = (None, expired.len());
-        expired.extend(run);
+        let (mut gap, mut after, before) = (None, cursor.at, expired.len());
+        for next in self.waiting(cursor.at).take_while(|next| next.position <= stop) {
+            match (self.standing.wants(&next), expired.len() == before) {
+                (true, _) if next.expiry.is_past(self.now) => expired.push(next),
+                // one that comes again by itself is no part of a gap
+                (false, true) => after = next.position,
+                (true | false, _) => break,
+            }
+        }
         for next in &expired[before..] {
-            let gap = gap.get_or_insert(Gap {
-                reason: GapReason::Expired,
-                after: cursor.at,
-                through: cursor.at,
-                count: Some(0),
-            });
+            let gap =
+                gap.get_or_insert(Gap { reason: GapReason::Expired, after, through: after, count: Some(0) });
             gap.through = next.position;
             gap.count = gap.count.map(|count| count + next.count);
         }
         cursor.at = gap.map_or(cursor.at, |gap| gap.through);
+        if self.standing.explicit.is_some() {
+            // it will be among the noted ones
+            cursor.said = gap.map_or(cursor.said, |gap| gap.through.max(cursor.said));
+        }
         gap
     }
 }

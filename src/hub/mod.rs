@@ -82,7 +82,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::SystemTime,
 };
@@ -96,6 +96,8 @@ pub struct Hub {
     lives: lives::Lives,
     began: Instant,
     began_at: i64,
+    /// When the hub began, by the calendar as the machine has it now.
+    unix_nanos_at_begin: AtomicI64,
     channels: RwLock<Channels>,
     listeners: AtomicU64,
     streams: AtomicU64,
@@ -174,6 +176,7 @@ impl Hub {
             incarnation,
             began: Instant::now(),
             began_at: now(),
+            unix_nanos_at_begin: AtomicI64::new(now()),
             channels: RwLock::default(),
             listeners: AtomicU64::new(0),
             streams: AtomicU64::new(0),
@@ -282,6 +285,22 @@ impl Hub {
         millis(self.began.elapsed())
     }
 
+    /// Now, by both of the hub's clocks, for one look at the machine's.
+    fn moment(&self) -> Moment {
+        let elapsed = self.began.elapsed();
+        let since = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
+        Moment {
+            millis: millis(elapsed),
+            unix_nanos: self.unix_nanos_at_begin.load(Ordering::Relaxed).saturating_add(since),
+        }
+    }
+
+    /// The machine's calendar may have been set meanwhile.
+    fn set_calendar(&self) {
+        let since = i64::try_from(self.began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        self.unix_nanos_at_begin.store(now().saturating_sub(since), Ordering::Relaxed);
+    }
+
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
         ResumeToken { incarnation: self.lives.of(sequence), birth: channel.birth, sequence }
     }
@@ -298,6 +317,15 @@ impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub").field("incarnation", &self.incarnation).finish_non_exhaustive()
     }
+}
+
+/// A moment.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    /// Since the hub began, by a clock that never goes back.
+    millis: u64,
+    /// Since 1970-01-01 UTC, by the machine's calendar.
+    unix_nanos: i64,
 }
 
 /// Now, in nanoseconds since 1970-01-01 UTC.

@@ -1,7 +1,7 @@
 //! The verbs of senders: what is accepted takes a position, in one short critical section of its channel.
 
 use super::{
-    Hub,
+    Hub, Moment,
     channel::{Channel, State},
     expiry::Expiry,
     ids::{Key, Remembered},
@@ -43,13 +43,14 @@ impl Hub {
         let room = self.make_room(kept_bytes(&message));
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
-        let named = self.named(&message, Some(&listener));
+        let now = self.moment();
+        let named = self.named(&message, Some(&listener), now);
         // first of all: what was accepted is answered so also where there is no room for more
         if let Some(position) = named.and_then(|named| named.find(&state)) {
             return Ok(Accepted { position, receivers: Some(1), duplicate: true });
         }
         room?;
-        let position = self.queue(&channel, &mut state, &listener, message, Admission::BySettings)?;
+        let position = self.queue(&channel, &mut state, &listener, message, Admission::BySettings, now)?;
         self.remember(named, position, &mut state);
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
@@ -73,9 +74,10 @@ impl Hub {
     ) -> Result<Accepted, Error> {
         let channel = self.channel(channel)?;
         let room = self.make_room(kept_bytes(&message));
-        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), self.clock_ms()));
         let mut state = channel.lock_existing()?;
-        let named = self.named(&message, None);
+        let now = self.moment();
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
+        let named = self.named(&message, None, now);
         if let Some(position) = named.and_then(|named| named.find(&state)) {
             return Ok(Accepted { position, receivers: None, duplicate: true });
         }
@@ -83,7 +85,7 @@ impl Hub {
         if admission == Admission::BySettings {
             self.refuse_if_full(&channel, &mut state, bytes)?;
         }
-        let position = self.append(Kind::Broadcast, message)?;
+        let position = self.append(Kind::Broadcast, message, now)?;
         let mut dropped = Vec::new();
         state.push_broadcast(position, bytes, expiry, &mut dropped);
         let receivers = Some(state.hearers() as u64);
@@ -140,7 +142,8 @@ impl Hub {
                 Accepted { position: end.position, receivers: Some(1), duplicate: true },
             ));
         }
-        let position = self.queue(&channel, &mut state, &listener, message.clone(), Admission::Always)?;
+        let position =
+            self.queue(&channel, &mut state, &listener, message.clone(), Admission::Always, self.moment())?;
         listener.lock().end = Some(Box::new(super::listener::End { position, message: message.clone() }));
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
@@ -155,7 +158,7 @@ impl Hub {
         listener: &Arc<Listener>,
         message: Message,
     ) -> Result<Accepted, Error> {
-        let position = self.queue(channel, state, listener, message, Admission::BySettings)?;
+        let position = self.queue(channel, state, listener, message, Admission::BySettings, self.moment())?;
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
@@ -166,8 +169,9 @@ impl Hub {
         listener: &Arc<Listener>,
         message: Message,
         admission: Admission,
+        now: Moment,
     ) -> Result<Position, Error> {
-        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), self.clock_ms()));
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         let mut dropped = Vec::new();
         let mut standing = listener.lock();
         state.settle(&mut standing, &mut dropped);
@@ -179,7 +183,7 @@ impl Hub {
         if refuse && !standing.has_room(state.ring_for(&standing), state.settings.max_backlog, bytes) {
             return Err(backlog_full(channel, state, listener));
         }
-        let position = self.append(Kind::Dispatch, message)?;
+        let position = self.append(Kind::Dispatch, message, now)?;
         standing.queue.push(position, bytes, expiry);
         self.set_alarm(channel, listener, &mut standing, expiry.moment());
         self.after_push(state, listener, &mut standing, admission, &mut dropped);
@@ -203,11 +207,11 @@ impl Hub {
     }
 
     /// A message as the memory of ids knows it. One that was named by the server is not known: nobody can repeat it.
-    fn named(&self, message: &Message, receiver: Option<&Listener>) -> Option<Named> {
+    fn named(&self, message: &Message, receiver: Option<&Listener>, now: Moment) -> Option<Named> {
         let remembered = message.id_given() && !self.id_budget.is_none();
         remembered.then(|| Named {
             key: self.id_keys.key(receiver.map(|listener| listener.birth), message.id()),
-            now: self.clock_ms(),
+            now: now.millis,
         })
     }
 
@@ -219,10 +223,10 @@ impl Hub {
         state.ids.remember(id, now, &self.id_budget);
     }
 
-    fn append(&self, kind: Kind, message: Message) -> Result<Position, Error> {
+    fn append(&self, kind: Kind, message: Message, now: Moment) -> Result<Position, Error> {
         Ok(self.log.append(Record::Message {
             kind,
-            accepted_at: super::now(),
+            accepted_at: now.unix_nanos,
             message,
             dead_letter: None,
         })?)

@@ -108,6 +108,12 @@ impl Queue {
         self.waiting.back().map(|own| own.position)
     }
 
+    /// The last that waits up to a position.
+    pub(super) fn last_waiting_through(&self, position: Position) -> Option<Position> {
+        let before = self.first_after(position).checked_sub(1)?;
+        self.waiting.get(before).map(|own| own.position)
+    }
+
     /// The last one that was handed over and can no longer be asked for; what was dropped while it waited is a gap.
     pub(super) fn floor(&self) -> Position {
         self.floor
@@ -174,8 +180,14 @@ impl Queue {
     }
 
     /// Takes the content from those behind a position that have expired, and puts what stands next to each other
-    /// together, so that any number of them is passed at once.
-    pub(super) fn expire(&mut self, now: u64, behind: Position, expired: &mut Vec<Position>) {
+    /// together, so that any number of them is passed at once; what is `apart` has something else between.
+    pub(super) fn expire(
+        &mut self,
+        now: u64,
+        behind: Position,
+        apart: impl Fn(Position, Position) -> bool,
+        expired: &mut Vec<Position>,
+    ) {
         if !self.next_expiry.is_past(now) {
             return;
         }
@@ -188,7 +200,8 @@ impl Queue {
                 (own.gone, own.expiry) = (1, Expiry::PAST);
             }
             self.next_expiry = self.next_expiry.min(own.expiry.unless_past());
-            match kept.back_mut().filter(|last| last.gone > 0 && own.gone > 0) {
+            let together = |last: &Own| last.gone > 0 && own.gone > 0 && !apart(last.position, own.position);
+            match kept.back_mut().filter(|last| together(last)) {
                 Some(last) => (last.position, last.gone) = (own.position, last.gone.saturating_add(own.gone)),
                 None => kept.push_back(own),
             }
@@ -237,7 +250,7 @@ mod tests {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         queue.push(Position(1), 10, Expiry::NEVER);
         (2..=1000).for_each(|n| queue.push(Position(n), 10, Expiry::at(n)));
-        queue.expire(999, Position::ZERO, &mut expired);
+        queue.expire(999, Position::ZERO, |_, _| false, &mut expired);
         let left: Vec<_> = queue.after(Position(1)).map(|own| (own.position.0, own.count)).collect();
         assert_eq!((left, expired.len()), (vec![(999, 998), (1000, 1)], 998));
         assert_eq!(queue.waiting(), Tally { messages: 2, bytes: 20 });
@@ -249,7 +262,7 @@ mod tests {
     fn what_somebody_has_in_hand_does_not_expire() {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         (1..=3).for_each(|n| queue.push(Position(n), 10, Expiry::at(1)));
-        queue.expire(5, Position(2), &mut expired);
+        queue.expire(5, Position(2), |_, _| false, &mut expired);
         assert_eq!((expired, queue.waiting().messages), (vec![Position(3)], 2));
         assert_eq!(queue.remove(Position(2)).map(|own| own.count), Some(1));
         assert_eq!(queue.waiting().messages, 1);

@@ -25,6 +25,25 @@ pub(super) struct Broadcast {
     pub(super) expiry: Expiry,
 }
 
+/// Between these places somebody may have broadcasts in hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InHand {
+    pub(super) after: Position,
+    pub(super) through: Position,
+}
+
+impl InHand {
+    pub(super) const NOTHING: Self = Self { after: Position(u64::MAX), through: Position::ZERO };
+
+    pub(super) fn add(&mut self, after: Position, through: Position) {
+        (self.after, self.through) = (self.after.min(after), self.through.max(through));
+    }
+
+    fn holds(&self, position: Position) -> bool {
+        position > self.after && position <= self.through
+    }
+}
+
 /// Broadcasts in rising order, of which the oldest go first.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -121,6 +140,11 @@ impl Ring {
         })
     }
 
+    /// Whether one that is kept stands between two places.
+    pub(super) fn any_between(&self, after: Position, before: Position) -> bool {
+        self.kept.get(self.index_after(after)).is_some_and(|kept| kept.position < before)
+    }
+
     /// The size of one that is kept, by its number.
     pub(super) fn bytes_of(&self, ordinal: u64) -> u64 {
         let index =
@@ -146,19 +170,18 @@ impl Ring {
         }
     }
 
-    /// Marks those that have expired, and drops the oldest of them: up to `through`, where somebody still has some in
-    /// hand. Those that are marked are appended to `expired`, to be deleted.
-    pub(super) fn expire(&mut self, now: u64, through: Position, expired: &mut Vec<Position>) {
+    /// Marks those that have expired and are in nobody's hand, and drops the oldest of them. Those that are marked are appended to `expired`, to be deleted.
+    pub(super) fn expire(&mut self, now: u64, in_hand: &InHand, expired: &mut Vec<Position>) {
         if self.next_expiry.is_past(now) {
-            self.mark_expired(now, expired);
+            self.mark_expired(now, in_hand, expired);
         }
-        self.drop_expired(through);
+        self.drop_expired(in_hand.after);
     }
 
-    fn mark_expired(&mut self, now: u64, expired: &mut Vec<Position>) {
+    fn mark_expired(&mut self, now: u64, in_hand: &InHand, expired: &mut Vec<Position>) {
         self.next_expiry = Expiry::NEVER;
         for kept in self.kept.iter_mut().filter(|kept| kept.expiry != Expiry::PAST) {
-            if kept.expiry.is_past(now) {
+            if kept.expiry.is_past(now) && !in_hand.holds(kept.position) {
                 kept.expiry = Expiry::PAST;
                 expired.push(kept.position);
             }
@@ -236,16 +259,16 @@ mod tests {
     fn what_has_expired_is_marked_and_goes_when_it_is_the_oldest() {
         let (mut ring, mut expired) = (Ring::new(Position(1)), Vec::new());
         [5, 9, 5, 5].iter().zip(2..).for_each(|(at, n)| ring.push(Position(n), 1, Expiry::at(*at)));
-        ring.expire(5, Position(u64::MAX), &mut expired);
+        ring.expire(5, &InHand::NOTHING, &mut expired);
         assert_eq!((expired.len(), ring.floor(), ring.expired()), (3, Position(2), Position(2)));
         let left: Vec<_> = ring.after(Position(0)).map(|kept| kept.expiry.is_past(5)).collect();
         assert_eq!(left, [false, true, true]);
         expired.clear();
-        ring.expire(9, Position(4), &mut expired);
-        assert_eq!(
-            (expired, ring.floor()),
-            (vec![Position(3)], Position(4)),
-            "somebody has the rest in hand"
-        );
+        let mut in_hand = InHand::NOTHING;
+        in_hand.add(Position(2), Position(4));
+        ring.expire(9, &in_hand, &mut expired);
+        assert_eq!((&*expired, ring.floor()), (&[][..], Position(2)), "somebody has the first in hand");
+        ring.expire(9, &InHand::NOTHING, &mut expired);
+        assert_eq!((expired, ring.floor()), (vec![Position(3)], Position(5)));
     }
 }

@@ -182,6 +182,9 @@ impl Hub {
         };
         let older = standing.seated.replace(seated);
         standing.running = true;
+        // what was put off while nobody listened
+        let next = self.next_moment(&standing, state.ring_for(&standing), now);
+        self.set_alarm(channel, &listener, &mut standing, next);
         if standing.explicit.is_some() {
             state.holds(&listener);
         }

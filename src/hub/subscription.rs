@@ -126,7 +126,8 @@ impl Subscription {
     pub fn started(&self) -> Started {
         let (listener, birth, mode, generation) = match &self.owner {
             Owner::Listener(listener) => {
-                let generation = listener.lock().explicit.as_ref().map_or(0, |explicit| explicit.generation());
+                let generation =
+                    listener.lock().explicit.as_ref().map_or(0, |explicit| explicit.generation());
                 (Some(Arc::clone(&listener.id)), listener.birth, listener.mode, generation)
             }
             Owner::Watcher(_) => (None, self.place.channel.birth, AcknowledgementMode::Automatic, 0),
@@ -247,9 +248,9 @@ impl Subscription {
         }
         if let Owner::Listener(listener) = &self.owner
             && let Some(explicit) = &listener.lock().explicit
-            && (explicit.rests() || explicit.stirred())
+            && explicit.stirred()
         {
-            return explicit.stirred();
+            return true;
         }
         if self.cursor.at < seen {
             return true;
@@ -294,12 +295,13 @@ impl Subscription {
         if entries.len() < next.positions.len() {
             return Fetched::Again;
         }
-        let unwanted: Vec<_> =
-            entries.iter().filter(|entry| !self.wants(entry)).map(|entry| entry.position).collect();
+        let unwanted = self.unwanted(&entries);
         let Some((generation, mut repeats)) = self.hand_over(&next, &unwanted) else { return Fetched::Again };
         self.cursor = next.cursor;
-        entries.retain(|entry| unwanted.binary_search(&entry.position).is_err());
-        repeats.retain(|repeat| unwanted.binary_search(&repeat.position).is_err());
+        if !unwanted.is_empty() {
+            entries.retain(|entry| unwanted.binary_search(&entry.position).is_err());
+            repeats.retain(|repeat| unwanted.binary_search(&repeat.position).is_err());
+        }
         let gaps: Vec<_> = self.first_gap.take().into_iter().chain(next.gaps).collect();
         if gaps.is_empty() && entries.is_empty() {
             return Fetched::Again;
@@ -318,6 +320,13 @@ impl Subscription {
     fn filtered(&self, mut entries: Vec<Entry>) -> Option<Arc<Batch>> {
         entries.retain(|entry| self.wants(entry));
         (!entries.is_empty()).then(|| Arc::new(Batch::new(Vec::new(), entries, self.token())))
+    }
+
+    fn unwanted(&self, entries: &[Entry]) -> Vec<Position> {
+        if self.types.is_empty() {
+            return Vec::new();
+        }
+        entries.iter().filter(|entry| !self.wants(entry)).map(|entry| entry.position).collect()
     }
 
     fn wants(&self, entry: &Entry) -> bool {
@@ -339,7 +348,7 @@ impl Subscription {
         let now = hub.clock_ms();
         let found = match &mut self.owner {
             Owner::Watcher(standing) => {
-                standing.settle(&state.ring, UNBOUNDED, &mut dropped);
+                standing.settle(&state.ring, UNBOUNDED, now, &mut dropped);
                 let view = View { standing, ring: &state.ring, safe, now };
                 Some(view.look(self.cursor, room))
             }
@@ -351,7 +360,7 @@ impl Subscription {
                     let view = View { standing: &standing, ring: state.ring_for(&standing), safe, now };
                     let found = view.look(cursor, room);
                     if let Some(explicit) = &mut standing.explicit {
-                        explicit.looked(found.empty());
+                        explicit.looked(found.empty() && found.starved);
                     }
                     found
                 })
@@ -381,10 +390,17 @@ impl Subscription {
         };
         let mut state = channel.lock();
         let mut standing = listener.lock();
+        let mut dropped = Vec::new();
+        if standing.explicit.is_some() {
+            // what went meanwhile is a gap, and no part of what is passed
+            state.settle(&mut standing, &mut dropped);
+        }
         if standing.seated != Some(*seated) || !standing.still(next) {
+            drop(standing);
+            drop(state);
+            hub.forget(&dropped);
             return None;
         }
-        let mut dropped = Vec::new();
         let mut handed = (0, Vec::new());
         if standing.explicit.is_some() {
             let now = hub.clock_ms();

@@ -7,6 +7,7 @@ use super::{
     dead_letter::Failure,
     explicit::Failing,
     listener::{Listener, Standing},
+    ring::Ring,
 };
 use crate::log::Position;
 use std::{
@@ -17,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// How often. A replay window may last longer by this much, and what has expired stays in memory for so long.
 const EVERY: Duration = Duration::from_secs(1);
-const EVERY_MILLIS: u64 = 1000;
+pub(super) const EVERY_MILLIS: u64 = 1000;
 /// With no alarm set, it is looked again after this.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -25,6 +26,7 @@ impl Hub {
     /// Lets go of what has grown old. [`keep`] calls it once a second.
     pub fn upkeep(&self) {
         let channels: Vec<_> = self.channels().by_id.values().cloned().collect();
+        self.set_calendar();
         let (now, millis) = (self.clock(), self.clock_ms());
         let mut dropped = Vec::new();
         for channel in channels {
@@ -53,8 +55,8 @@ impl Hub {
             let mut standing = listener.lock();
             standing.alarm = None;
             state.settle(&mut standing, &mut dropped);
-            standing.expire(now, &mut dropped);
             let ring = state.ring_for(&standing);
+            standing.expire(now, ring, &mut dropped);
             if standing.attended(now) { standing.overdue(ring, now) } else { Vec::new() }
         };
         self.forget(&dropped);
@@ -63,7 +65,7 @@ impl Hub {
         let failing: Vec<_> = overdue.into_iter().map(failing).collect();
         let failed = self.fail_deliveries(channel, &mut state, listener, &failing, Failure::Rejected);
         let idle = listener.lock().is_idle(now);
-        if idle && !state.is_dead_letter_listener(&listener.id) {
+        if idle {
             drop(state);
             self.expire_listener(channel, listener);
             return;
@@ -83,7 +85,7 @@ impl Hub {
     }
 
     /// When a listener is to be looked after next.
-    pub(super) fn next_moment(&self, standing: &Standing, ring: &super::ring::Ring, now: u64) -> Option<u64> {
+    pub(super) fn next_moment(&self, standing: &Standing, ring: &Ring, now: u64) -> Option<u64> {
         let idle = standing.idle_moment();
         // not at once: what has expired meanwhile is found by whoever looks
         let expiry = standing.queue.next_expiry().moment();
@@ -99,10 +101,14 @@ impl Hub {
 
 impl Standing {
     /// Takes the content from own dispatches that have expired, unless a client has them in hand.
-    pub(super) fn expire(&mut self, now: u64, expired: &mut Vec<Position>) {
+    pub(super) fn expire(&mut self, now: u64, ring: &Ring, expired: &mut Vec<Position>) {
         let in_hand = self.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
         let in_hand = if self.attended(now) { in_hand } else { Position::ZERO };
-        self.queue.expire(now, in_hand, expired);
+        let before = expired.len();
+        self.queue.expire(now, in_hand, |one, other| ring.any_between(one, other), expired);
+        if let Some(explicit) = self.explicit.as_mut().filter(|_| expired.len() > before) {
+            explicit.lost();
+        }
     }
 
     /// Whether a stream is open, or pulls that count as one.
@@ -112,7 +118,8 @@ impl Standing {
 
     /// When it will have been idle for too long.
     pub(super) fn idle_moment(&self) -> Option<u64> {
-        let timeout = self.settings.idle_timeout.filter(|_| self.seated.is_none())?;
+        // who receives dead letters never idles out
+        let timeout = self.settings.idle_timeout.filter(|_| self.seated.is_none() && !self.deaf)?;
         Some(self.idle_since.saturating_add(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)))
     }
 

@@ -6,12 +6,20 @@ use tokio::process::Command;
 
 const README: &str = include_str!("../../README.md");
 
-/// The shell blocks of the section, in order.
-fn conversations() -> Vec<String> {
+/// The shell block of the section that holds these words.
+fn conversation(words: &str) -> String {
     let section = README.split("\n## A first conversation\n").nth(1).expect("the README has the section");
     let section = section.split("\n## ").next().expect("a section has a text");
-    let blocks = section.split("```sh\n").skip(1);
-    blocks.map(|block| block.split("```").next().expect("a block ends").to_owned()).collect()
+    let blocks = section.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let found = blocks.filter(|block| block.contains(words)).collect::<Vec<_>>();
+    assert_eq!(found.len(), 1, "{words}");
+    found[0].to_owned()
+}
+
+/// What the later blocks take from the first.
+fn alias() -> String {
+    let first = conversation("alias eric=");
+    first.lines().find(|line| line.starts_with("alias eric=")).expect("it has one").to_owned() + "\n"
 }
 
 async fn said(script: &str, server: &TestServer) -> Output {
@@ -29,10 +37,22 @@ async fn said(script: &str, server: &TestServer) -> Output {
 #[tokio::test]
 async fn the_conversation_with_the_command_line_works_as_it_is_written() {
     let server = TestServer::start();
-    let output = said(&conversations()[0], &server).await;
+    let output = said(&conversation("eric channel create prices"), &server).await;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
     assert!(printed.contains("12.5") && printed.contains("only for you"), "{printed}");
+}
+
+#[tokio::test]
+async fn what_operators_do_with_rejected_messages_works_as_it_is_written() {
+    let server = TestServer::start();
+    let output = said(&(alias() + &conversation("eric requeue jobs")), &server).await;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        printed.contains("final rejection, no such commit") && printed.contains("accepted "),
+        "{printed}"
+    );
 }
 
 #[tokio::test]
@@ -42,7 +62,7 @@ async fn the_conversation_with_grpcurl_works_as_it_is_written() {
         return;
     }
     let server = TestServer::start();
-    let output = said(&conversations()[1], &server).await;
+    let output = said(&conversation("alias grpcurl="), &server).await;
     let (printed, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(printed.contains("\"pieces\": 3"), "{printed}\n{told}");
     assert!(told.contains("CHANNEL_NOT_FOUND"), "{told}");

@@ -305,7 +305,7 @@ async fn the_sdk_finds_the_server_that_was_started_again_and_is_told_of_its_othe
     proxy.lead_to(new.address());
     drop(old);
     match within(listening.next()).await {
-        Some(Ok(Event::Gap(gap))) => assert_eq!(gap.reason, GapReason::OtherLife),
+        Some(Ok(Event::Gap(gap))) => assert_eq!(gap.reason, eric::client::GapReason::OtherLife),
         other => panic!("a gap was expected, not {other:?}"),
     }
     assert_eq!(next_number(&mut listening).await, 2);

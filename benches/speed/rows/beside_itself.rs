@@ -7,7 +7,7 @@ use crate::{
     child::Server,
     client::{Connection, verb},
     compare::{Side, compare},
-    load::{Load, Publish, Unary},
+    load::{Acknowledged, Load, Publish, Unary},
     messages::Template,
     report::Comparison,
     setup,
@@ -36,6 +36,20 @@ pub(super) async fn ids(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     }
     let to = |channel| batches(&connection, channel, &Receiver::Listener(listener.to_owned()));
     channels(plan, row, &server, to(forgets), to(remembers)).await
+}
+
+/// The same client reads both; one acknowledges each batch by a unary call.
+pub(super) async fn acknowledged(plan: &Plan, row: &Row) -> Outcome<Comparison> {
+    let backlog = plan.count(500_000);
+    let (automatic, explicit) = (eric(plan, &[]).await?, eric(plan, &[]).await?);
+    let (of_one, of_other) = (
+        Acknowledged::new(automatic.address, backlog, false).await?,
+        Acknowledged::new(explicit.address, backlog, true).await?,
+    );
+    let (one, other) =
+        (Side { server: &automatic, load: of_one }, Side { server: &explicit, load: of_other });
+    let (base, eric) = compare(plan, one, other).await?;
+    Ok(Comparison { name: row.name.to_owned(), base, eric, goal: row.goal })
 }
 
 /// Twice: by unary calls, as people do, and in batches, where nothing hides what the broadcast itself costs.

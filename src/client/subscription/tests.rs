@@ -1,16 +1,21 @@
 //! Subscriptions over streams that a test writes down, on a clock that it winds.
 
 use super::*;
-use crate::{client::Delivery, v1};
-use futures_util::stream;
+use crate::{
+    client::{Delivery, Interruption, subscribe::Observer},
+    v1,
+};
+use futures_util::{StreamExt as _, stream};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::time::Instant;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-type Part = Result<v1::ListenResponse, Status>;
+type Part = Result<v1::WatchResponse, Status>;
 
 /// How a stream goes after its parts.
 enum Then {
@@ -43,7 +48,7 @@ fn fake(streams: Vec<(Vec<Part>, Then)>) -> Fake {
         });
     });
     let options = Options { observer: Some(observer), ..Default::default() };
-    Fake { subscription: Subscription::new(first, String::new(), opener, options), asked, told }
+    Fake { subscription: Subscription::new(first, String::new(), None, opener, options), asked, told }
 }
 
 fn parts((parts, then): (Vec<Part>, Then)) -> Parts {
@@ -63,7 +68,7 @@ fn lost() -> Part {
 }
 
 fn opening() -> Part {
-    Ok(v1::ListenResponse {
+    Ok(v1::WatchResponse {
         opened: Some(v1::StreamOpened {
             incarnation: "one".into(),
             heartbeat: Some(prost_types::Duration { seconds: 5, nanos: 0 }),
@@ -81,7 +86,7 @@ fn message(sequence: i64, message_type: &str) -> v1::Delivery {
 
 fn bringing(deliveries: Vec<v1::Delivery>, token: &str) -> Part {
     let batch = v1::Batch { deliveries, resume_token: token.into(), ..Default::default() };
-    Ok(v1::ListenResponse { batches: vec![batch], ..Default::default() })
+    Ok(v1::WatchResponse { batches: vec![batch], ..Default::default() })
 }
 
 fn deliveries(sequences: std::ops::RangeInclusive<i64>) -> Part {
@@ -170,7 +175,7 @@ async fn what_the_server_refuses_for_good_ends_it_after_what_it_brought() {
 async fn an_end_in_the_stream_is_an_end() {
     let status = tonic_types::pb::Status { code: Code::NotFound as i32, ..Default::default() };
     let ended = v1::SubscriptionEnded { subscription: 1, status: Some(status) };
-    let part = Ok(v1::ListenResponse { ended: vec![ended], ..Default::default() });
+    let part = Ok(v1::WatchResponse { ended: vec![ended], ..Default::default() });
     let mut fake = fake(vec![(vec![opening(), part], Then::Hangs)]);
     assert_eq!(all(&mut fake.subscription).await.1.unwrap().code(), Some(Code::NotFound));
 }
@@ -184,29 +189,7 @@ async fn what_is_gone_while_away_is_told() {
 #[tokio::test(start_paused = true)]
 async fn reconnecting_ends_where_it_was_bounded() {
     let mut fake = fake((0..20).map(|_| (vec![lost()], Then::Ends)).collect());
-    fake.subscription.reconnect_for = Some(Duration::from_secs(2));
+    fake.subscription.line.reconnect_for = Some(Duration::from_secs(2));
     assert_eq!(all(&mut fake.subscription).await.1.unwrap().code(), Some(Code::Unavailable));
     assert!(fake.asked.lock().unwrap().len() > 2);
-}
-
-#[test]
-fn a_lost_connection_and_a_shutdown_are_no_end() {
-    assert!(reconnecting_may_help(&refused(Code::Unavailable, "SHUTTING_DOWN").into()));
-    assert!(reconnecting_may_help(&refused(Code::ResourceExhausted, "STREAM_LIMIT").into()));
-    for code in [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled] {
-        assert!(reconnecting_may_help(&Status::new(code, "").into()), "{code:?}");
-    }
-}
-
-#[test]
-fn what_the_server_means_is_final() {
-    for (code, reason) in [
-        (Code::NotFound, "CHANNEL_REMOVED"),
-        (Code::Aborted, "LISTENER_TAKEN_OVER"),
-        (Code::Internal, "LOG_CORRUPT"),
-        (Code::FailedPrecondition, "RESUME_TOKEN_AHEAD"),
-    ] {
-        assert!(!reconnecting_may_help(&refused(code, reason).into()), "{reason}");
-    }
-    assert!(!reconnecting_may_help(&Status::unimplemented("").into()));
 }

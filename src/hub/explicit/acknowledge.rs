@@ -106,7 +106,9 @@ impl Standing {
         let known = explicit.holes.drop_through(all.messages, |ordinal| ring.bytes_of(ordinal));
         covered += all - passed - known;
         let in_hand = if through <= explicit.sent { covered } else { explicit.outstanding };
-        explicit.touched += u64::from(through > explicit.sent);
+        if through > explicit.sent {
+            explicit.touch();
+        }
         explicit.subtract(in_hand);
         self.pass(through, ring);
         covered.messages
@@ -140,7 +142,8 @@ impl Standing {
         if explicit.in_hand(position) {
             explicit.subtract(Tally::one(next.bytes));
         } else {
-            explicit.touched += 1;
+            // it may have held back others
+            explicit.touch();
         }
         self.let_go(&next, ring, dropped);
         1

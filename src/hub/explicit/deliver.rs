@@ -109,7 +109,10 @@ impl Standing {
                 self.gaps.insert(*gap, Some(seconds));
             }
         }
-        self.gaps.hand_over(found.cursor.said, seconds, 0);
+        // messages that come again alone come without the gaps that wait
+        if !found.gaps.is_empty() {
+            self.gaps.hand_over(found.cursor.said, seconds, 0);
+        }
         for next in &found.expired {
             self.let_go(next, ring, dropped);
         }
@@ -135,7 +138,9 @@ impl Standing {
 
     /// Moves to where everything is acknowledged or gone.
     pub(in super::super) fn advance(&mut self, ring: &Ring, now: u64) {
-        let before_first = self.first_in_hand(ring).map_or(Position(u64::MAX), |next| next.position.before());
+        // where several have expired, it is not known where the first of them stood
+        let before = |next: Next| if next.count > 1 { self.passed } else { next.position.before() };
+        let before_first = self.first_in_hand(ring).map_or(Position(u64::MAX), before);
         let Some(explicit) = &mut self.explicit else { return };
         let to = before_first.min(explicit.delivered);
         if to > self.passed {

@@ -124,7 +124,7 @@ impl Explicit {
     /// Whether the cursor comes to it: it is not acknowledged by itself, and does not come again by itself.
     pub(super) fn wants(&self, next: &Next) -> bool {
         let acknowledged = next.ordinal.is_some_and(|ordinal| self.holes.has(ordinal));
-        !acknowledged && !(self.overtaking() && self.notes.failed(next.position) > 0)
+        !(acknowledged || self.overtaking() && self.notes.failed(next.position) > 0)
     }
 
     pub(super) fn acknowledged(&self, next: &Next) -> bool {
@@ -150,6 +150,12 @@ impl Explicit {
         self.notes.due(now).filter(move |_| overtaking)
     }
 
+    /// Rejected ones that have not come again, where they come again alone.
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = Position> + '_ {
+        let overtaking = self.overtaking();
+        self.notes.set_aside().filter(move |_| overtaking)
+    }
+
     /// The leading messages that may be sent before others are acknowledged.
     pub(super) fn affordable(&self, messages: impl Iterator<Item = Next>) -> impl Iterator<Item = Next> {
         let (mut outstanding, credit) = (self.outstanding, self.credit);
@@ -159,20 +165,15 @@ impl Explicit {
         })
     }
 
-    /// A stream need not look: it has sent all that it may, and nothing has changed since.
-    pub(super) fn rests(&self) -> bool {
-        self.starved && !self.stirred
-    }
-
     /// A stream must look, whatever the bell has brought.
     pub(super) fn stirred(&self) -> bool {
         self.stirred
     }
 
-    /// A stream has looked; `nothing`: and found nothing that it may send.
-    pub(super) fn looked(&mut self, nothing: bool) {
+    /// A stream has looked; `starved`: and may not send what it found to be next.
+    pub(super) fn looked(&mut self, starved: bool) {
         self.stirred = false;
-        self.starved = nothing && self.outstanding.messages > 0;
+        self.starved = starved;
     }
 
     /// Has its stream look. Tells nothing to a stream that looks anyway.
@@ -194,6 +195,11 @@ impl Explicit {
     pub(super) fn pulled(&mut self, session: Option<Arc<str>>, now: u64) {
         self.left = session.clone().map(Some);
         self.pulls = session.map(|session| (session, now.saturating_add(PULLS_APART)));
+    }
+
+    /// It was stopped: what was pulled is no open stream.
+    pub(super) fn stop(&mut self) {
+        self.pulls = None;
     }
 
     fn touch(&mut self) {
@@ -220,6 +226,19 @@ impl Explicit {
         }
     }
 
+    /// The channel's broadcasts up to a position are gone, and a gap tells of them; its own dispatches there are not.
+    pub(super) fn forget_trimmed(&mut self, floor: Position, own: &[Position]) {
+        self.gone_holes = 0;
+        self.notes.retain(|position| position > floor || own.binary_search(&position).is_ok());
+        self.sent_tally = None;
+        self.touch();
+    }
+
+    /// Since now another one is the first that is not acknowledged.
+    pub(super) fn another_is_first(&mut self, now: u64) {
+        self.first_since = now;
+    }
+
     /// See [`Explicit::forget_holes`].
     pub(super) fn gone_holes(&self) -> u64 {
         self.gone_holes
@@ -238,12 +257,15 @@ impl Explicit {
     }
 
     /// The listener has passed on: nothing up to there is outstanding or noted any more.
-    pub(super) fn passed(&mut self, through: Position, tally: Tally, ring: &Ring) {
-        self.holes.drop_through(tally.messages, |ordinal| ring.bytes_of(ordinal));
+    /// `tally`: the channel's broadcasts up to there, where they can be counted.
+    pub(super) fn passed(&mut self, through: Position, tally: Option<Tally>, ring: &Ring) {
+        if let Some(tally) = tally {
+            self.holes.drop_through(tally.messages, |ordinal| ring.bytes_of(ordinal));
+            self.gone_holes = 0;
+        }
         self.notes.drop_through(through);
-        self.gone_holes = 0;
         if self.sent <= through {
-            (self.sent, self.sent_tally) = (through, Some(tally));
+            (self.sent, self.sent_tally) = (through, tally);
         }
         if self.outstanding.messages == 0 {
             self.outstanding = Tally::default();

@@ -50,6 +50,10 @@ impl Notes {
         self.0.last_key_value().is_some_and(|(last, _)| *last > position)
     }
 
+    pub(super) fn retain(&mut self, keep: impl Fn(Position) -> bool) {
+        self.0.retain(|position, _| keep(*position));
+    }
+
     pub(super) fn drop_through(&mut self, through: Position) {
         while self.0.first_key_value().is_some_and(|(first, _)| *first <= through) {
             self.0.pop_first();
@@ -78,6 +82,11 @@ impl Notes {
     pub(super) fn due(&self, now: u64) -> impl Iterator<Item = Position> + '_ {
         let due = move |note: &Note| note.failed > 0 && !note.sent && note.due <= now;
         self.0.iter().filter(move |(_, note)| due(note)).map(|(position, _)| *position)
+    }
+
+    /// Those that have failed and have not come again.
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = Position> + '_ {
+        self.0.iter().filter(|(_, note)| note.failed > 0 && !note.sent).map(|(position, _)| *position)
     }
 
     /// When the next one is due that is held back.

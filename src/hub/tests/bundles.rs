@@ -432,5 +432,7 @@ fn credit_may_be_changed_before_anybody_has_heard_of_a_subscription() {
         assert_eq!(stream.rest(), [Heard::Started(3)]);
         let sent = stage.dispatch("e");
         assert_eq!(stream.rest(), [Handed(3, got([sent]))]);
+        let all = Acknowledgement { through: Some(Position(sent)), ..Acknowledgement::default() };
+        stage.hub.acknowledge(channel_id("room"), listener_id("e"), all).unwrap();
     }
 }

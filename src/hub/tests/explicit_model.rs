@@ -46,7 +46,8 @@ impl Sent {
 /// A listener.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ear {
-    pub(super) birth: u64,
+    /// The channel keeps no broadcast up to here.
+    floor: u64,
     pub(super) sent: BTreeMap<u64, Sent>,
     pub(super) generation: u64,
     rewound: u64,
@@ -108,7 +109,7 @@ fn tally<'a>(sent: impl Iterator<Item = &'a Sent>) -> Tally {
 
 impl Ear {
     pub(super) fn new(birth: u64) -> Self {
-        Self { birth, at: birth, delivered: birth, reached: birth, ..Self::default() }
+        Self { at: birth, delivered: birth, reached: birth, ..Self::default() }
     }
 
     fn add(&mut self, position: u64, bytes: u64, broadcast: bool, expires: Option<u64>) {
@@ -158,11 +159,19 @@ impl Ear {
     }
 
     /// Where everything is acknowledged or gone.
-    pub(super) fn check_passed(&self, passed: u64) {
-        let first = self.waiting().next().map_or(u64::MAX, |(position, _)| position);
+    pub(super) fn check_passed(&self, passed: u64, now: u64) {
+        let first = self.waiting().next();
+        let gone = first.is_some_and(|(_, sent)| sent.expired(now) && !(sent.in_hand && self.attended(now)));
+        let first = first.map_or(u64::MAX, |(position, _)| position);
+        if gone {
+            return assert!(passed < first);
+        }
         assert!(passed < first, "{first} waits, and everything up to {passed} is done with");
         let done = self.sent.range(..first.min(self.delivered + 1)).next_back();
-        assert!(done.is_none_or(|(done, _)| *done <= passed), "{done:?} is done with, but not passed: {passed}");
+        assert!(
+            done.is_none_or(|(done, _)| *done <= passed),
+            "{done:?} is done with, but not passed: {passed}"
+        );
     }
 
     fn lose(&mut self, position: u64, reason: Option<GapReason>) {
@@ -230,11 +239,13 @@ impl Ear {
                 return (fits(again.1) && !again.1.expired(now)).then(|| format!("{again:?} is due again"));
             }
         }
-        let mut behind = self.waiting().filter(|(position, sent)| *position > self.at && !(overtaking && sent.failed > 0));
+        let mut behind =
+            self.waiting().filter(|(position, sent)| *position > self.at && !(overtaking && sent.failed > 0));
         let next = behind.next();
         let until = next.map_or(u64::MAX, |(position, _)| position);
         let untold = self.sent.range(..until).find(|(position, sent)| {
-            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(position)
+            let its_turn = sent.fate != Lost(None) || until > self.floor;
+            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(position) && its_turn
         });
         if let Some(untold) = untold.filter(|_| !lazily) {
             return Some(format!("{untold:?} is not told"));
@@ -257,9 +268,12 @@ impl Ear {
         if let Some(count) = self.apart.get(&gap.through.0) {
             return assert_eq!(gap.count, Some(*count));
         }
-        let range = gap.after.0 + 1..=gap.through.0;
         let (mut least, mut most) = (0, 0);
-        for (position, sent) in self.sent.range_mut(range) {
+        for (position, sent) in self.sent.range_mut(..=gap.through.0) {
+            // of broadcasts that are gone it is told where the last of them stood
+            if *position <= gap.after.0 && sent.fate != Lost(None) {
+                continue;
+            }
             if sent.fate == Waits {
                 let expired = gap.reason == GapReason::Expired && sent.expired(now) && !sent.in_hand;
                 assert!(expired, "{gap:?} covers {position}, which waits: {sent:?}");
@@ -267,8 +281,13 @@ impl Ear {
             }
             let ring = [GapReason::Overflow, GapReason::Expired, GapReason::Trimmed].contains(&gap.reason);
             match sent.fate {
+                Lost(None) if ring => {
+                    most += 1;
+                    sent.told_by = Some(sent.told_by.map_or(gap.through.0, |told| told.min(gap.through.0)));
+                    self.told_here.insert(*position);
+                }
                 Lost(reason) if sent.told_by.is_none_or(|told| told == gap.through.0) => {
-                    if reason.is_none() && ring || reason == Some(gap.reason) {
+                    if reason == Some(gap.reason) {
                         (least, most) = (least + u64::from(reason.is_some()), most + 1);
                         sent.told_by = Some(gap.through.0);
                         self.told_here.insert(*position);
@@ -279,7 +298,10 @@ impl Ear {
             }
         }
         // those that went with the channel's oldest are counted by one gap or by the next
-        assert!(gap.count.is_none_or(|count| (least..=most).contains(&count)), "{gap:?}: {least}..={most}\n{self:?}");
+        assert!(
+            gap.count.is_none_or(|count| (least..=most).contains(&count)),
+            "{gap:?}: {least}..={most}\n{self:?}"
+        );
     }
 
     fn check_message(&mut self, position: u64, overtaking: bool, now: u64) {
@@ -297,7 +319,8 @@ impl Ear {
         });
         assert!(between.is_none(), "{between:?} was skipped before {position}");
         let untold = self.sent.range(..position).find(|(between, sent)| {
-            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(between)
+            let its_turn = sent.fate != Lost(None) || position > self.floor;
+            matches!(sent.fate, Lost(_)) && !sent.settled && !self.told_here.contains(between) && its_turn
         });
         assert!(untold.is_none(), "{untold:?} was not told before {position}\n{self:?}");
         self.at = position;
@@ -326,7 +349,10 @@ impl Ear {
         }
         assert_eq!(*repeats, expected, "{self:?}");
         let outstanding = self.outstanding();
-        assert!(self.credit.is_none_or(|credit| holds(credit, outstanding)), "beyond its credit: {outstanding:?}");
+        assert!(
+            self.credit.is_none_or(|credit| holds(credit, outstanding)),
+            "beyond its credit: {outstanding:?}"
+        );
         self.come_to(batch);
         self.look_who_is_first(now);
     }
@@ -358,12 +384,13 @@ impl Ear {
         };
         let through = through.map_or(0, |through| through.min(below.saturating_sub(1)));
         let (mut least, mut most) = (0, 0);
+        let attended = self.attended(now);
         for (position, sent) in &mut self.sent {
             let single = singles.contains(position) && *position < below;
             let again = overtaking && sent.failed > 0;
             if sent.fate == Waits && (single || *position <= through && !again) {
                 // what has expired, and is in nobody's hand, may be gone
-                least += u64::from(!sent.expired(now) || sent.in_hand);
+                least += u64::from(!sent.expired(now) || sent.in_hand && attended);
                 most += 1;
                 (sent.fate, sent.in_hand) = (Acknowledged, false);
             }
@@ -391,7 +418,8 @@ impl Ear {
     }
 
     pub(super) fn is_uncertain(&self, position: u64, now: u64) -> bool {
-        self.sent.get(&position).is_some_and(|sent| sent.expired(now) && !sent.in_hand)
+        let in_hand = |sent: &Sent| sent.in_hand && self.attended(now);
+        self.sent.get(&position).is_some_and(|sent| sent.expired(now) && !in_hand(sent))
     }
 
     fn rewind(&mut self, first: u64) {
@@ -572,6 +600,7 @@ impl Room {
     /// The channel keeps nothing up to `floor`.
     pub(super) fn trim(&mut self, floor: u64, expired: bool, now: u64) {
         for (listener, ear) in &mut self.ears {
+            ear.floor = floor;
             if self.grave == Some(*listener) {
                 continue;
             }

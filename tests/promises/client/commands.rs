@@ -213,6 +213,138 @@ fn a_reader_that_has_enough_ends_it_quietly() {
     assert_eq!(listening.end(), (0, String::new()));
 }
 
+/// The numbers that messages carry, in the order of the lines.
+fn payloads(text: &str) -> Vec<Value> {
+    let deliveries = lines(text).into_iter().filter(|line| !line["delivery"].is_null());
+    deliveries.map(|line| line["delivery"]["message"]["payload"].clone()).collect()
+}
+
+fn with_explicit_listener() -> TestServer {
+    let server = TestServer::start();
+    done(&server, &["channel", "create", "c"]);
+    done(&server, &["listener", "register", "c", "l", "--explicit", "--ack-deadline", "1h"]);
+    for number in ["1", "2", "3"] {
+        done(&server, &["dispatch", "c", "l", "t", number]);
+    }
+    server
+}
+
+fn backlog(server: &TestServer, listener: &str) -> Value {
+    lines(&done(server, &["listener", "show", "c", listener, "--json"]))[0]["backlogMessages"].clone()
+}
+
+#[test]
+fn settings_of_channels_and_listeners_are_written_as_they_are_shown() {
+    let server = TestServer::start();
+    done(&server, &["channel", "create", "c", "--redelivery", "overtaking", "--backoff-initial", "2s"]);
+    done(&server, &["listener", "register", "c", "dead"]);
+    let update = ["--max-attempts", "3", "--dead-letter-listener", "dead", "--idempotency-window", "1m"];
+    let shown = lines(&done(&server, &[&["channel", "update", "c", "--json"], &update[..]].concat()));
+    let settings = &shown[0]["settings"];
+    assert_eq!(settings["redelivery"], "REDELIVERY_OVERTAKING");
+    assert_eq!(settings["backoff"], json!({"initial": "2s", "factor": 2.0, "maximum": "60s"}));
+    assert_eq!((&settings["maxAttempts"], &settings["deadLetterListener"]), (&json!(3), &json!("dead")));
+    assert_eq!(settings["idempotencyWindow"], "60s");
+
+    let register = ["listener", "register", "c", "l", "--explicit", "--idle-timeout", "1h", "--json"];
+    let listener = &lines(&done(&server, &register))[0]["listener"];
+    assert_eq!(listener["acknowledgementMode"], "ACKNOWLEDGEMENT_MODE_EXPLICIT");
+    assert_eq!(listener["settings"]["idleTimeout"], "3600s");
+    let updated = done(&server, &["listener", "update", "c", "l", "--ack-deadline", "30s"]);
+    assert!(
+        updated.contains("ack deadline") && updated.contains("30s") && updated.contains("1h"),
+        "{updated}"
+    );
+}
+
+#[test]
+fn listening_acknowledges_what_it_has_printed() {
+    let server = with_explicit_listener();
+    let look = done(&server, &["listen", "c", "l", "--no-ack", "--max", "2", "--json"]);
+    assert_eq!(payloads(&look), [1, 2]);
+    assert_eq!(backlog(&server, "l"), 3, "a look acknowledges nothing");
+    let listened = done(&server, &["listen", "c", "l", "--max", "2", "--json"]);
+    assert_eq!(payloads(&listened), [1, 2]);
+    assert_eq!(backlog(&server, "l"), 1);
+    done(&server, &["notify-end", "c", "l"]);
+    let rest = done(&server, &["listen", "c", "l", "--json"]);
+    assert_eq!(payloads(&rest), [3]);
+    assert_eq!(backlog(&server, "l"), 0, "the announced end is acknowledged as well");
+}
+
+#[test]
+fn what_was_pulled_is_acknowledged_where_that_is_asked_for() {
+    let server = with_explicit_listener();
+    assert_eq!(payloads(&done(&server, &["pull", "c", "l", "--max", "2", "--json"])), [1, 2]);
+    assert_eq!(payloads(&done(&server, &["pull", "c", "l", "--max", "2", "--ack", "--json"])), [1, 2]);
+    assert_eq!(payloads(&done(&server, &["pull", "c", "l", "--max", "2", "--ack", "--json"])), [3]);
+    assert_eq!(run(&server, &["pull", "c", "l"]).0, 8);
+}
+
+#[test]
+fn an_operator_acknowledges_rejects_and_gives_more_time() {
+    let server = with_explicit_listener();
+    let pulled = lines(&done(&server, &["pull", "c", "l", "--max", "3", "--json"]));
+    let sequences: Vec<_> = pulled.iter().map(|line| line["delivery"]["sequence"].to_string()).collect();
+    let [first, second, third] = &sequences[..] else { panic!("three were sent") };
+    let extended = done(&server, &["extend", "c", "l", first, "--by", "2h"]);
+    assert!(extended.starts_with(&format!("extended #{first} until ")), "{extended}");
+    let told = done(&server, &["ack", "c", "l", third]);
+    assert!(told.starts_with("acknowledged 1 message;"), "{told}");
+    let told = done(&server, &["reject", "c", "l", second, "--reason", "no stock", "--delay", "0s"]);
+    assert_eq!(told, format!("rejected #{second}, attempt 1: it comes again in 0s\n"));
+    let again = lines(&done(&server, &["pull", "c", "l", "--max", "3", "--json"]));
+    assert_eq!((&again[1]["delivery"]["attempt"], again.len()), (&json!(2), 2));
+    done(&server, &["ack", "c", "l", "--through", second]);
+    assert_eq!(backlog(&server, "l"), 0);
+
+    let refused = outcome(&server, &["reject", "c", "l", first, second, "--json"]);
+    assert_eq!(refused.status.code(), Some(4));
+    let told = lines(&text(&refused.stderr));
+    assert!(told.iter().all(|line| line["error"]["reason"] == "NOT_OUTSTANDING"), "{told:?}");
+    assert_eq!(
+        told.iter().map(|line| line["error"]["sequence"].to_string()).collect::<Vec<_>>(),
+        sequences[..2]
+    );
+    assert_eq!(run(&server, &["ack", "c", "l"]).0, 2, "nothing is named");
+}
+
+#[test]
+fn dead_letters_are_looked_through_and_sent_back() {
+    let server = with_explicit_listener();
+    done(&server, &["listener", "register", "c", "dead"]);
+    done(&server, &["channel", "update", "c", "--dead-letter-listener", "dead"]);
+    for _ in 0..2 {
+        let pulled = lines(&done(&server, &["pull", "c", "l", "--json"]));
+        let delivery = pulled.iter().find(|line| !line["delivery"].is_null()).expect("one is delivered");
+        let sequence = delivery["delivery"]["sequence"].to_string();
+        let told = done(&server, &["reject", "c", "l", &sequence, "--reason", "no stock", "--final"]);
+        assert!(told.contains("it is dead letter #"), "{told}");
+    }
+    let letters = done(&server, &["messages", "c", "dead"]);
+    assert_eq!(letters.matches("(dead letter of l #").count(), 2, "{letters}");
+    assert_eq!(letters.matches("final rejection, no stock)").count(), 2, "{letters}");
+    assert_eq!(done(&server, &["messages", "c", "l"]).lines().count(), 1);
+    let sequence =
+        lines(&done(&server, &["messages", "c", "dead", "--json"]))[0]["delivery"]["sequence"].to_string();
+    done(&server, &["requeue", "c", "dead", &sequence]);
+    assert_eq!(backlog(&server, "dead"), 1);
+    done(&server, &["requeue", "c", "dead", "--all"]);
+    assert_eq!((backlog(&server, "dead"), backlog(&server, "l")), (json!(0), json!(3)));
+    assert_eq!(run(&server, &["requeue", "c", "dead", &sequence]).0, 4);
+}
+
+#[test]
+fn what_waited_too_long_is_a_gap() {
+    let server = with_listener();
+    done(&server, &["dispatch", "c", "l", "t", "1", "--ttl", "1ms"]);
+    // a command takes longer than that
+    done(&server, &["info"]);
+    done(&server, &["dispatch", "c", "l", "t", "2"]);
+    let pulled = done(&server, &["pull", "c", "l", "--max", "5"]);
+    assert!(pulled.starts_with("-- gap: 1 message missing (expired)"), "{pulled}");
+}
+
 #[test]
 fn a_bench_reports_and_leaves_nothing_behind() {
     let server = TestServer::start();

@@ -1,5 +1,7 @@
 //! The SDK and the command line against a real server. Each file is a subject, each test a sentence about it.
 
+mod acknowledging;
+mod bundles;
 mod commands;
 mod receiving;
 mod sending;

@@ -178,3 +178,18 @@ pub(crate) async fn numbers(subscription: &mut Subscription, count: usize) -> Ve
     }
     numbers
 }
+
+/// What comes of it, in time.
+pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("it comes to an end")
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn until(mut so: impl AsyncFnMut() -> bool) {
+    patiently(async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

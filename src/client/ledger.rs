@@ -1,0 +1,423 @@
+//! What the program of one EXPLICIT listener has received and done with. It knows no clock and no network.
+//!
+//! A delivery is known from its arrival until the server has confirmed that everything up to it is done
+//! with. So each is handed out once, however often it comes, and `through_sequence` never covers one that is
+//! not done with.
+
+use crate::v1;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// More gaps than a server has waiting for one listener.
+const MAX_GAPS: usize = 128;
+/// Below every sequence.
+const NOWHERE: i64 = i64::MIN;
+
+/// The bookkeeping of one listener, over all streams of a subscription.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    life: Life,
+    /// Counts the lives, so that what was handed out in another one is told apart.
+    epoch: u64,
+    generation: i64,
+    /// A later one that the server has begun, of which nothing came yet.
+    begun: i64,
+    /// What came in an older generation, from here on, comes again in this one.
+    rewind: i64,
+    /// All deliveries that were received up to here are done with.
+    through: i64,
+    /// Deliveries that were received above `through`, by their sequence.
+    entries: BTreeMap<i64, Entry>,
+    /// Gaps by their end, the latest: the server may pass a gap before it is told.
+    gaps: BTreeMap<i64, State>,
+    unsent: Unsent,
+    /// What came before is not known: nothing is said but single sequences.
+    singly: bool,
+}
+
+/// Whose sequences they are. Those of another life may be those of other messages.
+#[derive(Debug, Clone, PartialEq)]
+struct Life {
+    incarnation: Arc<str>,
+    birth: i64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    /// In which it came last.
+    generation: i64,
+    attempt: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    /// Received, and not in the program's hands.
+    Open,
+    /// In the program's hands.
+    Held,
+    /// Done with.
+    Done,
+}
+
+/// What the next Acknowledge says.
+#[derive(Debug, Default)]
+struct Unsent {
+    through: bool,
+    sequences: BTreeSet<i64>,
+    attempts: BTreeMap<i64, i32>,
+}
+
+/// How the server knows a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Claim {
+    pub(super) incarnation: Arc<str>,
+    pub(super) birth: i64,
+    pub(super) generation: i64,
+    pub(super) attempt: i32,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            life: Life { incarnation: "".into(), birth: 0 },
+            epoch: 0,
+            generation: 0,
+            begun: 0,
+            rewind: NOWHERE,
+            through: NOWHERE,
+            entries: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+            unsent: Unsent::default(),
+            singly: false,
+        }
+    }
+}
+
+impl Ledger {
+    /// For what comes without all that stands before it.
+    pub(super) fn singly() -> Self {
+        Self { singly: true, ..Self::default() }
+    }
+
+    /// A stream begins, which brings everything that is not acknowledged. In another life nothing of what
+    /// is known holds any more; what was still to be said in the one before is given back.
+    pub(super) fn started(
+        &mut self,
+        incarnation: &Arc<str>,
+        birth: i64,
+        generation: i64,
+    ) -> Option<v1::Acknowledgement> {
+        let life = Life { incarnation: incarnation.clone(), birth };
+        if life != self.life {
+            let left = self.take();
+            let (epoch, singly) = (self.epoch + 1, self.singly);
+            *self = Self { life, epoch, generation, singly, ..Self::default() };
+            return left;
+        }
+        if generation > self.generation {
+            self.rewound(generation, NOWHERE);
+        }
+        None
+    }
+
+    /// Which life it is: what is handed out carries it.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// A batch arrived; `attempts` are those of its repeats.
+    pub(super) fn received(&mut self, batch: &v1::Batch, attempts: &Attempts) {
+        let first_gap = batch.gaps.first().map(|gap| gap.after_sequence.saturating_add(1));
+        let first = batch.deliveries.first().map(|delivery| delivery.sequence);
+        // a heartbeat says nothing of where a new generation begins
+        let Some(first) = first_gap.into_iter().chain(first).min() else { return };
+        if batch.generation > self.generation {
+            self.rewound(batch.generation, first);
+        }
+        batch.gaps.iter().for_each(|gap| self.gap(gap));
+        for delivery in &batch.deliveries {
+            self.delivery(delivery.sequence, batch.generation, attempts.of(delivery.sequence));
+        }
+    }
+
+    fn rewound(&mut self, generation: i64, rewind: i64) {
+        for entry in self.entries.range_mut(..rewind).map(|(_, entry)| entry) {
+            // below the rewind point what was outstanding stays so
+            if entry.generation == self.generation {
+                entry.generation = generation;
+            }
+        }
+        (self.generation, self.rewind) = (generation, rewind);
+    }
+
+    fn gap(&mut self, gap: &v1::Gap) {
+        let (after, end) = (gap.after_sequence, gap.through_sequence);
+        if end > after {
+            // what is missing does not come again; who holds it may still say what became of it
+            let missing = self.entries.range(after.saturating_add(1)..=end);
+            let missing = missing.filter(|(_, entry)| entry.state == State::Open);
+            let missing: Vec<_> = missing.map(|(&sequence, _)| sequence).collect();
+            for sequence in missing {
+                self.entries.remove(&sequence);
+            }
+            self.close_ranks();
+        }
+        if *self.gaps.entry(end).or_insert(State::Open) == State::Done {
+            self.unsent.sequences.insert(end);
+        }
+        while self.gaps.len() > MAX_GAPS {
+            self.gaps.pop_first();
+        }
+    }
+
+    fn delivery(&mut self, sequence: i64, generation: i64, attempt: i32) {
+        if sequence <= self.through {
+            self.say_again(sequence, attempt);
+            return;
+        }
+        let entry = Entry { state: State::Open, generation, attempt };
+        let entry = self.entries.entry(sequence).or_insert(entry);
+        (entry.generation, entry.attempt) = (generation, attempt);
+        if entry.state == State::Done {
+            self.say_again(sequence, attempt);
+        }
+    }
+
+    /// It is done with, and the server does not know.
+    fn say_again(&mut self, sequence: i64, attempt: i32) {
+        match sequence <= self.through {
+            true => self.unsent.through = true,
+            false => drop(self.unsent.sequences.insert(sequence)),
+        }
+        self.note_attempt(sequence, attempt);
+    }
+
+    /// What comes again alone is acknowledged by its attempt.
+    fn note_attempt(&mut self, sequence: i64, attempt: i32) {
+        if attempt > 1 {
+            self.unsent.attempts.insert(sequence, attempt);
+        }
+    }
+
+    /// Whether the program is given what came at this place in this generation. It holds it then.
+    pub(super) fn admit(&mut self, sequence: i64, generation: i64) -> bool {
+        let comes_again = generation < self.generation && sequence >= self.rewind;
+        match self.entries.get_mut(&sequence) {
+            Some(entry) if entry.state == State::Open && !comes_again => {
+                entry.state = State::Held;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether the program is told of a gap. It is being told then.
+    pub(super) fn admit_gap(&mut self, end: i64) -> bool {
+        let gap = self.gaps.get_mut(&end).filter(|gap| **gap == State::Open);
+        gap.map(|gap| *gap = State::Held).is_some()
+    }
+
+    /// The program has been told of a gap.
+    pub(super) fn told(&mut self, epoch: u64, end: i64) {
+        let Some(gap) = self.gaps.get_mut(&end).filter(|_| epoch == self.epoch) else { return };
+        *gap = State::Done;
+        self.unsent.sequences.insert(end);
+        // it may have been what kept it
+        self.unsent.through |= self.through > NOWHERE;
+    }
+
+    /// The program gave it back and said nothing of it: should it come again, it is handed out again.
+    pub(super) fn let_go(&mut self, epoch: u64, sequence: i64) {
+        if let Some(entry) = self.held(epoch, sequence) {
+            entry.state = State::Open;
+        }
+    }
+
+    /// The program is done with it. Said twice, it is said to the server twice.
+    pub(super) fn done(&mut self, epoch: u64, sequence: i64) {
+        if epoch != self.epoch {
+            return;
+        }
+        if sequence <= self.through {
+            self.unsent.through = true;
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| entry.state != State::Open) else {
+            return;
+        };
+        entry.state = State::Done;
+        let attempt = entry.attempt;
+        self.unsent.sequences.insert(sequence);
+        self.note_attempt(sequence, attempt);
+        self.close_ranks();
+    }
+
+    /// It does not come again, and nothing is to be said of it: it was acknowledged, dropped or moved.
+    pub(super) fn gone(&mut self, epoch: u64, sequence: i64) {
+        if epoch == self.epoch {
+            self.entries.remove(&sequence);
+            self.close_ranks();
+        }
+    }
+
+    /// A rejection was applied: the listener's generation, and whether it comes again.
+    pub(super) fn rejected(&mut self, epoch: u64, sequence: i64, generation: i64, comes_again: bool) {
+        if epoch != self.epoch {
+            return;
+        }
+        if generation > self.generation {
+            self.rewound(generation, sequence);
+        }
+        match comes_again {
+            true => self.let_go(epoch, sequence),
+            false => self.gone(epoch, sequence),
+        }
+    }
+
+    /// How the server knows what is held; nothing where it is of another life, or gone.
+    pub(super) fn claim(&self, epoch: u64, sequence: i64) -> Option<Claim> {
+        let entry = self.entries.get(&sequence).filter(|_| epoch == self.epoch)?;
+        Some(Claim {
+            incarnation: self.life.incarnation.clone(),
+            birth: self.life.birth,
+            generation: entry.generation,
+            attempt: entry.attempt,
+        })
+    }
+
+    fn held(&mut self, epoch: u64, sequence: i64) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&sequence).filter(|_| epoch == self.epoch)?;
+        Some(entry).filter(|entry| entry.state == State::Held)
+    }
+
+    /// What is done with at the front need not be remembered singly.
+    fn close_ranks(&mut self) {
+        if self.singly {
+            return;
+        }
+        while let Some(first) = self.entries.first_entry().filter(|first| first.get().state == State::Done) {
+            let (sequence, _) = first.remove_entry();
+            if !self.gaps.contains_key(&sequence) {
+                self.unsent.sequences.remove(&sequence);
+            }
+            self.through = sequence;
+            self.unsent.through = true;
+        }
+    }
+
+    /// Something is done with that the server has not been told.
+    pub(super) fn has_unsent(&self) -> bool {
+        let Unsent { through, sequences, attempts } = &self.unsent;
+        (*through && self.sayable().is_some()) || !sequences.is_empty() || !attempts.is_empty()
+    }
+
+    /// What the server would say of an acknowledgement of nothing, as far as that is known.
+    pub(super) fn known(&self) -> v1::Acknowledged {
+        let through_sequence = self.through.max(0);
+        v1::Acknowledged { through_sequence, covered_messages: 0, generation: self.generation }
+    }
+
+    /// Not as far as a gap that was not told: it would not be repeated.
+    fn sayable(&self) -> Option<i64> {
+        let untold = self.gaps.iter().find(|(_, gap)| **gap != State::Done);
+        let through = untold.map_or(self.through, |(end, _)| self.through.min(end.saturating_sub(1)));
+        Some(through).filter(|&through| through > NOWHERE)
+    }
+
+    /// What to say now, without the names of channel and listener.
+    pub(super) fn take(&mut self) -> Option<v1::Acknowledgement> {
+        if !self.has_unsent() {
+            return None;
+        }
+        let Unsent { through, sequences, attempts } = std::mem::take(&mut self.unsent);
+        let said = v1::Acknowledgement {
+            birth: self.life.birth,
+            incarnation: self.life.incarnation.to_string(),
+            // what is done with is so, whichever generation it came in
+            generation: Some(self.generation.max(self.begun)),
+            through_sequence: self.sayable().filter(|_| through),
+            sequences: sequences.into_iter().collect(),
+            attempts: attempts
+                .into_iter()
+                .map(|(sequence, attempt)| v1::Attempt { sequence, attempt })
+                .collect(),
+            ..Default::default()
+        };
+        let says_nothing =
+            said.through_sequence.is_none() && said.sequences.is_empty() && said.attempts.is_empty();
+        (!says_nothing).then_some(said)
+    }
+
+    /// Nobody can be told.
+    pub(super) fn say_nothing(&mut self) {
+        self.unsent = Unsent::default();
+    }
+
+    /// It did not reach the server, as far as that is known.
+    pub(super) fn put_back(&mut self, epoch: u64, said: &v1::Acknowledgement) {
+        if epoch != self.epoch {
+            return;
+        }
+        self.unsent.through |= said.through_sequence.is_some();
+        for &sequence in &said.sequences {
+            match sequence <= self.through && !self.gaps.contains_key(&sequence) {
+                true => self.unsent.through = true,
+                false => drop(self.unsent.sequences.insert(sequence)),
+            }
+        }
+        for attempt in &said.attempts {
+            self.unsent.attempts.entry(attempt.sequence).or_insert(attempt.attempt);
+        }
+    }
+
+    /// The server has applied what was said. Whether it is to be said again: in the generation in which it was
+    /// said it may have covered nothing, since the server had begun another.
+    pub(super) fn confirmed(
+        &mut self,
+        epoch: u64,
+        said: &v1::Acknowledgement,
+        answer: &v1::Acknowledged,
+    ) -> bool {
+        if epoch != self.epoch {
+            return false;
+        }
+        let through = answer.through_sequence;
+        if through > self.through {
+            self.entries = self.entries.split_off(&through.saturating_add(1));
+            self.through = through;
+            self.close_ranks();
+        }
+        let outrun = said.generation.is_some_and(|generation| generation < answer.generation);
+        if outrun {
+            self.begun = self.begun.max(answer.generation);
+            self.put_back(epoch, said);
+        }
+        outrun
+    }
+
+    #[cfg(test)]
+    fn remembered(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// How often what a batch repeats was attempted.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(HashMap<i64, i32>);
+
+impl Attempts {
+    pub(super) fn new(repeats: &[v1::Attempt]) -> Self {
+        Self(repeats.iter().map(|repeat| (repeat.sequence, repeat.attempt)).collect())
+    }
+
+    /// Nearly nothing is a repeat, and then it is the first attempt.
+    pub(super) fn of(&self, sequence: i64) -> i32 {
+        self.0.get(&sequence).map_or(1, |&attempt| attempt.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests;
