@@ -3,7 +3,7 @@
 use crate::cast::{Mode, Receiver, Who};
 use eric::v1::{Batch, Delivery, GapReason, message::Payload};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -44,15 +44,29 @@ pub(crate) struct Gap {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     /// A stream is about to be asked for. `pulled`: it may go on where another stood.
-    Opened { stream: Stream, pulled: bool },
+    Opened {
+        stream: Stream,
+        pulled: bool,
+    },
     Delivered(Delivered),
     Gap(Gap),
     /// An acknowledgement is about to be sent.
-    Acknowledging { sequence: i64 },
+    Acknowledging {
+        sequence: i64,
+    },
     /// It was answered, and covers the message.
-    Acknowledged { stream: Stream, sequence: i64 },
+    Acknowledged {
+        stream: Stream,
+        sequence: i64,
+    },
     /// It was answered, and did not cover the message.
-    NotCovered { sequence: i64 },
+    NotCovered {
+        sequence: i64,
+    },
+    /// The answer to a rejection said that it never comes again. Its gap may be acknowledged before a stream says it.
+    Buried {
+        sequence: i64,
+    },
 }
 
 impl Event {
@@ -64,7 +78,8 @@ impl Event {
             Self::Gap(gap) => (gap.after + 1..=gap.through).contains(&message),
             Self::Acknowledging { sequence }
             | Self::Acknowledged { sequence, .. }
-            | Self::NotCovered { sequence } => *sequence == message,
+            | Self::NotCovered { sequence }
+            | Self::Buried { sequence } => *sequence == message,
         }
     }
 }
@@ -179,20 +194,33 @@ impl Books {
         let came = self.buried.iter().map(|((dead, sequence), (_, from))| (*dead, *sequence, *from));
         let told = self.told_buried.iter().map(|((dead, sequence), from)| (*dead, *sequence, *from));
         let here = came.chain(told).filter(|(dead, ..)| *dead == who);
-        here.filter_map(|(_, sequence, from)| Some((sequence, *self.accepted.get(&(channel, from))?))).collect()
+        here.filter_map(|(_, sequence, from)| Some((sequence, *self.accepted.get(&(channel, from))?)))
+            .collect()
     }
 
-    /// The furthest that a receiver has heard of.
-    pub(crate) fn reached(&self, who: Who) -> i64 {
-        let reached = |event: &Event| match event {
-            Event::Delivered(delivered) => delivered.sequence,
-            Event::Gap(gap) => gap.through,
-            Event::Opened { .. }
-            | Event::Acknowledging { .. }
-            | Event::Acknowledged { .. }
-            | Event::NotCovered { .. } => 0,
-        };
-        self.events[who].iter().map(reached).max().unwrap_or_default()
+    /// Whether everything that was accepted for a receiver was delivered (or acknowledged, where it does that), or lies
+    /// within a gap that was said.
+    pub(crate) fn settled(&self, who: Who, receiver: &Receiver) -> bool {
+        let mut open: BTreeSet<_> = self.meant_for(who, receiver).into_keys().collect();
+        for event in &self.events[who] {
+            match event {
+                Event::Delivered(delivered) if !receiver.acknowledges() => {
+                    open.remove(&delivered.sequence);
+                }
+                Event::Gap(gap) if gap.after < gap.through => {
+                    open.extract_if(gap.after + 1..=gap.through, |_| true).for_each(drop);
+                }
+                Event::Acknowledging { sequence } | Event::Buried { sequence } => {
+                    open.remove(sequence);
+                }
+                Event::Opened { .. }
+                | Event::Delivered(_)
+                | Event::Gap(_)
+                | Event::Acknowledged { .. }
+                | Event::NotCovered { .. } => {}
+            }
+        }
+        open.is_empty()
     }
 
     pub(crate) fn note(&mut self, who: Who, events: impl IntoIterator<Item = Event>) {

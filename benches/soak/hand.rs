@@ -76,6 +76,11 @@ impl Hand {
         self.stage.cast.receivers[self.who].overtaking
     }
 
+    /// Whether it came again by itself.
+    fn alone(&self, held: &Held) -> bool {
+        self.overtaking() && held.attempt.is_some_and(|attempt| attempt > 1)
+    }
+
     /// Says something of what is in hand, or nothing. An error: the connection is broken.
     pub(crate) async fn say(&mut self, wire: &mut Wire, rng: &mut fastrand::Rng) -> Result<(), ()> {
         match rng.u8(..100) {
@@ -91,7 +96,9 @@ impl Hand {
     /// Everything, by one `through`; what others have overtaken, by its attempt.
     pub(crate) async fn acknowledge_all(&mut self, wire: &mut Wire) -> Result<(), ()> {
         let held = std::mem::take(&mut self.held);
-        let through = held.iter().map(|held| held.sequence).fold(self.gap, i64::max);
+        // what came again by itself may stand behind what has not come yet
+        let in_order = |held: &&Held| !self.alone(held);
+        let through = held.iter().filter(in_order).map(|held| held.sequence).fold(self.gap, i64::max);
         self.gap = 0;
         // of an older generation `through` may cover only a part, and what it covers is not in doubt then
         let mut generations: Vec<_> = held.iter().map(|held| held.generation).collect();
@@ -104,7 +111,9 @@ impl Hand {
             let of = |held: &&Held| held.generation == generation;
             let these: Vec<_> = held.iter().filter(of).copied().collect();
             let last = generation == self.generation;
-            let through = if last { Some(through) } else { these.iter().map(|held| held.sequence).max() };
+            let through =
+                if last { through } else { these.iter().map(|held| held.sequence).max().unwrap_or(0) };
+            let through = (through > 0).then_some(through);
             self.acknowledge(wire, generation, through, &these).await?;
         }
         Ok(())
@@ -130,12 +139,11 @@ impl Hand {
         these: &[Held],
     ) -> Result<(), ()> {
         let receiver = &self.stage.cast.receivers[self.who];
-        let again = |held: &&Held| self.overtaking() && held.attempt.is_some_and(|attempt| attempt > 1);
-        let attempts = these.iter().filter(again).map(|held| Attempt {
-            sequence: held.sequence,
-            attempt: held.attempt.unwrap_or_default(),
-        });
-        let singles = these.iter().filter(|held| !again(held) && through.is_none());
+        let attempts = these
+            .iter()
+            .filter(|held| self.alone(held))
+            .map(|held| Attempt { sequence: held.sequence, attempt: held.attempt.unwrap_or_default() });
+        let singles = these.iter().filter(|held| !self.alone(held) && through.is_none());
         let item = Acknowledgement {
             channel: receiver.channel.to_owned(),
             listener: receiver.listener.to_owned(),
@@ -164,12 +172,15 @@ impl Hand {
     }
 
     /// Which of those are acknowledged for certain, and which are not.
+    ///
+    /// In a newer generation they may be on their way again, and up to `through_sequence` there are also some that
+    /// were dropped meanwhile.
     fn judge(&self, these: &[Held], told: &Acknowledged, through: bool) {
         let all = !through && usize::try_from(told.covered_messages) == Ok(these.len());
         let events = these.iter().filter_map(|held| {
             let Held { sequence, .. } = *held;
             match () {
-                () if all || sequence <= told.through_sequence => {
+                () if held.generation == told.generation && (all || sequence <= told.through_sequence) => {
                     Some(Event::Acknowledged { stream: self.stream, sequence })
                 }
                 () if told.covered_messages == 0 => Some(Event::NotCovered { sequence }),
@@ -217,11 +228,15 @@ impl Hand {
         let overtaking = self.overtaking();
         self.gap = 0;
         // what stands behind it comes again
-        self.held.retain(|held| if overtaking { held.sequence != sequence } else { held.sequence < sequence });
+        self.held
+            .retain(|held| if overtaking { held.sequence != sequence } else { held.sequence < sequence });
         let receiver = &self.stage.cast.receivers[self.who];
         let dead = self.stage.cast.find(receiver.channel, crate::cast::DEAD);
         let mut books = self.stage.books.lock();
         books.figures.rejected += 1;
+        if rejected.dropped || rejected.dead_letter_sequence > 0 {
+            books.note(self.who, [Event::Buried { sequence }]);
+        }
         if let Some(dead) = dead.filter(|_| rejected.dead_letter_sequence > 0) {
             books.told_buried.insert((dead, rejected.dead_letter_sequence), sequence);
         }

@@ -117,10 +117,12 @@ impl<'a> Trial<'a> {
             | Event::Gap(_)
             | Event::Acknowledging { .. }
             | Event::Acknowledged { .. }
-            | Event::NotCovered { .. } => None,
+            | Event::NotCovered { .. }
+            | Event::Buried { .. } => None,
         });
         let here = |(dead, _): &(Who, i64)| cast.receivers[*dead].channel == receiver.channel;
-        let buried = books.buried.iter().filter(|(at, (listener, _))| here(at) && *listener == receiver.listener);
+        let buried =
+            books.buried.iter().filter(|(at, (listener, _))| here(at) && *listener == receiver.listener);
         Self {
             who,
             receiver,
@@ -154,6 +156,10 @@ impl<'a> Trial<'a> {
                     self.acknowledged.entry(sequence).or_insert((stream, place));
                 }
                 Event::NotCovered { sequence } => self.not_covered(sequence),
+                Event::Buried { sequence } => {
+                    self.waiting.remove(&sequence);
+                    self.gone.insert(sequence);
+                }
             }
         }
         self.end();
@@ -178,10 +184,14 @@ impl<'a> Trial<'a> {
         if let Some((by, when)) = self.acknowledged.get(&sequence)
             && (*by == stream || *when < known.opened)
         {
-            self.verdict.other.push(format!("{told} came after its acknowledgement was answered"));
+            self.verdict.other.push(format!(
+                "{told} came after its acknowledgement was answered; {}",
+                self.history(sequence)
+            ));
         }
         let alone = self.receiver.overtaking && repeat;
-        if generation < known.generation || generation == known.generation && sequence <= known.last && !alone {
+        if generation < known.generation || generation == known.generation && sequence <= known.last && !alone
+        {
             self.verdict.out_of_order.push(format!("{told} came after {} on stream {stream}", known.last));
         }
         self.overlooked(place, delivered, &known);
@@ -206,7 +216,8 @@ impl<'a> Trial<'a> {
         let missing: Vec<_> = self.waiting.range(from + 1..sequence).copied().collect();
         for missing in missing {
             let name = self.receiver.name();
-            let told = format!("{name}: {missing} before {sequence} on stream {stream}; {}", self.history(missing));
+            let told =
+                format!("{name}: {missing} before {sequence} on stream {stream}; {}", self.history(missing));
             if self.delivered.get(&missing).is_some_and(|last| *last > place) {
                 self.verdict.out_of_order.push(told);
             } else if !self.delivered.contains_key(&missing) {

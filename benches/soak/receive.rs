@@ -98,7 +98,11 @@ impl Client {
     }
 
     fn stays(&self, wants: bool) -> bool {
-        if self.rival { wants && !self.stage.calm() } else { (wants || self.stage.calm()) && !self.stage.done() }
+        if self.rival {
+            wants && !self.stage.calm()
+        } else {
+            (wants || self.stage.calm()) && !self.stage.done()
+        }
     }
 
     async fn open(&mut self, mut wire: Wire) -> Option<Visit> {
@@ -130,7 +134,8 @@ impl Client {
 
     fn subscription(&mut self, who: Who) -> Subscription {
         let receiver = &self.stage.cast.receivers[who];
-        let credit = Credit { max_unacknowledged_messages: self.rng.i32(4..100), max_unacknowledged_bytes: 0 };
+        let credit =
+            Credit { max_unacknowledged_messages: self.rng.i32(4..100), max_unacknowledged_bytes: 0 };
         let take_over = if self.rng.bool() { TakeOver::Always } else { TakeOver::Unspecified };
         Subscription {
             channel: receiver.channel.to_owned(),

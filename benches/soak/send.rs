@@ -108,10 +108,8 @@ impl Sender {
     async fn insist(&mut self, letter: Letter) {
         loop {
             let Ok(mut wire) = self.stage.roads.straight().await else { continue };
-            let request = PublishBatchRequest {
-                publications: vec![letter.publication.clone()],
-                stop_at_error: false,
-            };
+            let request =
+                PublishBatchRequest { publications: vec![letter.publication.clone()], stop_at_error: false };
             if let Ok(answer) = wire.publish_batch(request).await {
                 let mut results = answer.into_inner().results;
                 let outcome = results.pop().and_then(|result| result.outcome);

@@ -24,6 +24,9 @@ use tokio::{
 /// What is accepted arrives in this time once nobody disturbs it, on a slow machine too.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What has nothing to wait for is said in this time.
+const QUIET: Duration = Duration::from_secs(8);
+
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Act {
     Wild,
@@ -154,11 +157,11 @@ async fn arrive(stage: &Rc<Stage>, wire: &mut Wire) -> Outcome {
     if !waits.is_empty() {
         stage.books.lock().fault(format!("after {PATIENCE:?} of calm there still waits: {waits}"));
     }
-    for who in stage.cast.those(|it| !it.acknowledges()) {
-        let accepted = last_for(stage, who);
-        let settled = || stage.books.lock().reached(who) >= accepted;
-        while !settled() && Instant::now() <= deadline {
-            sleep(Duration::from_millis(20)).await;
+    // a gap stays to be said behind the last message; what is never settled is the judge's to tell
+    let told = Instant::now() + QUIET;
+    for who in 0..stage.cast.receivers.len() {
+        while !stage.books.lock().settled(who, &stage.cast.receivers[who]) && Instant::now() < told {
+            sleep(Duration::from_millis(50)).await;
         }
     }
     Ok(())
@@ -171,11 +174,4 @@ async fn still_waits(stage: &Stage, wire: &mut Wire, who: Who) -> Outcome<Option
     let told = told.listener.ok_or("a listener was asked for")?;
     stage.books.lock().lost.insert(who, told.lost_messages);
     Ok((told.backlog_messages > 0 || told.unacknowledged_messages > 0).then_some(told))
-}
-
-/// The last sequence that was accepted for a receiver.
-fn last_for(stage: &Stage, who: Who) -> i64 {
-    let books = stage.books.lock();
-    let meant = books.meant_for(who, &stage.cast.receivers[who]);
-    meant.last_key_value().map_or(0, |(sequence, _)| *sequence)
 }
