@@ -174,7 +174,7 @@ impl Hand {
     /// Which of those are acknowledged for certain, and which are not.
     ///
     /// In a newer generation they may be on their way again, and up to `through_sequence` there are also some that
-    /// were dropped meanwhile.
+    /// were dropped meanwhile. What the same generation does not cover was acknowledged before, or is gone, which is OK.
     fn judge(&self, these: &[Held], told: &Acknowledged, through: bool) {
         let all = !through && usize::try_from(told.covered_messages) == Ok(these.len());
         let events = these.iter().filter_map(|held| {
@@ -183,7 +183,9 @@ impl Hand {
                 () if held.generation == told.generation && (all || sequence <= told.through_sequence) => {
                     Some(Event::Acknowledged { stream: self.stream, sequence })
                 }
-                () if told.covered_messages == 0 => Some(Event::NotCovered { sequence }),
+                () if told.covered_messages == 0 && held.generation != told.generation => {
+                    Some(Event::NotCovered { sequence })
+                }
                 () => None,
             }
         });

@@ -231,10 +231,11 @@ impl<'a> Trial<'a> {
         let Gap { stream, generation, after, through, .. } = gap;
         let told = format!("{}: a gap from {after} to {through}", self.receiver.name());
         let covered: Vec<_> = self.waiting.range(after + 1..=through.max(after)).copied().collect();
+        let all = self.meant.range(after + 1..=through.max(after)).map(|(sequence, _)| *sequence);
+        self.gone.extend(all);
         let mut never = 0;
         for sequence in covered {
             self.waiting.remove(&sequence);
-            self.gone.insert(sequence);
             never += i64::from(!self.delivered.contains_key(&sequence));
             let single = gap.reason == GapReason::Rejected && gap.count == Some(1);
             if self.receiver.buries && single && !self.buried.contains(&sequence) {
