@@ -96,23 +96,20 @@ impl Hand {
     /// Everything, by one `through`; what others have overtaken, by its attempt.
     pub(crate) async fn acknowledge_all(&mut self, wire: &mut Wire) -> Result<(), ()> {
         let held = std::mem::take(&mut self.held);
-        // what came again by itself may stand behind what has not come yet
-        let in_order = |held: &&Held| !self.alone(held);
-        let through = held.iter().filter(in_order).map(|held| held.sequence).fold(self.gap, i64::max);
-        self.gap = 0;
+        let gap = std::mem::take(&mut self.gap);
         // of an older generation `through` may cover only a part, and what it covers is not in doubt then
         let mut generations: Vec<_> = held.iter().map(|held| held.generation).collect();
         generations.sort_unstable();
         generations.dedup();
-        if generations.is_empty() && through > 0 {
+        if generations.is_empty() && gap > 0 {
             generations.push(self.generation);
         }
         for generation in generations {
             let of = |held: &&Held| held.generation == generation;
             let these: Vec<_> = held.iter().filter(of).copied().collect();
-            let last = generation == self.generation;
-            let through =
-                if last { through } else { these.iter().map(|held| held.sequence).max().unwrap_or(0) };
+            // what came again by itself may stand behind what has not come yet
+            let in_order = these.iter().filter(|held| !self.alone(held)).map(|held| held.sequence);
+            let through = in_order.fold(if generation == self.generation { gap } else { 0 }, i64::max);
             let through = (through > 0).then_some(through);
             self.acknowledge(wire, generation, through, &these).await?;
         }

@@ -163,10 +163,10 @@ impl Client {
 
     fn ended(&self, status: &Status) {
         let mut books = self.stage.books.lock();
-        match status.code() {
-            Code::Aborted => books.figures.taken_over += 1,
-            _ if broken(status) => {}
-            _ => books.fault(format!("a stream of {:?} ended with {status:?}", self.names())),
+        if status.code() == Code::Aborted {
+            books.figures.taken_over += 1;
+        } else if !broken(status) {
+            books.fault(format!("a stream of {:?} ended with {status:?}", self.names()));
         }
     }
 
