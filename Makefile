@@ -1,6 +1,6 @@
 # The handful of commands. What they need besides Rust is installed into .tools/ on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint proto bench
+.PHONY: help run test lint proto bench soak
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,4 +27,8 @@ proto: ## Regenerate what comes from proto/; refuses a change that breaks client
 
 # Not plain 'cargo bench': that also builds every unit test with the slow profile, and runs none of them.
 bench: ## Measure, in the release profile
-	cargo bench --bench '*'
+	cargo bench --bench speed
+
+# In the dev profile, whose checks of arithmetic stay on.
+soak: ## Count every message of a long wild run (SOAK='--seconds 600 --seed 1')
+	cargo test --bench soak -- $(or $(SOAK),--seconds 180)

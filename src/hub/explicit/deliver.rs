@@ -176,8 +176,9 @@ impl Standing {
         tail: &Tail,
     ) -> bool {
         let (passed, timed) = (self.passed_ordinal(), self.settings.ack_deadline.is_some());
+        let hears = !self.deaf;
         let Some(explicit) = &mut self.explicit else { return false };
-        let Some(sent) = explicit.sent_tally else { return false };
+        let Some(sent) = explicit.sent_tally.filter(|_| hears) else { return false };
         let mut outstanding = explicit.outstanding;
         outstanding += tail.tally - sent;
         let level = cursor.at == explicit.sent

@@ -1,0 +1,65 @@
+//! What happens to receivers: connections are cut and stall, listeners are stopped, started, purged and looked at.
+
+use crate::{
+    cast::{Mode, Who},
+    road::Wire,
+    stage::Stage,
+};
+use eric::v1::{GetListenerRequest, PurgeListenerRequest, StartListenerRequest, StopListenerRequest};
+use std::{rc::Rc, time::Duration};
+use tokio::time::sleep;
+use tonic::Status;
+
+pub(crate) async fn connections(stage: Rc<Stage>) {
+    let mut rng = stage.rng(90_001);
+    while !stage.calm() {
+        sleep(Duration::from_millis(rng.u64(20..300))).await;
+        if rng.bool() {
+            stage.roads.cut_one(&mut rng, &mut stage.books.lock().figures);
+            continue;
+        }
+        let road = &stage.roads.breaking[rng.usize(..stage.roads.breaking.len())];
+        road.stall(true);
+        stage.books.lock().figures.stalls += 1;
+        sleep(Duration::from_millis(rng.u64(10..500))).await;
+        // what is on its way is lost
+        if rng.bool() {
+            stage.books.lock().figures.cut += road.cut();
+        }
+        road.stall(false);
+    }
+}
+
+pub(crate) async fn listeners(stage: Rc<Stage>, mut wire: Wire) {
+    let mut rng = stage.rng(90_002);
+    let those = stage.cast.those(|it| matches!(it.mode, Mode::Explicit | Mode::Automatic));
+    while !stage.calm() {
+        sleep(Duration::from_millis(rng.u64(5..60))).await;
+        let who = those[rng.usize(..those.len())];
+        if let Err(status) = disturb(&stage, &mut wire, who, &mut rng).await {
+            stage.books.lock().fault(format!("{}: {status:?}", stage.cast.receivers[who].name()));
+        }
+    }
+}
+
+async fn disturb(stage: &Stage, wire: &mut Wire, who: Who, rng: &mut fastrand::Rng) -> Result<(), Status> {
+    let receiver = &stage.cast.receivers[who];
+    let (channel, listener) = (receiver.channel.to_owned(), receiver.listener.to_owned());
+    match rng.u8(..100) {
+        0..20 => {
+            wire.stop_listener(StopListenerRequest { channel, listener }).await?;
+            stage.books.lock().figures.stops += 1;
+        }
+        20..30 => drop(wire.start_listener(StartListenerRequest { channel, listener }).await?),
+        30..34 => {
+            let request = PurgeListenerRequest { channel, listener, ..Default::default() };
+            wire.purge_listener(request).await?;
+            stage.books.lock().figures.purges += 1;
+        }
+        _ => {
+            wire.get_listener(GetListenerRequest { channel, listener }).await?;
+            stage.books.lock().figures.looks += 1;
+        }
+    }
+    Ok(())
+}

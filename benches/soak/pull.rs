@@ -1,0 +1,76 @@
+//! Receivers that pull.
+
+use crate::{
+    cast::{Who, millis},
+    hand::Hand,
+    road::Wire,
+    send::broken,
+    stage::Stage,
+};
+use eric::v1::{Credit, PullRequest, PullResponse};
+use std::{rc::Rc, time::Duration};
+use tokio::time::sleep;
+use tonic::Code;
+
+pub(crate) async fn run(stage: Rc<Stage>, who: Who, number: u64) {
+    let mut rng = stage.rng(number);
+    while !stage.done() {
+        let Ok(wire) = stage.roads.any(&mut rng).await else { continue };
+        let session = format!("pull-{number}-{}", rng.u32(..));
+        // an error: the connection is broken
+        let _ = pull_some(&stage, who, wire, &session, &mut rng).await;
+        sleep(Duration::from_millis(rng.u64(..30))).await;
+    }
+}
+
+async fn pull_some(
+    stage: &Rc<Stage>,
+    who: Who,
+    mut wire: Wire,
+    session: &str,
+    rng: &mut fastrand::Rng,
+) -> Result<(), ()> {
+    for _ in 0..rng.usize(1..30) {
+        let stream = {
+            let mut books = stage.books.lock();
+            books.figures.pulls += 1;
+            books.open(who, true)
+        };
+        let answer = match wire.pull(request(stage, who, session, rng)).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => {
+                if !broken(&status) && status.code() != Code::Aborted {
+                    stage.books.lock().fault(format!("a pull was answered with {status:?}"));
+                }
+                return Err(());
+            }
+        };
+        let PullResponse { started: Some(started), batch: Some(batch), incarnation } = answer else {
+            stage.books.lock().fault(format!("a pull lacks something: {answer:?}"));
+            return Err(());
+        };
+        stage.books.lock().deliver(who, stream, &batch);
+        let mut hand = Hand::new(stage, who, stream, &started, &incarnation);
+        hand.take(&batch);
+        hand.say(&mut wire, rng).await?;
+        // what is left in hand now comes again in another session alone
+        if hand.len() > 0 && rng.bool() {
+            return Ok(());
+        }
+        hand.acknowledge_all(&mut wire).await?;
+    }
+    Ok(())
+}
+
+fn request(stage: &Stage, who: Who, session: &str, rng: &mut fastrand::Rng) -> PullRequest {
+    let receiver = &stage.cast.receivers[who];
+    PullRequest {
+        channel: receiver.channel.to_owned(),
+        listener: receiver.listener.to_owned(),
+        max_messages: rng.i32(0..24),
+        wait: Some(millis(rng.u64(..100))),
+        credit: Some(Credit { max_unacknowledged_messages: 64, max_unacknowledged_bytes: 0 }),
+        session: session.to_owned(),
+        ..Default::default()
+    }
+}
