@@ -156,6 +156,20 @@ impl Hand {
         let answer = wire.acknowledge(AcknowledgeRequest { items: vec![item.clone()] }).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
         match answer.results.into_iter().next().and_then(|result| result.outcome) {
+            Some(acknowledge_result::Outcome::Acknowledged(told))
+                if told.covered_messages == 0 && told.generation > generation + 1 =>
+            {
+                // an older generation covers nothing, and what was never rewound does not come again: it is said once
+                // more, and whether it is on its way again is not known
+                let again = Acknowledgement {
+                    generation: Some(told.generation),
+                    through_sequence: None,
+                    sequences: these.iter().map(|held| held.sequence).collect(),
+                    ..item
+                };
+                let answer = wire.acknowledge(AcknowledgeRequest { items: vec![again] }).await;
+                answer.map_err(|status| self.failed(&status))?;
+            }
             Some(acknowledge_result::Outcome::Acknowledged(told)) => {
                 self.judge(these, &told, through.is_some())
             }

@@ -15,7 +15,10 @@ use std::{
     collections::HashMap,
     time::{Duration, SystemTime},
 };
+use tokio::task::yield_now;
 
+/// Rejections of so many listeners in one go, then the core's streams have a turn.
+const LISTENERS_IN_A_ROW: usize = 64;
 const MAX_REASON_BYTES: usize = 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A page of messages is shorter where it would pass this.
@@ -70,8 +73,11 @@ impl Dispatcher {
         use wire::reject_result::Outcome;
         convert::at_most(request.items.len(), "items")?;
         let mut outcomes: Vec<Option<Result<Rejected, Refusal>>> = vec![None; request.items.len()];
-        for (listener, places) in by_listener(&request.items) {
+        for (done, (listener, places)) in by_listener(&request.items).into_iter().enumerate() {
             self.reject_of_one(listener, &places, &request.items, &mut outcomes);
+            if done % LISTENERS_IN_A_ROW == LISTENERS_IN_A_ROW - 1 {
+                yield_now().await;
+            }
         }
         let safe = outcomes.iter().flatten().flatten().map(|rejected| rejected.position).max();
         self.hub.durable(safe.unwrap_or_default()).await;
