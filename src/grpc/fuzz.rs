@@ -114,5 +114,5 @@ fn every_message_that_is_taken_says_to_receivers_what_the_server_read() {
 
 #[test]
 fn no_requests_break_the_server() {
-    fuzz(1_000, verbs::requests, verbs::sound);
+    fuzz(4_000, verbs::requests, verbs::sound);
 }
