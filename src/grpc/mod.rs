@@ -10,6 +10,8 @@ mod channels;
 pub(crate) mod codec;
 mod convert;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod listeners;
 mod page;
 mod publish;

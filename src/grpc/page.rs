@@ -49,8 +49,8 @@ pub(super) fn token(after: Position) -> String {
     format!("p{:x}", after.0)
 }
 
-fn read(token: &str) -> Option<Position> {
-    let digits = token.strip_prefix('p')?;
-    let sound = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    u64::from_str_radix(digits, 16).ok().filter(|_| sound).map(Position)
+/// One way to write a token, and no other.
+fn read(text: &str) -> Option<Position> {
+    let after = u64::from_str_radix(text.strip_prefix('p')?, 16).ok().map(Position)?;
+    (token(after) == text).then_some(after)
 }

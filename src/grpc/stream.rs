@@ -55,7 +55,7 @@ pub(super) async fn watch(State(dispatcher): State<Dispatcher>, request: Request
 }
 
 impl Dispatcher {
-    fn respond(&self, opened: Result<Opened, Status>) -> Response {
+    pub(super) fn respond(&self, opened: Result<Opened, Status>) -> Response {
         let body = match opened {
             Ok(opened) => Body::new(StreamBody::new(self.clone(), opened)),
             Err(status) => return status.into_http(),
