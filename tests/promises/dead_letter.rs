@@ -27,7 +27,7 @@ async fn letters(wire: &Wire, count: i64) -> Vec<i64> {
     let mut reader = wire.listen("c", "l").await;
     wire.dispatch_all("c", "l", (0..count).map(numbered)).await;
     let mut moved = Vec::new();
-    for delivery in reader.take(usize::try_from(count).unwrap()).await {
+    for delivery in reader.take(usize::try_from(count).expect("a count")).await {
         moved.push(wire.reject(final_rejection(delivery.sequence, "no use")).await.dead_letter_sequence);
     }
     moved
@@ -250,7 +250,7 @@ async fn letters_of_three(wire: &Wire) {
         standing.backlog_messages == 3 && batch.deliveries.len() == 3
     })
     .await;
-    let last = receipts.last().unwrap().sequence;
+    let last = receipts.last().expect("some were sent").sequence;
     let items = receipts.iter().map(|receipt| final_rejection(receipt.sequence, "")).collect();
     assert!(wire.reject_all(items).await.iter().all(Result::is_ok));
     wire.acknowledge(through(last)).await;

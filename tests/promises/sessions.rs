@@ -113,7 +113,12 @@ async fn a_session_that_returns_counts_no_attempt_and_another_counts_one() {
 
 async fn next(wire: &Wire, session: &str) -> Batch {
     let request = PullRequest { session: session.into(), ..pull("c", "l") };
-    within(wire.call().pull(request)).await.unwrap().into_inner().batch.unwrap()
+    within(wire.call().pull(request))
+        .await
+        .expect("a pull is answered")
+        .into_inner()
+        .batch
+        .expect("with a batch")
 }
 
 #[tokio::test]

@@ -98,11 +98,14 @@ impl Wire {
     ) -> Vec<Result<Acknowledged, Refused>> {
         let answer = within(self.call().acknowledge(AcknowledgeRequest { items })).await;
         let results = answer.expect("the call is OK").into_inner().results;
-        let outcomes = results.into_iter().map(|result| match result.outcome.expect("each is answered") {
-            acknowledge_result::Outcome::Acknowledged(acknowledged) => Ok(acknowledged),
-            acknowledge_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-        });
-        outcomes.collect()
+        let mut outcomes = Vec::new();
+        for result in results {
+            outcomes.push(match result.outcome.expect("each is answered") {
+                acknowledge_result::Outcome::Acknowledged(acknowledged) => Ok(acknowledged),
+                acknowledge_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
+            });
+        }
+        outcomes
     }
 
     pub(crate) async fn try_acknowledge(&self, item: Acknowledgement) -> Result<Acknowledged, Refused> {
@@ -117,11 +120,14 @@ impl Wire {
     pub(crate) async fn reject_all(&self, items: Vec<Rejection>) -> Vec<Result<Rejected, Refused>> {
         let answer = within(self.call().reject(RejectRequest { items })).await;
         let results = answer.expect("the call is OK").into_inner().results;
-        let outcomes = results.into_iter().map(|result| match result.outcome.expect("each is answered") {
-            reject_result::Outcome::Rejected(rejected) => Ok(rejected),
-            reject_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-        });
-        outcomes.collect()
+        let mut outcomes = Vec::new();
+        for result in results {
+            outcomes.push(match result.outcome.expect("each is answered") {
+                reject_result::Outcome::Rejected(rejected) => Ok(rejected),
+                reject_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
+            });
+        }
+        outcomes
     }
 
     pub(crate) async fn try_reject(&self, item: Rejection) -> Result<Rejected, Refused> {
@@ -175,12 +181,14 @@ impl Wire {
             sequences: sequences.to_vec(),
         };
         let answer = within(self.call().requeue(request)).await.expect("the call is OK");
-        let outcomes = answer.into_inner().results.into_iter();
-        let outcomes = outcomes.map(|result| match result.outcome.expect("each is answered") {
-            requeue_result::Outcome::Receipt(receipt) => Ok(receipt),
-            requeue_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-        });
-        outcomes.collect()
+        let mut outcomes = Vec::new();
+        for result in answer.into_inner().results {
+            outcomes.push(match result.outcome.expect("each is answered") {
+                requeue_result::Outcome::Receipt(receipt) => Ok(receipt),
+                requeue_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
+            });
+        }
+        outcomes
     }
 }
 
