@@ -61,6 +61,8 @@ struct Noted {
     gap: Gap,
     /// When it was handed over, in seconds of the hub's clock.
     said_at: Option<u32>,
+    /// What stood before it in the stream that said it last: its client may not have heard of it yet.
+    behind: Position,
 }
 
 impl Gaps {
@@ -106,7 +108,7 @@ impl Gaps {
             last.gap = last.gap.joined(gap);
             return;
         }
-        self.noted.push(Noted { gap, said_at: None });
+        self.noted.push(Noted { gap, said_at: None, behind: Position::ZERO });
         if self.noted.len() > MAX_GAPS {
             self.merge_oldest();
         }
@@ -115,7 +117,7 @@ impl Gaps {
     /// Adds one at its place, among messages that still wait; `said_at`: when it was handed over.
     pub(super) fn insert(&mut self, gap: Gap, said_at: Option<u32>) {
         let place = self.noted.partition_point(|noted| noted.gap.through < gap.through);
-        self.noted.insert(place, Noted { gap, said_at });
+        self.noted.insert(place, Noted { gap, said_at, behind: Position::ZERO });
         if self.noted.len() > MAX_GAPS {
             self.merge_oldest();
         }
@@ -126,10 +128,23 @@ impl Gaps {
         self.noted.binary_search_by_key(&through, |noted| noted.gap.through).is_ok()
     }
 
-    /// Those up to here that were handed over are passed for good; so is one that ends at one of `ends`.
+    /// Those up to here that were handed over are passed for good, unless one was said behind what is acknowledged; so is
+    /// one that ends at one of `ends`.
     pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position]) {
-        let passed = |gap: &Gap| gap.through <= through || ends.contains(&gap.through);
-        self.noted.retain(|noted| noted.said_at.is_none() || !passed(&noted.gap));
+        let passed = |noted: &Noted| {
+            let end = noted.gap.through;
+            end == through || ends.contains(&end) || (end < through && noted.behind < through)
+        };
+        self.noted.retain(|noted| noted.said_at.is_none() || !passed(noted));
+    }
+
+    /// These were said where a stream had handed over everything up to a position.
+    pub(super) fn said_behind(&mut self, gaps: &[Gap], behind: Position) {
+        for gap in gaps {
+            if let Ok(place) = self.noted.binary_search_by_key(&gap.through, |noted| noted.gap.through) {
+                self.noted[place].behind = behind;
+            }
+        }
     }
 
     /// Never one that was handed over with one that was not: it would be handed over again, or be forgotten unsaid.
@@ -139,7 +154,8 @@ impl Gaps {
         let later = self.noted.remove(first + 1);
         let earlier = &self.noted[first];
         let (gap, said_at) = (earlier.gap.joined(later.gap), earlier.said_at.and(later.said_at));
-        self.noted[first] = Noted { gap, said_at };
+        let behind = earlier.behind.max(later.behind);
+        self.noted[first] = Noted { gap, said_at, behind };
     }
 
     /// These were handed over.

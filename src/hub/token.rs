@@ -18,7 +18,7 @@ impl Incarnation {
         self.0
     }
 
-    /// As [`Incarnation::to_string`] writes it; `None` where the text is no such tag.
+    /// Of the text that [`std::fmt::Display`] writes; `None` where the text is no such tag.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         digits.then(|| u64::from_str_radix(text, 16).ok().map(Self))?

@@ -54,3 +54,30 @@ fn back_in_strict_order_what_is_in_hand_comes_again() {
     assert_eq!(stream.rest(), got(sent));
     assert_eq!(stage.info("l").generation, 1);
 }
+
+#[test]
+fn a_gap_that_came_late_is_not_passed_by_what_was_delivered_before_it() {
+    let overtaking = ChannelSettings { redelivery: Redelivery::Overtaking, max_attempts: 1, ..room() };
+    let stage = Stage::new(overtaking);
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 3);
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    let rejection = Rejection {
+        life: Life::default(),
+        generation: None,
+        position: Position(sent[0]),
+        attempt: Some(1),
+        reason: String::new(),
+        delay: None,
+        last: true,
+    };
+    stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
+    // it is said, and lost with the connection, while an acknowledgement of what came before is on its way
+    assert_eq!(stream.rest().len(), 1);
+    drop(stream);
+    stage.acknowledge("l", Some(sent[2]), &[]).unwrap();
+    assert_eq!(stage.listen("l").rest().len(), 1, "it is said again");
+    stage.acknowledge("l", None, &[sent[0]]).unwrap();
+    assert_eq!(stage.listen("l").rest(), [], "its end passes it");
+}
