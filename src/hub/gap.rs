@@ -133,7 +133,9 @@ impl Gaps {
     pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position]) {
         let passed = |noted: &Noted| {
             let end = noted.gap.through;
-            end == through || ends.contains(&end) || (end < through && noted.behind < through)
+            // where a gap came late, its end may be a message that its client has, and means by it
+            let means_it = end > noted.behind || noted.gap.after == end.before();
+            end == through || (ends.contains(&end) && means_it) || (end < through && noted.behind < through)
         };
         self.noted.retain(|noted| noted.said_at.is_none() || !passed(noted));
     }

@@ -81,3 +81,22 @@ fn a_gap_that_came_late_is_not_passed_by_what_was_delivered_before_it() {
     stage.acknowledge("l", None, &[sent[0]]).unwrap();
     assert_eq!(stage.listen("l").rest(), [], "its end passes it");
 }
+
+#[test]
+fn a_gap_over_what_was_in_hand_is_not_passed_by_one_message_of_it() {
+    let dropping = ChannelSettings { max_backlog: messages(3), ..room() };
+    let stage = Stage::new(dropping);
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.broadcasts(3);
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    let more = stage.broadcasts(3);
+    let told = stream.rest();
+    assert_eq!(told.len(), 4, "a gap, and three messages: {told:?}");
+    drop(stream);
+    // its client had the last of them in hand, and never heard that the two before are gone
+    stage.acknowledge("l", None, &[sent[2]]).unwrap();
+    assert_eq!(stage.listen("l").rest().len(), 4);
+    stage.acknowledge("l", Some(more[2]), &[]).unwrap();
+    assert_eq!(stage.listen("l").rest(), []);
+}
