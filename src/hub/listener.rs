@@ -508,7 +508,8 @@ impl Standing {
     /// Whether there may be something for a stream at a place that no bell will bring.
     pub(super) fn has_news(&self, cursor: Cursor) -> bool {
         if let Some(explicit) = &self.explicit {
-            return self.queue.last_waiting().is_some_and(|own| own > explicit.sent())
+            return explicit.stirred()
+                || self.queue.last_waiting().is_some_and(|own| own > explicit.sent())
                 || self.gaps.any_to_say(explicit.said());
         }
         cursor.at < self.passed || self.queue.first_waiting().is_some() || self.gaps.any_to_say(cursor.said)

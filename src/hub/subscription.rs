@@ -5,6 +5,7 @@ use super::{
     channel,
     cursor::{Cursor, Look},
     desk::{Ending, Tail},
+    expiry::Expiry,
     listener::{Allowance, Listener, Standing},
     look::View,
     options::{Credit, ListenOptions},
@@ -241,7 +242,8 @@ impl Subscription {
             return None;
         }
         let through = tail.batch.token.sequence;
-        if tail.expiry.is_past(self.place.hub.clock_ms()) {
+        // most messages have no ttl, and a look at the clock for each stream would cost as much as the rest
+        if tail.expiry != Expiry::NEVER && tail.expiry.is_past(self.place.hub.clock_ms()) {
             return None;
         }
         let mut generation = 0;
@@ -271,16 +273,7 @@ impl Subscription {
 
     /// Whether there may be something that no bell will bring.
     fn behind(&self, seen: Position) -> bool {
-        if self.fresh {
-            return true;
-        }
-        if let Owner::Listener(listener) = &self.owner
-            && let Some(explicit) = &listener.lock().explicit
-            && explicit.stirred()
-        {
-            return true;
-        }
-        if self.cursor.at < seen {
+        if self.fresh || self.cursor.at < seen {
             return true;
         }
         match &self.owner {
