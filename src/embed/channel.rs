@@ -92,7 +92,7 @@ impl Channel {
         let (listener, message) = (parse(listener)?, encode(message, self.max_payload_bytes)?);
         let id = message.id().to_owned();
         let accepted = self.hub.dispatch(self.channel_id(), listener, message)?;
-        Ok(self.accepted(id, accepted).await)
+        self.accepted(id, accepted).await
     }
 
     /// Sends a message to all listeners that are registered, and to those who watch.
@@ -104,7 +104,7 @@ impl Channel {
         let message = encode(message, self.max_payload_bytes)?;
         let id = message.id().to_owned();
         let accepted = self.hub.broadcast(self.channel_id(), message)?;
-        Ok(self.accepted(id, accepted).await)
+        self.accepted(id, accepted).await
     }
 
     /// Says that no more will come, to all listeners and to those who watch: their streams end when they get there.
@@ -113,7 +113,7 @@ impl Channel {
     /// Refused where the channel is gone or the log is full.
     pub async fn notify_end(&self) -> Result<Receipt> {
         let ended = self.hub.notify_end(self.channel_id())?;
-        Ok(self.ended(ended).await)
+        self.ended(ended).await
     }
 
     /// Says it to one listener. While it has not got there another one is a duplicate.
@@ -122,16 +122,16 @@ impl Channel {
     /// [`Error::InvalidId`]; refused where there is no such listener or the log is full.
     pub async fn notify_end_of(&self, listener: &str) -> Result<Receipt> {
         let ended = self.hub.notify_end_of(self.channel_id(), parse(listener)?)?;
-        Ok(self.ended(ended).await)
+        self.ended(ended).await
     }
 
-    async fn ended(&self, (message, accepted): (message::Message, Accepted)) -> Receipt {
+    async fn ended(&self, (message, accepted): (message::Message, Accepted)) -> Result<Receipt> {
         self.accepted(message.id().to_owned(), accepted).await
     }
 
-    async fn accepted(&self, message_id: String, accepted: Accepted) -> Receipt {
-        self.hub.durable(accepted.position).await;
-        Receipt::new(message_id, accepted)
+    async fn accepted(&self, message_id: String, accepted: Accepted) -> Result<Receipt> {
+        self.hub.durable(accepted.position).await?;
+        Ok(Receipt::new(message_id, accepted))
     }
 
     /// Takes the next message of a listener, if one waits; it does not wait for one. It takes the listener from a

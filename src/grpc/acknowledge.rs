@@ -80,7 +80,7 @@ impl Dispatcher {
             }
         }
         let safe = outcomes.iter().flatten().flatten().map(|rejected| rejected.position).max();
-        self.hub.durable(safe.unwrap_or_default()).await;
+        self.hub.durable(safe.unwrap_or_default()).await?;
         let outcome = |(place, outcome)| match outcome {
             Some(Ok(rejected)) => Some(Outcome::Rejected(to_wire(&rejected))),
             Some(Err(refusal)) => Some(Outcome::Error(self.of_item(refusal, "items", place))),
@@ -171,7 +171,7 @@ impl Dispatcher {
         let positions = request.sequences.iter().map(|sequence| convert::position(*sequence, "sequences"));
         let told = self.hub.requeue(channel, listener, &positions.collect::<Result<Vec<_>, _>>()?)?;
         let safe = told.iter().flatten().map(|requeued| requeued.accepted.position).max();
-        self.hub.durable(safe.unwrap_or_default()).await;
+        self.hub.durable(safe.unwrap_or_default()).await?;
         let outcome = |(place, told)| match told {
             Ok(requeued) => {
                 let crate::hub::Requeued { message_id, accepted } = requeued;

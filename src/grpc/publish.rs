@@ -26,7 +26,7 @@ impl Dispatcher {
         let message = self.message(request.message, millis())?;
         let id = message.id().to_owned();
         let accepted = self.hub.dispatch(channel, listener, message)?;
-        self.hub.durable(accepted.position).await;
+        self.hub.durable(accepted.position).await?;
         Ok(wire::DispatchResponse { receipt: Some(receipt(id, &accepted)) })
     }
 
@@ -38,7 +38,7 @@ impl Dispatcher {
         let message = self.message(request.message, millis())?;
         let id = message.id().to_owned();
         let accepted = self.hub.broadcast(channel, message)?;
-        self.hub.durable(accepted.position).await;
+        self.hub.durable(accepted.position).await?;
         Ok(wire::BroadcastResponse { receipt: Some(receipt(id, &accepted)) })
     }
 
@@ -51,7 +51,7 @@ impl Dispatcher {
             None => self.hub.notify_end(channel)?,
             Some(listener) => self.hub.notify_end_of(channel, convert::listener_id(listener)?)?,
         };
-        self.hub.durable(accepted.position).await;
+        self.hub.durable(accepted.position).await?;
         Ok(wire::NotifyEndResponse { receipt: Some(receipt(message.id().to_owned(), &accepted)) })
     }
 
@@ -61,8 +61,7 @@ impl Dispatcher {
     ) -> Result<wire::PublishBatchResponse, Refusal> {
         let wire::PublishBatchRequest { publications, stop_at_error } = request;
         let batch = self.accept(wire::PublishRequest { publications, stop_at_error });
-        self.hub.durable(batch.through).await;
-        Ok(wire::PublishBatchResponse { results: batch.results })
+        Ok(wire::PublishBatchResponse { results: self.results(batch).await })
     }
 
     /// Accepts batch after batch as they come, and answers each when it is safe, in order.
@@ -86,8 +85,15 @@ impl Dispatcher {
         let batch = request.map(|request| self.accept(request));
         async move {
             let batch = batch.map_err(|status| self.translated(status))?;
-            self.hub.durable(batch.through).await;
-            Ok(wire::PublishResponse { results: batch.results })
+            Ok(wire::PublishResponse { results: self.results(batch).await })
+        }
+    }
+
+    /// What became of a batch, once it is safe. Of what may never be so it is not known whether it was accepted.
+    async fn results(&self, batch: Batch) -> Vec<wire::PublishResult> {
+        match self.hub.durable(batch.through).await {
+            Ok(()) => batch.results,
+            Err(error) => batch.unknown(&Refusal::from(error).into_pb(self.hub.incarnation())),
         }
     }
 
@@ -166,6 +172,18 @@ impl Batch {
             Err(status) => Outcome::Error(status),
         };
         self.results.push(wire::PublishResult { outcome: Some(outcome) });
+    }
+}
+
+impl Batch {
+    /// As if each that was accepted had failed so.
+    fn unknown(mut self, status: &tonic_types::pb::Status) -> Vec<wire::PublishResult> {
+        for result in &mut self.results {
+            if let Some(Outcome::Receipt(_)) = result.outcome {
+                result.outcome = Some(Outcome::Error(status.clone()));
+            }
+        }
+        self.results
     }
 }
 

@@ -9,6 +9,7 @@ impl Dispatcher {
         let hub = self.hub.info();
         let durability = match hub.durability {
             Durability::Memory => wire::Durability::Memory,
+            Durability::Disk => wire::Durability::Disk,
         };
         Ok(wire::GetServerResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),

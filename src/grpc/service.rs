@@ -6,10 +6,12 @@ use super::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-/// Makes the service: each verb is a function of the dispatcher under the same name, at once or after a wait.
+/// Makes the service: each verb is a function of the dispatcher under the same name, that answers at once, or when what
+/// it has changed is safe, or after a wait of its own.
 macro_rules! service {
     (
         now { $($verb:ident($Request:ident) -> $Response:ident;)* }
+        changes { $($change:ident($ChangeRequest:ident) -> $ChangeResponse:ident;)* }
         later { $($slow:ident($SlowRequest:ident) -> $SlowResponse:ident;)* }
     ) => {
         #[tonic::async_trait]
@@ -19,6 +21,17 @@ macro_rules! service {
                 request: Request<wire::$Request>,
             ) -> Result<Response<wire::$Response>, Status> {
                 let answer = Dispatcher::$verb(self, &request.into_inner());
+                answer.map(Response::new).map_err(|refusal| self.status(refusal))
+            })*
+
+            $(async fn $change(
+                &self,
+                request: Request<wire::$ChangeRequest>,
+            ) -> Result<Response<wire::$ChangeResponse>, Status> {
+                let answer = Dispatcher::$change(self, &request.into_inner());
+                // also where it was there already: whoever made it may still wait for that to be safe
+                let safe = self.hub.settled().await;
+                let answer = answer.and_then(|answer| Ok(safe.map(|()| answer)?));
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
             })*
 
@@ -44,24 +57,26 @@ macro_rules! service {
 
 service! {
     now {
-        create_channel(CreateChannelRequest) -> CreateChannelResponse;
         get_channel(GetChannelRequest) -> GetChannelResponse;
         list_channels(ListChannelsRequest) -> ListChannelsResponse;
-        update_channel(UpdateChannelRequest) -> UpdateChannelResponse;
-        remove_channel(RemoveChannelRequest) -> RemoveChannelResponse;
-        register(RegisterRequest) -> RegisterResponse;
         get_listener(GetListenerRequest) -> GetListenerResponse;
         list_listeners(ListListenersRequest) -> ListListenersResponse;
-        update_listener(UpdateListenerRequest) -> UpdateListenerResponse;
         start_listener(StartListenerRequest) -> StartListenerResponse;
         stop_listener(StopListenerRequest) -> StopListenerResponse;
-        purge_listener(PurgeListenerRequest) -> PurgeListenerResponse;
-        remove_listener(RemoveListenerRequest) -> RemoveListenerResponse;
         change_listen(ChangeListenRequest) -> ChangeListenResponse;
         acknowledge(AcknowledgeRequest) -> AcknowledgeResponse;
         extend(ExtendRequest) -> ExtendResponse;
         list_messages(ListMessagesRequest) -> ListMessagesResponse;
         get_server(GetServerRequest) -> GetServerResponse;
+    }
+    changes {
+        create_channel(CreateChannelRequest) -> CreateChannelResponse;
+        update_channel(UpdateChannelRequest) -> UpdateChannelResponse;
+        remove_channel(RemoveChannelRequest) -> RemoveChannelResponse;
+        register(RegisterRequest) -> RegisterResponse;
+        update_listener(UpdateListenerRequest) -> UpdateListenerResponse;
+        purge_listener(PurgeListenerRequest) -> PurgeListenerResponse;
+        remove_listener(RemoveListenerRequest) -> RemoveListenerResponse;
     }
     later {
         dispatch(DispatchRequest) -> DispatchResponse;

@@ -263,6 +263,7 @@ impl From<Error> for Refusal {
             Error::Log(LogError::Unavailable) => {
                 Self::new(Code::Unavailable, "LOG_UNAVAILABLE", told).retry()
             }
+            Error::Log(LogError::Corrupt) => Self::new(Code::Internal, "LOG_CORRUPT", told),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{Error, Limit},
     id::ChannelId,
-    log::{Position, Record},
+    log::{Change, Position, Record, Removal, Text, Whom},
 };
 use std::sync::{Arc, atomic::Ordering};
 
@@ -86,11 +86,13 @@ impl Hub {
         if let Some(id) = &settings.dead_letter_listener {
             return Err(no_dead_letter_listener(id));
         }
-        let birth = self.log.append(Record::Change)?;
+        let created_at = super::now();
+        let text = Text::default();
+        let birth = self.log.append(Record::Channel { id: id.as_str().into(), created_at, text })?;
         let channel = Arc::new(Channel::new(
             id.as_str().into(),
             birth,
-            super::now(),
+            created_at,
             settings,
             self.bells.desks(),
             self.began,
@@ -140,7 +142,8 @@ impl Hub {
         if let Some(id) = settings.dead_letter_listener.as_ref().filter(|id| state.listener(id).is_none()) {
             return Err(no_dead_letter_listener(id).into());
         }
-        let at = self.log.append(Record::Change).map_err(Error::from)?;
+        let change = Change { whom: Whom::Channel(channel.birth), settings: None, state: None };
+        let at = self.log.append(Record::Changed(change)).map_err(Error::from)?;
         channel.set(&settings);
         let before = state.dead_letter_listener().cloned();
         state.set(settings, at);
@@ -184,11 +187,17 @@ impl Hub {
 
     fn take_channel(&self, id: ChannelId<'_>) -> Result<Arc<Channel>, Error> {
         let mut channels = self.channels_mut();
-        if !channels.by_id.contains_key(id.as_str()) {
+        let Some(there) = channels.by_id.get(id.as_str()) else {
             drop(channels);
             return Err(self.no_channel(id));
-        }
-        self.log.append(Record::Change)?;
+        };
+        self.log.append(Record::Removed(Removal {
+            whom: Whom::Channel(there.birth),
+            channel: Arc::clone(&there.id),
+            listener: None,
+            expired: false,
+            at: super::unix_millis(),
+        }))?;
         self.gone().add(id.as_str(), None, How::Removed);
         let channel = channels.by_id.remove(id.as_str()).ok_or_else(|| self.no_channel(id))?;
         channels.by_birth.remove(&channel.birth);

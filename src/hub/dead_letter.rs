@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Error,
     id::{ChannelId, ListenerId},
-    log::{DeadLetter, DeadLetterCause, Entry, Kind, Position, Record},
+    log::{Change, DeadLetter, DeadLetterCause, Entry, Position, Record, Whom},
 };
 use std::{
     sync::Arc,
@@ -65,8 +65,14 @@ pub struct Requeued {
 /// What the facts of a dead letter take beside its reason, at most, and rounded up.
 const FACTS_BYTES: u64 = 256;
 
-/// Where a dead letter stands, and what it takes.
-type Letter = (Position, u64);
+/// A dead letter that is to be written.
+struct Letter {
+    /// Which of the deliveries that failed it was.
+    place: usize,
+    /// What it takes.
+    bytes: u64,
+    record: Record,
+}
 
 /// How deliveries failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,46 +169,61 @@ impl Hub {
             standing.judge(failing, &state.settings, state.ring_for(&standing))
         };
         let grave = state.dead_letter_listener().filter(|grave| grave.birth != listener.birth).cloned();
-        let mut position = self.log.append(Record::Change)?;
-        let mut fates = Vec::with_capacity(judged.len());
-        for (judged, failing) in judged.into_iter().zip(failing) {
-            let buried = judged.filter(|failed| failed.delay.is_none() && grave.is_some());
-            let dead_letter = match buried {
-                Some(failed) => self.write_dead_letter(listener, &failed, failing).inspect_err(|_| {
-                    self.forget(&dead_letters(&fates));
-                })?,
-                None => None,
-            };
-            position = dead_letter.map_or(position, |(position, _)| position);
-            fates.push(judged.map(|failed| (failed, dead_letter)));
-        }
+        let (mut fates, letters) = self.fates(channel, listener, grave.as_deref(), judged, failing)?;
+        self.log.check()?;
         let mut dropped = Vec::new();
-        {
+        let mut position = {
             let mut standing = listener.lock();
-            let failed: Vec<_> = fates.iter().flatten().map(|(failed, _)| *failed).collect();
+            let failed: Vec<_> = fates.iter().flatten().map(|fate| fate.failed).collect();
             let ring = state.ring_for(&standing);
             standing.fail(&failed, how == Failure::Rejected, ring, self.clock_ms(), &mut dropped);
-        }
-        if let Some(grave) = grave {
-            let letters = fates.iter().flatten().filter_map(|(_, letter)| *letter);
-            for (position, bytes) in letters {
-                self.bury(channel, state, &grave, position, bytes);
+            // together: no crash leaves a letter with its sender, too, or with nobody
+            let mut records: Vec<_> = letters.iter().map(|letter| letter.record.clone()).collect();
+            let change = Change { whom: Whom::Listener(listener.birth), settings: None, state: None };
+            records.push(Record::Changed(change));
+            self.log.append_all(records)?
+        };
+        for letter in letters {
+            if let Some((fate, grave)) = fates[letter.place].as_mut().zip(grave.as_ref()) {
+                fate.dead_letter = Some(position);
+                self.bury(channel, state, grave, position, letter.bytes);
             }
+            position = Position(position.0 + 1);
         }
         self.forget(&dropped);
         self.room.changed();
-        let fates = fates.into_iter().map(|fate| {
-            fate.map(|(failed, letter)| Fate { failed, dead_letter: letter.map(|(position, _)| position) })
-        });
-        Ok((fates.collect(), position))
+        Ok((fates, position))
     }
 
-    /// Appends a message as a dead letter; `None` where its content is gone.
-    fn write_dead_letter(
+    /// What becomes of each, and the dead letters that come of it.
+    fn fates(
         &self,
+        channel: &Channel,
         listener: &Listener,
+        grave: Option<&Listener>,
+        judged: Vec<Option<Failed>>,
+        failing: &[Failing<'_>],
+    ) -> Result<(Vec<Option<Fate>>, Vec<Letter>), Error> {
+        let mut letters = Vec::new();
+        for (place, (judged, failing)) in judged.iter().zip(failing).enumerate() {
+            let buried = judged.filter(|failed| failed.delay.is_none());
+            if let Some((failed, grave)) = buried.zip(grave) {
+                letters.extend(self.dead_letter(channel, listener, grave, &failed, failing, place)?);
+            }
+        }
+        let fate = |failed| Fate { failed, dead_letter: None };
+        Ok((judged.into_iter().map(|judged| judged.map(fate)).collect(), letters))
+    }
+
+    /// A message as a dead letter; `None` where its content is gone.
+    fn dead_letter(
+        &self,
+        channel: &Channel,
+        listener: &Listener,
+        grave: &Listener,
         failed: &Failed,
         failing: &Failing<'_>,
+        place: usize,
     ) -> Result<Option<Letter>, Error> {
         let mut found = Vec::new();
         self.log.read(&[failed.message.position], &mut found)?;
@@ -217,11 +238,16 @@ impl Hub {
             attempts: failed.attempts,
             moved_at: now,
         };
-        // the facts are part of what a response carries
-        let bytes = message.len() as u64 + facts.reason.len() as u64 + FACTS_BYTES;
-        let dead_letter = Some(Arc::new(facts));
-        let record = Record::Message { kind: Kind::Dispatch, accepted_at: now, message, dead_letter };
-        Ok(Some((self.log.append(record)?, bytes)))
+        let bytes = letter_bytes(message.len() as u64, &facts);
+        let record = Record::Message {
+            channel: channel.birth,
+            listener: Some(grave.birth),
+            accepted_at: now,
+            remember_until: None,
+            message,
+            dead_letter: Some(Arc::new(facts)),
+        };
+        Ok(Some(Letter { place, bytes, record }))
     }
 
     /// A dead letter waits in its listener, which drops its oldest where it is full. It does not expire.
@@ -306,8 +332,9 @@ impl Hub {
     }
 }
 
-fn dead_letters(fates: &[Option<(Failed, Option<Letter>)>]) -> Vec<Position> {
-    fates.iter().flatten().filter_map(|(_, letter)| letter.map(|(position, _)| position)).collect()
+/// What a dead letter of this size counts for: the facts are part of what a response carries.
+pub(super) fn letter_bytes(len: u64, facts: &DeadLetter) -> u64 {
+    len + facts.reason.len() as u64 + FACTS_BYTES
 }
 
 fn millis() -> u64 {

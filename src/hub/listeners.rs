@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Limit},
     id::{ChannelId, ListenerId},
-    log::{Position, Record},
+    log::{Change, Position, Record, Removal, Text, Whom},
 };
 use std::sync::{Arc, MutexGuard, atomic::Ordering};
 
@@ -102,7 +102,15 @@ impl Hub {
         if !super::take_one(&self.listeners, self.limits.max_listeners) {
             return Err(Error::LimitReached { limit: Limit::Listeners, value: self.limits.max_listeners });
         }
-        let birth = self.log.append(Record::Change).inspect_err(|_| {
+        let created_at = super::now();
+        let record = Record::Listener {
+            channel: channel.birth,
+            id: id.as_str().into(),
+            created_at,
+            explicit: new.mode == AcknowledgementMode::Explicit,
+            text: Text::default(),
+        };
+        let birth = self.log.append(record).inspect_err(|_| {
             self.listeners.fetch_sub(1, Ordering::Relaxed);
         })?;
         let start = new.from.position(&state.ring, birth);
@@ -112,7 +120,7 @@ impl Hub {
         if new.mode == AcknowledgementMode::Explicit {
             standing.begin_explicit();
         }
-        let listener = Arc::new(Listener::new(id.as_str().into(), birth, super::now(), new.mode, standing));
+        let listener = Arc::new(Listener::new(id.as_str().into(), birth, created_at, new.mode, standing));
         state.add(Arc::clone(&listener));
         {
             let mut standing = listener.lock();
@@ -176,7 +184,8 @@ impl Hub {
         let listener = self.listener_in(&channel, &state, id)?;
         let mut standing = listener.lock();
         let settings = change(standing.settings)?;
-        self.log.append(Record::Change).map_err(Error::from)?;
+        let change = Change { whom: Whom::Listener(listener.birth), settings: None, state: None };
+        self.log.append(Record::Changed(change)).map_err(Error::from)?;
         standing.settings = settings;
         let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
         self.set_alarm(&channel, &listener, &mut standing, next);
@@ -235,7 +244,8 @@ impl Hub {
             let description = format!("the channel's newest message is {}", state.last);
             return Err(Error::InvalidSetting { field: "through_sequence", description });
         }
-        let mark = self.log.append(Record::Change)?;
+        let change = Change { whom: Whom::Listener(listener.birth), settings: None, state: None };
+        let mark = self.log.append(Record::Changed(change))?;
         let through = through.unwrap_or(mark);
         let mut dropped = Vec::new();
         let messages = {
@@ -308,7 +318,13 @@ impl Hub {
         listener: &Arc<Listener>,
         how: How,
     ) -> Result<u64, Error> {
-        self.log.append(Record::Change)?;
+        self.log.append(Record::Removed(Removal {
+            whom: Whom::Listener(listener.birth),
+            channel: Arc::clone(&channel.id),
+            listener: Some(Arc::clone(&listener.id)),
+            expired: how == How::Expired,
+            at: super::unix_millis(),
+        }))?;
         state.remove(&listener.id);
         self.gone().add(&channel.id, Some(&listener.id), how);
         let mut dropped = Vec::new();

@@ -157,7 +157,7 @@ impl Hub {
     /// [`Error::Log`]: the log did not take the start's position.
     pub fn new(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Result<Arc<Self>, Error> {
         let incarnation = Incarnation::random();
-        log.append(Record::Start { incarnation: incarnation.to_u64() })?;
+        log.append(Record::Start { incarnation: incarnation.to_u64(), started_at: now() })?;
         let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
             let this = this.clone();
             log.watermark().follow(move |position| {
@@ -217,8 +217,19 @@ impl Hub {
     }
 
     /// Waits until what was accepted at a position is safe.
-    pub async fn durable(&self, position: Position) {
-        self.log.watermark().reached(position).await;
+    ///
+    /// # Errors
+    /// [`Error::Log`]: the log cannot write now. Whether it was accepted is not known.
+    pub async fn durable(&self, position: Position) -> Result<(), Error> {
+        Ok(self.log.watermark().reached(position).await?)
+    }
+
+    /// Waits until everything is safe that was changed or accepted so far.
+    ///
+    /// # Errors
+    /// As [`Hub::durable`].
+    pub async fn settled(&self) -> Result<(), Error> {
+        self.durable(self.log.last()).await
     }
 
     /// Ends every stream with [`Error::ShuttingDown`] and opens no more. Twice is once.
@@ -334,6 +345,10 @@ struct Moment {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn unix_millis() -> i64 {
+    now() / 1_000_000
 }
 
 fn millis(time: std::time::Duration) -> u64 {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::Error,
     id::{ChannelId, ListenerId},
-    log::{Kind, Position, Record, kept_bytes},
+    log::{Position, Record, kept_bytes},
     message::Message,
 };
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Hub {
         if admission == Admission::BySettings {
             self.refuse_if_full(&channel, &mut state, bytes)?;
         }
-        let position = self.append(Kind::Broadcast, message, now)?;
+        let position = self.append(&channel, &state, None, message, now)?;
         let mut dropped = Vec::new();
         state.push_broadcast(position, bytes, expiry, &mut dropped);
         let receivers = Some(state.hearers() as u64);
@@ -183,7 +183,7 @@ impl Hub {
         if refuse && !standing.has_room(state.ring_for(&standing), state.settings.max_backlog, bytes) {
             return Err(backlog_full(channel, state, listener));
         }
-        let position = self.append(Kind::Dispatch, message, now)?;
+        let position = self.append(channel, state, Some(listener), message, now)?;
         standing.queue.push(position, bytes, expiry);
         self.set_alarm(channel, listener, &mut standing, expiry.moment());
         self.after_push(state, listener, &mut standing, admission, &mut dropped);
@@ -206,10 +206,9 @@ impl Hub {
         state.heavier(listener.birth, standing);
     }
 
-    /// A message as the memory of ids knows it. One that was named by the server is not known: nobody can repeat it.
+    /// A message as the memory of ids knows it.
     fn named(&self, message: &Message, receiver: Option<&Listener>, now: Moment) -> Option<Named> {
-        let remembered = message.id_given() && !self.id_budget.is_none();
-        remembered.then(|| Named {
+        self.is_remembered(message).then(|| Named {
             key: self.id_keys.key(receiver.map(|listener| listener.birth), message.id()),
             now: now.millis,
         })
@@ -223,13 +222,31 @@ impl Hub {
         state.ids.remember(id, now, &self.id_budget);
     }
 
-    fn append(&self, kind: Kind, message: Message, now: Moment) -> Result<Position, Error> {
+    fn append(
+        &self,
+        channel: &Channel,
+        state: &State,
+        listener: Option<&Listener>,
+        message: Message,
+        now: Moment,
+    ) -> Result<Position, Error> {
+        let window = self.is_remembered(&message).then_some(state.settings.idempotency_window);
+        let until = window.filter(|window| !window.is_zero());
         Ok(self.log.append(Record::Message {
-            kind,
+            channel: channel.birth,
+            listener: listener.map(|listener| listener.birth),
             accepted_at: now.unix_nanos,
+            remember_until: until
+                .map(|window| (now.unix_nanos / 1_000_000).saturating_add_unsigned(super::millis(window))),
             message,
             dead_letter: None,
         })?)
+    }
+
+    /// Whether whoever sent a message may send it again under its id. One that was named by the server is not known:
+    /// nobody can repeat it.
+    fn is_remembered(&self, message: &Message) -> bool {
+        message.id_given() && !self.id_budget.is_none()
     }
 
     fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {

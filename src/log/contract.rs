@@ -1,6 +1,6 @@
 //! What every log must do, as tests that each of them runs.
 
-use super::{Entry, Kind, Log, Position, Record, Start};
+use super::{Change, Entry, Log, Position, Record, Start, Whom};
 use crate::{message::Message, v1};
 use prost::Message as _;
 
@@ -9,10 +9,24 @@ pub(crate) fn message(kind: &str) -> Message {
     Message::parse(&raw, 1024, 0).expect("a sound message")
 }
 
+pub(crate) fn record(kind: &str) -> Record {
+    Record::Message {
+        channel: Position(1),
+        listener: Some(Position(2)),
+        accepted_at: 7,
+        remember_until: None,
+        message: message(kind),
+        dead_letter: None,
+    }
+}
+
+fn change(log: &impl Log) -> Position {
+    let change = Change { whom: Whom::Listener(Position(2)), settings: None, state: Some("{}".to_owned()) };
+    log.append(Record::Changed(change)).expect("the log takes a change")
+}
+
 pub(crate) fn append(log: &impl Log, kind: &str) -> Position {
-    let record =
-        Record::Message { kind: Kind::Dispatch, accepted_at: 7, message: message(kind), dead_letter: None };
-    log.append(record).expect("the log takes it")
+    log.append(record(kind)).expect("the log takes it")
 }
 
 fn read(log: &impl Log, positions: &[Position]) -> Vec<(Position, String)> {
@@ -53,7 +67,7 @@ macro_rules! suite {
 pub(crate) use suite;
 
 pub(crate) fn positions_rise_by_one(log: &impl Log) {
-    let first = log.append(Record::Change).expect("the log takes a change");
+    let first = change(log);
     let second = append(log, "a");
     assert!(first > Position::ZERO);
     assert_eq!(second, Position(first.0 + 1));
@@ -61,13 +75,13 @@ pub(crate) fn positions_rise_by_one(log: &impl Log) {
 
 pub(crate) async fn the_watermark_reaches_what_was_appended(log: &impl Log) {
     let position = append(log, "a");
-    log.watermark().reached(position).await;
+    log.watermark().reached(position).await.expect("the log writes");
     assert!(log.watermark().position() >= position);
 }
 
 pub(crate) fn messages_are_read_back(log: &impl Log) {
     let first = append(log, "a");
-    let change = log.append(Record::Change).expect("the log takes a change");
+    let change = change(log);
     let second = append(log, "b");
     let beyond = Position(second.0 + 1000);
     assert_eq!(read(log, &[first, change, second, beyond]), [(first, "a".into()), (second, "b".into())]);
@@ -87,9 +101,9 @@ pub(crate) fn what_is_deleted_is_left_out(log: &impl Log) {
 
 pub(crate) fn starts_are_on_record(log: &impl Log) {
     let before = log.starts().len();
-    let first = log.append(Record::Start { incarnation: 7 }).expect("the log takes a start");
+    let first = log.append(Record::Start { incarnation: 7, started_at: 1 }).expect("the log takes a start");
     append(log, "a");
-    let second = log.append(Record::Start { incarnation: 8 }).expect("the log takes a start");
+    let second = log.append(Record::Start { incarnation: 8, started_at: 2 }).expect("the log takes a start");
     let started = |position, incarnation| Start { position, incarnation };
     assert_eq!(log.starts()[before..], [started(first, 7), started(second, 8)]);
     assert!(log.check().is_ok());

@@ -1,6 +1,8 @@
 //! A log whose watermark rises only when a test says so, as that of a slow disk does.
 
-use super::{Durability, Entry, Log, LogError, Memory, Position, Record, Start, Watermark};
+use super::{
+    Change, Durability, Entry, Log, LogError, Memory, Position, Record, Recovered, Start, Watermark,
+};
 
 #[derive(Default)]
 pub(crate) struct Held {
@@ -17,7 +19,7 @@ impl Held {
 
 impl Log for Held {
     fn append(&self, record: Record) -> Result<Position, LogError> {
-        let change = matches!(record, Record::Change | Record::Start { .. });
+        let change = !matches!(record, Record::Message { .. });
         let position = self.inner.append(record)?;
         // a test that makes a channel should not have to wait for it; what was appended before it is never safe later
         if change && self.watermark.position() == position.before() {
@@ -26,8 +28,16 @@ impl Log for Held {
         Ok(position)
     }
 
+    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
+        self.inner.append_all(records)
+    }
+
     fn watermark(&self) -> &Watermark {
         &self.watermark
+    }
+
+    fn last(&self) -> Position {
+        self.inner.last()
     }
 
     fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError> {
@@ -36,6 +46,14 @@ impl Log for Held {
 
     fn delete(&self, positions: &[Position]) {
         self.inner.delete(positions);
+    }
+
+    fn save(&self, changes: &mut dyn FnMut(&mut dyn FnMut(Change))) {
+        self.inner.save(changes);
+    }
+
+    fn recover(&self, found: &mut dyn FnMut(Recovered)) -> Result<(), LogError> {
+        self.inner.recover(found)
     }
 
     fn starts(&self) -> Vec<Start> {

@@ -1,6 +1,8 @@
 //! The log that ends with its process.
 
-use super::{Durability, Entry, Log, LogError, Position, Record, Start, Watermark, kept_bytes};
+use super::{
+    Change, Durability, Entry, Kind, Log, LogError, Position, Record, Recovered, Start, Watermark, kept_bytes,
+};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -86,26 +88,40 @@ impl Memory {
         // no section below can panic half way
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn put(&self, kept: &mut Kept, record: Record) -> Position {
+        let position = kept.next();
+        match record {
+            Record::Message { listener, accepted_at, message, dead_letter, .. } => {
+                self.bytes.fetch_add(kept_bytes(&message), Ordering::Relaxed);
+                kept.put(Entry { position, accepted_at, kind: Kind::of(listener), message, dead_letter });
+            }
+            Record::Start { incarnation, .. } => kept.starts.push(Start { position, incarnation }),
+            Record::Channel { .. } | Record::Listener { .. } | Record::Changed(_) | Record::Removed(_) => {}
+        }
+        self.watermark.rise_at_append(position);
+        position
+    }
 }
 
 impl Log for Memory {
     fn append(&self, record: Record) -> Result<Position, LogError> {
+        Ok(self.put(&mut self.kept(), record))
+    }
+
+    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
         let mut kept = self.kept();
-        let position = kept.next();
-        match record {
-            Record::Message { kind, accepted_at, message, dead_letter } => {
-                self.bytes.fetch_add(kept_bytes(&message), Ordering::Relaxed);
-                kept.put(Entry { position, accepted_at, kind, message, dead_letter });
-            }
-            Record::Start { incarnation } => kept.starts.push(Start { position, incarnation }),
-            Record::Change => {}
-        }
-        self.watermark.rise_at_append(position);
-        Ok(position)
+        let first = Position(kept.last.0 + 1);
+        records.into_iter().for_each(|record| _ = self.put(&mut kept, record));
+        Ok(first)
     }
 
     fn watermark(&self) -> &Watermark {
         &self.watermark
+    }
+
+    fn last(&self) -> Position {
+        self.kept().last
     }
 
     fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError> {
@@ -118,6 +134,13 @@ impl Log for Memory {
         for entry in positions.iter().filter_map(|&position| kept.take(position)) {
             self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
         }
+    }
+
+    /// It ends with its process.
+    fn save(&self, _: &mut dyn FnMut(&mut dyn FnMut(Change))) {}
+
+    fn recover(&self, _: &mut dyn FnMut(Recovered)) -> Result<(), LogError> {
+        Ok(())
     }
 
     fn starts(&self) -> Vec<Start> {

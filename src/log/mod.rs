@@ -4,6 +4,8 @@
 //! order is safe, gives records back by position, and forgets those it is told to.
 
 mod memory;
+mod record;
+mod recovered;
 mod watermark;
 
 #[cfg(test)]
@@ -12,10 +14,13 @@ mod contract;
 pub(crate) mod held;
 
 pub use memory::Memory;
+pub use record::{Change, DeadLetter, DeadLetterCause, Entry, Kind, Record, Removal, Start, Text, Whom};
+pub use recovered::{AcceptedId, Recovered, RecoveredChannel, RecoveredListener, RecoveredMessage};
 pub use watermark::Watermark;
 
 use crate::message::Message;
-use std::{fmt, sync::Arc};
+use std::fmt;
+use tokio::sync::oneshot;
 
 /// A place in the log's order. Positions rise by one for each record; 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,94 +47,13 @@ impl fmt::Display for Position {
     }
 }
 
-/// How a message is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// For one listener.
-    Dispatch,
-    /// For all of a channel's.
-    Broadcast,
-}
-
-/// What takes a position.
-#[derive(Clone, Debug)]
-pub enum Record {
-    /// A message that was accepted.
-    Message {
-        /// Dispatch or broadcast.
-        kind: Kind,
-        /// When it was accepted, in nanoseconds since 1970-01-01 UTC.
-        accepted_at: i64,
-        /// The message.
-        message: Message,
-        /// Why it is a dead letter, where it is one.
-        dead_letter: Option<Arc<DeadLetter>>,
-    },
-    /// A channel or a listener came, changed or went: it takes a position so that there is one order of all that
-    /// happens. A log that ends with its process keeps nothing of it.
-    Change,
-    /// A server has started: the positions from here on are this incarnation's.
-    Start {
-        /// Its tag.
-        incarnation: u64,
-    },
-}
-
-/// A start of a server, as a log has it on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// Its first position.
-    pub position: Position,
-    /// Its tag.
-    pub incarnation: u64,
-}
-
-/// Why a message stands in a dead letter listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// What moved it.
-    pub cause: DeadLetterCause,
-    /// What the last rejection said; empty where it said nothing.
-    pub reason: String,
-    /// The id of the listener that it was meant for.
-    pub listener: Arc<str>,
-    /// Its position there.
-    pub position: Position,
-    /// How often it was attempted there.
-    pub attempts: u32,
-    /// When it was moved, in nanoseconds since 1970-01-01 UTC.
-    pub moved_at: i64,
-}
-
-/// What moves a message to a dead letter listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeadLetterCause {
-    /// It had as many attempts as it may have.
-    MaxAttempts,
-    /// A rejection said that it is final.
-    FinalRejection,
-}
-
-/// A message as a log gives it back.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where it stands.
-    pub position: Position,
-    /// When it was accepted, in nanoseconds since 1970-01-01 UTC.
-    pub accepted_at: i64,
-    /// Dispatch or broadcast.
-    pub kind: Kind,
-    /// The message.
-    pub message: Message,
-    /// Why it is a dead letter, where it is one.
-    pub dead_letter: Option<Arc<DeadLetter>>,
-}
-
 /// What accepted means with a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// It survives its sender, and is lost with the process.
     Memory,
+    /// It is on disk, after fsync, or will be within the interval that an operator has set.
+    Disk,
 }
 
 /// Why a log did not do what it was asked.
@@ -138,9 +62,18 @@ pub enum LogError {
     /// It cannot write or read for now.
     #[error("the log is unavailable")]
     Unavailable,
+    /// What it reads is not what was written.
+    #[error("the log is damaged")]
+    Corrupt,
 }
 
+/// What is being read.
+pub type Fetch = oneshot::Receiver<Result<Vec<Entry>, LogError>>;
+
 /// What a log must do. `contract.rs` holds the tests that every log passes.
+///
+/// A log that outlives its process keeps of a channel or a listener what the hub says: at once where that is a record,
+/// and a little later where it is [saved](Log::save). It never looks into it.
 pub trait Log: Send + Sync + 'static {
     /// Gives the record the next position. It returns at once; the record is safe when the watermark has
     /// reached the position, and what was appended earlier is never safe later.
@@ -149,18 +82,57 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::Unavailable`]: nothing was appended and no position taken.
     fn append(&self, record: Record) -> Result<Position, LogError>;
 
+    /// Gives the records the next positions, and tells the first. No crash keeps some of them and loses others.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`]: nothing was appended and no position taken.
+    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError>;
+
     /// How far the order is safe.
     fn watermark(&self) -> &Watermark;
 
+    /// The last position that was given.
+    fn last(&self) -> Position;
+
     /// Appends the messages at these rising positions to `found`, in order. Those that were deleted, and records
-    /// that are no messages, are left out.
+    /// that are no messages, are left out. It may wait for a disk.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`]: nothing was added to `found`.
+    /// Nothing was added to `found`: [`LogError::Unavailable`], [`LogError::Corrupt`].
     fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError>;
 
-    /// Forgets the messages at these positions. What is gone already is passed over.
+    /// As [`Log::read`], without waiting: `false`, and nothing was added to `found`, where that would need a disk.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    fn read_at_hand(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<bool, LogError> {
+        self.read(positions, found).map(|()| true)
+    }
+
+    /// As [`Log::read`], while the caller does something else.
+    fn fetch(&self, positions: &[Position]) -> Fetch {
+        let (done, fetch) = oneshot::channel();
+        let mut found = Vec::new();
+        let read = self.read(positions, &mut found);
+        // whoever asked may have gone
+        let _ = done.send(read.map(|()| found));
+        fetch
+    }
+
+    /// Forgets the messages at these positions. What is gone already is passed over. A log that outlives its process
+    /// does so with the next [`Log::save`]: no crash loses a message whose receiver's place is not kept.
     fn delete(&self, positions: &[Position]);
+
+    /// Keeps what has changed, a little later, all of it or nothing, together with what was deleted before: `changes`
+    /// is asked once the deletions are counted, so that what they rest on is part of it. Each change is handed over
+    /// under the lock of whom it is about; a [`Record::Changed`] that is appended meanwhile is the newer one.
+    fn save(&self, changes: &mut dyn FnMut(&mut dyn FnMut(Change)));
+
+    /// Tells all that was kept over the end of a process, before anything is appended.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`], [`LogError::Corrupt`].
+    fn recover(&self, found: &mut dyn FnMut(Recovered)) -> Result<(), LogError>;
 
     /// The starts on record, in rising order.
     fn starts(&self) -> Vec<Start>;
@@ -181,6 +153,11 @@ pub trait Log: Send + Sync + 'static {
 /// What a message counts for in [`Log::bytes`]: its encoded size, and what it takes in the log's and the hub's
 /// tables beside it.
 pub fn kept_bytes(message: &Message) -> u64 {
+    kept_bytes_of(message.len() as u64)
+}
+
+/// The same for a message of this size.
+pub(crate) fn kept_bytes_of(len: u64) -> u64 {
     const IN_TABLES: u64 = 128;
-    message.len() as u64 + IN_TABLES
+    len + IN_TABLES
 }

@@ -1,11 +1,11 @@
 //! How far a log's order is safe, and who wants to know.
 
-use super::Position;
+use super::{LogError, Position};
 use std::{
     fmt,
     sync::{
         OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use tokio::sync::Notify;
@@ -16,6 +16,8 @@ type Follower = Box<dyn Fn(Position) + Send + Sync>;
 #[derive(Default)]
 pub struct Watermark {
     through: AtomicU64,
+    /// Nothing more becomes safe for now.
+    stalled: AtomicBool,
     rose: Notify,
     follower: OnceLock<Follower>,
 }
@@ -45,18 +47,35 @@ impl Watermark {
     )]
     pub(super) fn rise(&self, position: Position) {
         self.rise_at_append(position);
+        self.stalled.store(false, Ordering::SeqCst);
         if let Some(follower) = self.follower.get() {
             follower(position);
         }
         self.rose.notify_waiters();
     }
 
+    /// The log cannot write: whoever waits is told, and whoever comes, until it rises again.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the logs that write later begin with the directory log")
+    )]
+    pub(super) fn stall(&self) {
+        self.stalled.store(true, Ordering::SeqCst);
+        self.rose.notify_waiters();
+    }
+
     /// Waits until a position is safe; at once where it is.
-    pub async fn reached(&self, position: Position) {
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`]: it is not, and the log cannot write now. What was appended may become safe later.
+    pub async fn reached(&self, position: Position) -> Result<(), LogError> {
         loop {
             let rose = self.rose.notified();
             if self.position() >= position {
-                return;
+                return Ok(());
+            }
+            if self.stalled.load(Ordering::SeqCst) {
+                return Err(LogError::Unavailable);
             }
             rose.await;
         }

@@ -25,7 +25,7 @@ mod window;
 
 use super::*;
 use crate::{
-    log::{Entry, LogError, Memory, Start, Watermark},
+    log::{Change, Entry, LogError, Memory, Recovered, Start, Watermark},
     message::Message,
     v1,
 };
@@ -358,8 +358,17 @@ impl Log for Meddled {
         if self.fails.load(Ordering::SeqCst) { Err(LogError::Unavailable) } else { self.inner.append(record) }
     }
 
+    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
+        self.check()?;
+        self.inner.append_all(records)
+    }
+
     fn watermark(&self) -> &Watermark {
         self.inner.watermark()
+    }
+
+    fn last(&self) -> Position {
+        self.inner.last()
     }
 
     fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError> {
@@ -371,6 +380,14 @@ impl Log for Meddled {
 
     fn delete(&self, positions: &[Position]) {
         self.inner.delete(positions);
+    }
+
+    fn save(&self, changes: &mut dyn FnMut(&mut dyn FnMut(Change))) {
+        self.inner.save(changes);
+    }
+
+    fn recover(&self, found: &mut dyn FnMut(Recovered)) -> Result<(), LogError> {
+        self.inner.recover(found)
     }
 
     fn starts(&self) -> Vec<Start> {
