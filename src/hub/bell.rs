@@ -233,8 +233,8 @@ impl Hub {
         // what was trimmed before the bell was heard is a gap, which streams find by themselves
         let Some(&through) = positions.last() else { return News { seen: head, tail: None, more: false } };
         let mut entries = Vec::with_capacity(positions.len());
-        let read = self.log.read(&positions, &mut entries);
-        if read.is_err() || entries.len() < positions.len() || expiry.is_past(self.clock_ms()) {
+        let read = self.log.read_at_hand(&positions, &mut entries).unwrap_or(false);
+        if !read || entries.len() < positions.len() || expiry.is_past(self.clock_ms()) {
             // streams read for themselves, and say what is missing
             return News { seen: head, tail: None, more: false };
         }

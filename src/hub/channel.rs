@@ -1,5 +1,7 @@
 //! A channel: one order, its broadcasts and its listeners.
 
+mod kept;
+
 use super::{
     desk::{Desk, Ending},
     expiry::Expiry,
@@ -11,12 +13,13 @@ use super::{
     ring::{InHand, Ring},
     settings::{ChannelSettings, Overflow},
     tally::Tally,
+    unsaved::{Guard, Mark, Who},
 };
 use crate::{error::Error, log::Position};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -37,6 +40,7 @@ pub(super) struct Channel {
     pub(super) paced: AtomicBool,
     /// Who listens, while somebody watches for it.
     pub(super) presence: Presence,
+    pub(super) unsaved: Mark,
     state: Mutex<State>,
 }
 
@@ -45,28 +49,29 @@ impl Channel {
         id: Arc<str>,
         birth: Position,
         created_at: i64,
-        settings: ChannelSettings,
         desks: usize,
-        began: Instant,
+        unsaved: Mark,
+        state: State,
     ) -> Self {
         Self {
             id,
             birth,
             created_at,
             desks: (0..desks).map(|_| Desk::default()).collect(),
-            paced: AtomicBool::new(!settings.stream_delay.is_zero()),
-            presence: Presence::new(settings.presence_grace),
-            state: Mutex::new(State::new(birth, settings, began)),
+            paced: AtomicBool::new(!state.settings.stream_delay.is_zero()),
+            presence: Presence::new(state.settings.presence_grace),
+            unsaved,
+            state: Mutex::new(state),
         }
     }
 
     /// The critical section: it fixes admission, membership and position.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> Guard<'_, State> {
+        Guard::lock(&self.state, &self.unsaved, Who { channel: self.birth, listener: None })
     }
 
     /// As [`Channel::lock`], unless the channel is gone.
-    pub(super) fn lock_existing(&self) -> Result<MutexGuard<'_, State>, Error> {
+    pub(super) fn lock_existing(&self) -> Result<Guard<'_, State>, Error> {
         let state = self.lock();
         if state.removed { Err(Error::ChannelRemoved { channel: self.id.to_string() }) } else { Ok(state) }
     }
@@ -135,7 +140,7 @@ struct Fullest {
 }
 
 impl State {
-    fn new(birth: Position, settings: ChannelSettings, began: Instant) -> Self {
+    pub(super) fn new(birth: Position, settings: ChannelSettings, began: Instant) -> Self {
         let mut state = Self {
             began,
             settings: settings.clone(),
@@ -205,12 +210,32 @@ impl State {
         }
     }
 
+    /// Has just him hear no broadcasts who receives dead letters, from a position on.
+    pub(super) fn agree_on_hearing(&mut self, at: Position) {
+        let named = self.dead_letter_listener().map(|listener| listener.birth);
+        let deaf = self.by_birth.values().find(|listener| listener.lock().deaf);
+        let deaf = deaf.map(|listener| (listener.birth, Arc::clone(&listener.id)));
+        if deaf.as_ref().map(|(birth, _)| *birth) != named {
+            self.change_hearing(deaf.as_ref().map(|(_, id)| &**id), at);
+        }
+    }
+
     pub(super) fn listeners(&self) -> usize {
         self.by_id.len()
     }
 
     pub(super) fn listener(&self, id: &str) -> Option<&Arc<Listener>> {
         self.by_id.get(id)
+    }
+
+    /// The listener of this birth.
+    pub(super) fn born(&self, birth: Position) -> Option<&Arc<Listener>> {
+        self.by_birth.get(&birth)
+    }
+
+    /// What those hear who get no broadcasts.
+    pub(super) fn silence(&self) -> &Ring {
+        &self.silence
     }
 
     /// Those born after a position, in the order of their births.

@@ -5,8 +5,11 @@ use super::{
     channel::{Channel, State},
     desk::Ending,
     gone::How,
+    kept,
+    listener::Listener,
     settings::ChannelSettings,
     tally::Tally,
+    unsaved::Mark,
 };
 use crate::{
     error::{Error, Limit},
@@ -87,15 +90,15 @@ impl Hub {
             return Err(no_dead_letter_listener(id));
         }
         let created_at = super::now();
-        let text = Text::default();
+        let text = Text { settings: self.text(|| kept::write(&settings)), state: String::new() };
         let birth = self.log.append(Record::Channel { id: id.as_str().into(), created_at, text })?;
         let channel = Arc::new(Channel::new(
             id.as_str().into(),
             birth,
             created_at,
-            settings,
             self.bells.desks(),
-            self.began,
+            Mark::on(self.keeps().then_some(&self.unsaved)),
+            State::new(birth, settings, self.began),
         ));
         let info = channel.info(&channel.lock());
         channels.by_birth.insert(birth, Arc::clone(&channel));
@@ -142,11 +145,13 @@ impl Hub {
         if let Some(id) = settings.dead_letter_listener.as_ref().filter(|id| state.listener(id).is_none()) {
             return Err(no_dead_letter_listener(id).into());
         }
-        let change = Change { whom: Whom::Channel(channel.birth), settings: None, state: None };
+        let text = self.text(|| kept::write(&settings));
+        let change = Change { whom: Whom::Channel(channel.birth), settings: Some(text), state: None };
         let at = self.log.append(Record::Changed(change)).map_err(Error::from)?;
         channel.set(&settings);
         let before = state.dead_letter_listener().cloned();
         state.set(settings, at);
+        self.keep_what_was_set(&channel, &state, before.as_ref());
         if let Some(listener) = before {
             let mut standing = listener.lock();
             let idle = standing.idle_moment();
@@ -158,6 +163,17 @@ impl Hub {
         // there may be gaps to tell, or messages that come again
         self.bells.ring_channel(&channel);
         Ok(info)
+    }
+
+    /// Where it stands with new settings, and who begins or ceases to receive dead letters: safe when the answer is given.
+    fn keep_what_was_set(&self, channel: &Channel, state: &State, before: Option<&Arc<Listener>>) {
+        let change = self.state_of_channel(channel, state);
+        // where the log fails just now the caller is told so when he waits for it
+        let _ = self.log.append(Record::Changed(change));
+        for listener in before.into_iter().chain(state.dead_letter_listener()) {
+            let standing = listener.lock();
+            let _ = self.log.append(Record::Changed(self.state_of(listener, &standing)));
+        }
     }
 
     /// Removes a channel with its listeners and all that is kept for them; its streams end. Tells how many listeners and

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Error,
     id::{ChannelId, ListenerId},
-    log::{Change, DeadLetter, DeadLetterCause, Entry, Position, Record, Whom},
+    log::{DeadLetter, DeadLetterCause, Entry, Position, Record},
 };
 use std::{
     sync::Arc,
@@ -71,7 +71,8 @@ struct Letter {
     place: usize,
     /// What it takes.
     bytes: u64,
-    record: Record,
+    /// Until it is written.
+    record: Option<Record>,
 }
 
 /// How deliveries failed.
@@ -169,7 +170,7 @@ impl Hub {
             standing.judge(failing, &state.settings, state.ring_for(&standing))
         };
         let grave = state.dead_letter_listener().filter(|grave| grave.birth != listener.birth).cloned();
-        let (mut fates, letters) = self.fates(channel, listener, grave.as_deref(), judged, failing)?;
+        let (mut fates, mut letters) = self.fates(channel, listener, grave.as_deref(), judged, failing)?;
         self.log.check()?;
         let mut dropped = Vec::new();
         let mut position = {
@@ -178,17 +179,17 @@ impl Hub {
             let ring = state.ring_for(&standing);
             standing.fail(&failed, how == Failure::Rejected, ring, self.clock_ms(), &mut dropped);
             // together: no crash leaves a letter with its sender, too, or with nobody
-            let mut records: Vec<_> = letters.iter().map(|letter| letter.record.clone()).collect();
-            let change = Change { whom: Whom::Listener(listener.birth), settings: None, state: None };
-            records.push(Record::Changed(change));
+            let mut records = Vec::with_capacity(1 + letters.len());
+            records.push(Record::Changed(self.state_of(listener, &standing)));
+            records.extend(letters.iter_mut().filter_map(|letter| letter.record.take()));
             self.log.append_all(records)?
         };
         for letter in letters {
+            position = Position(position.0 + 1);
             if let Some((fate, grave)) = fates[letter.place].as_mut().zip(grave.as_ref()) {
                 fate.dead_letter = Some(position);
                 self.bury(channel, state, grave, position, letter.bytes);
             }
-            position = Position(position.0 + 1);
         }
         self.forget(&dropped);
         self.room.changed();
@@ -247,7 +248,7 @@ impl Hub {
             message,
             dead_letter: Some(Arc::new(facts)),
         };
-        Ok(Some(Letter { place, bytes, record }))
+        Ok(Some(Letter { place, bytes, record: Some(record) }))
     }
 
     /// A dead letter waits in its listener, which drops its oldest where it is full. It does not expire.

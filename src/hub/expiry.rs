@@ -20,7 +20,12 @@ impl Expiry {
     /// So long after now.
     pub(super) fn after(ttl: Option<Duration>, now: u64) -> Self {
         let millis = |ttl: Duration| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        ttl.map_or(Self::NEVER, |ttl| Self(now.saturating_add(millis(ttl)).max(1)))
+        ttl.map_or(Self::NEVER, |ttl| Self::at_moment(now.saturating_add(millis(ttl))))
+    }
+
+    /// At a moment of the hub's clock; at the very beginning of it, just after.
+    pub(super) fn at_moment(millis: u64) -> Self {
+        Self(millis.max(1))
     }
 
     /// Whether it is so by now.

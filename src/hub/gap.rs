@@ -1,12 +1,15 @@
 //! Gaps: messages that were meant for a listener and cannot reach it.
 
+mod kept;
+
 use crate::log::Position;
+use serde::{Deserialize, Serialize};
 
 /// A listener remembers no more gaps than this; beyond it the two oldest merge.
 pub(super) const MAX_GAPS: usize = 64;
 
 /// Why messages are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GapReason {
     /// The backlog was full.
     Overflow,

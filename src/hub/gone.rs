@@ -33,9 +33,19 @@ pub(super) struct Gone {
 impl Gone {
     pub(super) fn add(&mut self, channel: &str, listener: Option<&str>, how: How) {
         self.forget_old();
-        let (name, now) = (name(channel, listener), Instant::now());
-        self.since.insert(name.clone(), (now, how));
-        self.order.push_back((now, name));
+        self.add_at(Instant::now(), name(channel, listener), how);
+    }
+
+    /// One that went some milliseconds ago, after all that are known. Where the machine has not been up for so long, now.
+    pub(super) fn add_past(&mut self, channel: &str, listener: Option<&str>, how: How, millis_ago: u64) {
+        let now = Instant::now();
+        let at = now.checked_sub(Duration::from_millis(millis_ago)).unwrap_or(now);
+        self.add_at(at, name(channel, listener), how);
+    }
+
+    fn add_at(&mut self, at: Instant, name: Name, how: How) {
+        self.since.insert(name.clone(), (at, how));
+        self.order.push_back((at, name));
     }
 
     /// How it went; `None` where that was too long ago, or never.

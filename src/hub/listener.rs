@@ -1,5 +1,9 @@
 //! A listener: a cursor in the channel's order, and its own dispatches.
 
+mod kept;
+
+pub(super) use kept::Regained;
+
 use super::{
     channel::{Channel, State},
     cursor::{Cursor, Look},
@@ -13,9 +17,10 @@ use super::{
     session::Claim,
     settings::{AcknowledgementMode, ListenerSettings},
     tally::{Quota, Tally},
+    unsaved::{Guard, Mark, Who},
 };
 use crate::{error::Error, log::Position, message::Message};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 /// Where a listener's stream sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,9 @@ pub(super) struct Listener {
     pub(super) mode: AcknowledgementMode,
     /// A bell for it alone is on its way.
     pub(super) rung: AtomicBool,
+    /// The birth of its channel.
+    channel: Position,
+    pub(super) unsaved: Mark,
     standing: Mutex<Standing>,
 }
 
@@ -58,9 +66,12 @@ impl Listener {
         birth: Position,
         created_at: i64,
         mode: AcknowledgementMode,
+        channel: &Channel,
         standing: Standing,
     ) -> Self {
-        Self { id, birth, created_at, mode, rung: AtomicBool::new(false), standing: Mutex::new(standing) }
+        let (rung, unsaved) = (AtomicBool::new(false), channel.unsaved.of_another());
+        let (channel, standing) = (channel.birth, Mutex::new(standing));
+        Self { id, birth, created_at, mode, rung, channel, unsaved, standing }
     }
 
     /// Whether messages are acknowledged, as whoever gives credit takes it.
@@ -75,8 +86,9 @@ impl Listener {
     }
 
     /// Taken after the channel's lock where both are.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> Guard<'_, Standing> {
+        let who = Who { channel: self.channel, listener: Some(self.birth) };
+        Guard::lock(&self.standing, &self.unsaved, who)
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     channel::{Channel, State},
     desk::Ending,
     gone::How,
+    kept::{self, ListenerKept},
     listener::{Listener, Standing},
     options::From,
     settings::{AcknowledgementMode, ListenerSettings},
@@ -15,7 +16,7 @@ use crate::{
     id::{ChannelId, ListenerId},
     log::{Change, Position, Record, Removal, Text, Whom},
 };
-use std::sync::{Arc, MutexGuard, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 /// A listener as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl Hub {
             id: id.as_str().into(),
             created_at,
             explicit: new.mode == AcknowledgementMode::Explicit,
-            text: Text::default(),
+            text: self.text_of(&state, new),
         };
         let birth = self.log.append(record).inspect_err(|_| {
             self.listeners.fetch_sub(1, Ordering::Relaxed);
@@ -120,7 +121,8 @@ impl Hub {
         if new.mode == AcknowledgementMode::Explicit {
             standing.begin_explicit();
         }
-        let listener = Arc::new(Listener::new(id.as_str().into(), birth, created_at, new.mode, standing));
+        let listener =
+            Arc::new(Listener::new(id.as_str().into(), birth, created_at, new.mode, &channel, standing));
         state.add(Arc::clone(&listener));
         {
             let mut standing = listener.lock();
@@ -129,6 +131,17 @@ impl Hub {
         }
         let info = self.info_of(&channel, &state, &listener, &mut listener.lock());
         Ok(Registered { listener: info, existed: false })
+    }
+
+    /// Of a listener that is to be: where it begins is its birth unless something else is said.
+    fn text_of(&self, state: &State, new: NewListener) -> Text {
+        let start = match new.from {
+            From::New => None,
+            From::Oldest => Some(new.from.position(&state.ring, Position::ZERO)),
+        };
+        let kept = ListenerKept { start, ..ListenerKept::default() };
+        let state = self.text(|| kept::write(&kept));
+        Text { settings: self.text(|| kept::write(&new.settings)), state }
     }
 
     fn existing(
@@ -184,7 +197,8 @@ impl Hub {
         let listener = self.listener_in(&channel, &state, id)?;
         let mut standing = listener.lock();
         let settings = change(standing.settings)?;
-        let change = Change { whom: Whom::Listener(listener.birth), settings: None, state: None };
+        let text = self.text(|| kept::write(&settings));
+        let change = Change { whom: Whom::Listener(listener.birth), settings: Some(text), state: None };
         self.log.append(Record::Changed(change)).map_err(Error::from)?;
         standing.settings = settings;
         let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
@@ -258,6 +272,8 @@ impl Hub {
             if standing.passed > before {
                 standing.begin_with_another(ring, now);
             }
+            // safe when the answer is given; where the log fails just now the caller is told so when he waits for it
+            let _ = self.log.append(Record::Changed(self.state_of(&listener, &standing)));
             messages
         };
         drop(state);
@@ -363,7 +379,7 @@ impl Hub {
         channel: &Channel,
         state: &State,
         listener: &Listener,
-        standing: &mut MutexGuard<'_, Standing>,
+        standing: &mut Standing,
     ) -> ListenerInfo {
         self.settle(state, standing);
         let explicit = standing.explicit.as_deref();

@@ -24,6 +24,8 @@ mod explicit;
 mod gap;
 mod gone;
 mod ids;
+mod keep;
+mod kept;
 mod listener;
 mod listeners;
 mod lives;
@@ -35,6 +37,7 @@ mod presence;
 mod publish;
 mod queue;
 mod ready;
+mod recover;
 mod ring;
 mod room;
 mod session;
@@ -44,6 +47,7 @@ mod subscribe;
 mod subscription;
 mod tally;
 mod token;
+mod unsaved;
 mod upkeep;
 
 #[cfg(test)]
@@ -112,6 +116,7 @@ pub struct Hub {
     gone: Mutex<Gone>,
     alarms: Arc<alarm::Alarms>,
     room: room::Room,
+    unsaved: Arc<unsaved::Unsaved>,
     id_keys: ids::Keys,
     id_budget: ids::Budget,
 }
@@ -148,14 +153,17 @@ pub struct HubInfo {
 }
 
 impl Hub {
-    /// Begins an incarnation over a log.
+    /// Begins an incarnation over a log, with all that it has kept over the end of a process. It is safe to serve once
+    /// [`Hub::settled`] says so.
     ///
     /// `cores` is how many threads call [`Hub::attend`], each of which has said [`on_core`] first; 0 where the hub is
     /// embedded and its streams are polled anywhere.
     ///
     /// # Errors
-    /// [`Error::Log`]: the log did not take the start's position.
+    /// [`Error::Log`]: the log could not be read back, or did not take the start's position.
     pub fn new(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Result<Arc<Self>, Error> {
+        let (began, unix_nanos) = (Instant::now(), now());
+        let regain = recover::Regain::read(&*log, Moment { millis: 0, unix_nanos })?;
         let incarnation = Incarnation::random();
         log.append(Record::Start { incarnation: incarnation.to_u64(), started_at: now() })?;
         let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
@@ -165,18 +173,25 @@ impl Hub {
                     hub.bells.settle(position);
                 }
             });
-            Self::over(log, limits, cores, incarnation)
+            Self::over(log, limits, cores, incarnation, began)
         });
+        hub.regain(regain)?;
         Ok(hub)
     }
 
-    fn over(log: Arc<dyn Log>, limits: Limits, cores: usize, incarnation: Incarnation) -> Self {
+    fn over(
+        log: Arc<dyn Log>,
+        limits: Limits,
+        cores: usize,
+        incarnation: Incarnation,
+        began: Instant,
+    ) -> Self {
         Self {
             lives: lives::Lives::on_record(&log.starts()),
             log,
             limits,
             incarnation,
-            began: Instant::now(),
+            began,
             began_at: now(),
             unix_nanos_at_begin: AtomicI64::new(now()),
             channels: RwLock::default(),
@@ -190,6 +205,7 @@ impl Hub {
             gone: Mutex::default(),
             alarms: Arc::default(),
             room: room::Room::default(),
+            unsaved: Arc::default(),
             id_keys: ids::Keys::default(),
             id_budget: ids::Budget::new(limits.max_idempotency_bytes),
         }

@@ -1,6 +1,8 @@
 //! A listener's own dispatches: those that wait, and behind them those that were handed over and may be asked for
 //! again.
 
+mod kept;
+
 use super::{
     expiry::Expiry,
     tally::{Quota, Tally},

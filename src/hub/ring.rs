@@ -1,5 +1,7 @@
 //! The broadcasts a channel keeps: once for all its listeners, by position.
 
+mod kept;
+
 use super::{
     expiry::Expiry,
     tally::{Quota, Tally},

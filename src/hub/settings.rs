@@ -1,10 +1,11 @@
 //! What may be set for a channel, for a listener, and for a hub.
 
 use super::tally::Quota;
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 /// What happens when a backlog is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Overflow {
     /// The new message is refused.
     RejectNew,
@@ -13,7 +14,7 @@ pub enum Overflow {
 }
 
 /// How a rejected message comes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Redelivery {
     /// Nothing overtakes it: the listener is rewound to it.
     Strict,
@@ -22,7 +23,7 @@ pub enum Redelivery {
 }
 
 /// How long to wait before a rejected message comes again, where the rejection does not say.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Backoff {
     /// Before the second attempt.
     pub initial: Duration,
@@ -46,7 +47,8 @@ impl Backoff {
 }
 
 /// A channel's settings.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ChannelSettings {
     /// The wait between deliveries of a subscription, which then come one a batch; zero: none.
     pub stream_delay: Duration,
@@ -114,7 +116,8 @@ pub enum AcknowledgementMode {
 }
 
 /// A listener's settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ListenerSettings {
     /// It is removed when no stream was open, and no Pull or Acknowledge came, for so long.
     pub idle_timeout: Option<Duration>,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    log::{Entry, Position},
+    log::{Entry, Fetch, LogError, Position},
     message::RESERVED_TYPE_PREFIX,
 };
 use std::{
@@ -101,6 +101,8 @@ pub struct Subscription {
     max_messages: usize,
     types: Box<[String]>,
     delay: Option<Pin<Box<Sleep>>>,
+    /// What is being read for it, where the log must wait for a disk.
+    reading: Option<Box<Reading>>,
     /// What its end means for what it has delivered.
     close: Close,
     /// Where it also says who listens.
@@ -128,6 +130,7 @@ impl Subscription {
             max_messages: options.max_messages,
             types: options.types.into(),
             delay: None,
+            reading: None,
             presence,
             close: if options.pull { Close::Pull } else { Close::Client },
         }
@@ -228,7 +231,8 @@ impl Subscription {
             match self.fetch() {
                 Fetched::Batch(handed) => return Some(handed),
                 Fetched::Again => {}
-                Fetched::Nothing | Fetched::Failed(_) => return None,
+                // what is on disk is not ready
+                Fetched::Nothing | Fetched::Reading | Fetched::Failed(_) => return None,
             }
         }
         None
@@ -284,6 +288,9 @@ impl Subscription {
 
     fn fetch_some(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ending>> {
         for _ in 0..EMPTY_IN_A_ROW {
+            if let Some(reading) = &mut self.reading {
+                ready!(reading.poll(context));
+            }
             match self.fetch() {
                 Fetched::Batch(handed) => {
                     self.grant = (self.grant * 2).min(self.max_bytes);
@@ -294,7 +301,7 @@ impl Subscription {
                     return Poll::Ready(Err(Ending::Failed(error)));
                 }
                 Fetched::Nothing => return Poll::Pending,
-                Fetched::Again => {}
+                Fetched::Again | Fetched::Reading => {}
             }
         }
         context.waker().wake_by_ref();
@@ -308,10 +315,11 @@ impl Subscription {
         if next.empty() && self.first_gap.is_none() {
             return Fetched::Nothing;
         }
-        let mut entries = Vec::with_capacity(next.positions.len());
-        if let Err(error) = self.place.hub.log.read(&next.positions, &mut entries) {
-            return Fetched::Failed(Error::Log(error));
-        }
+        let mut entries = match self.read(&next.positions) {
+            Ok(Some(entries)) => entries,
+            Ok(None) => return Fetched::Reading,
+            Err(error) => return Fetched::Failed(Error::Log(error)),
+        };
         // one that went meanwhile is a gap at the next look
         if entries.len() < next.positions.len() {
             return Fetched::Again;
@@ -336,6 +344,22 @@ impl Subscription {
             self.delay = Some(Box::pin(sleep(delay)));
         }
         fetched
+    }
+
+    /// Reads what is at hand, or takes what was read meanwhile; `None`: it is being read.
+    fn read(&mut self, positions: &[Position]) -> Result<Option<Vec<Entry>>, LogError> {
+        let read = self.reading.take().filter(|reading| *reading.positions == *positions);
+        if let Some(found) = read.and_then(|reading| reading.found) {
+            return found.map(Some);
+        }
+        let log = &self.place.hub.log;
+        let mut entries = Vec::with_capacity(positions.len());
+        if log.read_at_hand(positions, &mut entries)? {
+            return Ok(Some(entries));
+        }
+        let fetch = log.fetch(positions);
+        self.reading = Some(Box::new(Reading { positions: positions.into(), fetch, found: None }));
+        Ok(None)
     }
 
     fn filtered(&self, mut entries: Vec<Entry>) -> Option<Arc<Batch>> {
@@ -461,9 +485,30 @@ pub(super) enum Part {
 enum Fetched {
     Batch(Handed),
     Nothing,
+    /// The log reads for it.
+    Reading,
     /// It moved on without anything to show.
     Again,
     Failed(Error),
+}
+
+/// What a log reads for a stream that does something else meanwhile.
+#[derive(Debug)]
+struct Reading {
+    positions: Box<[Position]>,
+    fetch: Fetch,
+    found: Option<Result<Vec<Entry>, LogError>>,
+}
+
+impl Reading {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.found.is_none() {
+            let read = ready!(Pin::new(&mut self.fetch).poll(context));
+            // a log that has ended answers nobody
+            self.found = Some(read.unwrap_or(Err(LogError::Unavailable)));
+        }
+        Poll::Ready(())
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Messages and bytes, counted together.
 
+use serde::{Deserialize, Serialize};
 use std::ops::{AddAssign, Sub, SubAssign};
 
 /// So many messages of so many bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Messages.
     pub messages: u64,
@@ -42,7 +43,7 @@ impl Sub for Tally {
 }
 
 /// At most so many messages and so many bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Messages.
     pub messages: u64,

@@ -41,6 +41,7 @@ impl Hub {
             // between two parts others may have the channel
             while channel.lock().ids.tend(self.clock_ms(), &self.id_budget) {}
         }
+        self.save();
         self.id_budget.tell(self.clock_ms());
         self.gone().forget_old();
     }

@@ -23,14 +23,14 @@ pub struct Memory {
     watermark: Watermark,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     last: Position,
     blocks: BTreeMap<u64, Block>,
     starts: Vec<Start>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Block {
     messages: usize,
     places: Box<[Option<Entry>]>,
@@ -87,6 +87,15 @@ impl Memory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // no section below can panic half way
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another one, that keeps the same.
+    #[cfg(test)]
+    pub(super) fn copy(&self) -> Self {
+        let kept = self.kept().clone();
+        let (watermark, bytes) = (Watermark::default(), AtomicU64::new(self.bytes()));
+        watermark.rise_at_append(kept.last);
+        Self { kept: Mutex::new(kept), bytes, watermark }
     }
 
     fn put(&self, kept: &mut Kept, record: Record) -> Position {

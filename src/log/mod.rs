@@ -12,6 +12,8 @@ mod watermark;
 mod contract;
 #[cfg(test)]
 pub(crate) mod held;
+#[cfg(test)]
+pub(crate) mod surviving;
 
 pub use memory::Memory;
 pub use record::{Change, DeadLetter, DeadLetterCause, Entry, Kind, Record, Removal, Start, Text, Whom};
@@ -19,11 +21,13 @@ pub use recovered::{AcceptedId, Recovered, RecoveredChannel, RecoveredListener, 
 pub use watermark::Watermark;
 
 use crate::message::Message;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use tokio::sync::oneshot;
 
 /// A place in the log's order. Positions rise by one for each record; 0 is before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Position(pub u64);
 
 impl Position {

@@ -22,6 +22,32 @@ impl Holes {
         self.tally
     }
 
+    /// First and last of those that stand together.
+    pub(super) fn runs(&self) -> Vec<(u64, u64)> {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for (word, first) in self.words.iter().zip(self.first..) {
+            let mut bits = *word;
+            while bits != 0 {
+                let ordinal = first * BITS + u64::from(bits.trailing_zeros());
+                match runs.last_mut().filter(|(_, last)| last + 1 == ordinal) {
+                    Some((_, last)) => *last = ordinal,
+                    None => runs.push((ordinal, ordinal)),
+                }
+                bits &= bits - 1;
+            }
+        }
+        runs
+    }
+
+    /// Those of such runs.
+    pub(super) fn of_runs(runs: &[(u64, u64)], bytes_of: impl Fn(u64) -> u64) -> Self {
+        let mut holes = Self::default();
+        for ordinal in runs.iter().flat_map(|(first, last)| *first..=*last) {
+            holes.put(ordinal, bytes_of(ordinal));
+        }
+        holes
+    }
+
     /// None is above this.
     pub(super) fn last(&self) -> u64 {
         if self.tally.messages == 0 { 0 } else { self.last }
@@ -130,6 +156,9 @@ mod tests {
                 prop_assert_eq!(holes.tally(), tally(&set));
                 prop_assert!((1..400).all(|ordinal| holes.has(ordinal) == set.contains(&ordinal)));
                 prop_assert!(set.last().is_none_or(|last| *last <= holes.last()));
+                let again = Holes::of_runs(&holes.runs(), bytes_of);
+                prop_assert_eq!((again.tally(), again.runs()), (holes.tally(), holes.runs()));
+                prop_assert!((1..400).all(|ordinal| again.has(ordinal) == set.contains(&ordinal)));
                 holes.recount(bytes_of);
                 prop_assert_eq!(holes.tally(), tally(&set));
             }

@@ -6,6 +6,7 @@
 mod acknowledge;
 mod deliver;
 mod holes;
+mod kept;
 mod notes;
 mod reject;
 

@@ -40,6 +40,18 @@ impl Notes {
         self.0.get(&position).map_or(0, |note| note.failed)
     }
 
+    /// How often each has, of those that have.
+    pub(super) fn all_failed(&self) -> Vec<(Position, u32)> {
+        let failed = self.0.iter().filter(|(_, note)| note.failed > 0);
+        failed.map(|(position, note)| (*position, note.failed)).collect()
+    }
+
+    /// Those of messages that have failed so often, and are due.
+    pub(super) fn of_failed(failed: &[(Position, u32)]) -> Self {
+        let note = |&(position, failed): &(Position, u32)| (position, Note { failed, ..Note::default() });
+        Self(failed.iter().map(note).collect())
+    }
+
     /// Whether any up to a position has failed.
     pub(super) fn any_failed_through(&self, through: Position) -> bool {
         self.0.range(..=through).any(|(_, note)| note.failed > 0)

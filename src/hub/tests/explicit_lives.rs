@@ -118,6 +118,7 @@ struct Open {
 }
 
 struct Life {
+    log: Arc<Surviving>,
     hub: Arc<Hub>,
     core: Option<Core>,
     room: Room,
@@ -128,14 +129,15 @@ struct Life {
 
 impl Life {
     fn new(cores: usize, timed: bool) -> Self {
-        let hub = Hub::new(Arc::new(Memory::default()), UNLIMITED, cores).unwrap();
+        let log = Arc::new(Surviving::default());
+        let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
         core.iter().for_each(Core::enter);
         let settings = room();
         let created = hub.create_channel(channel_id("room"), settings.clone(), false).unwrap();
         let room = Room::new(settings, created.channel.birth.0);
         let began = tokio::time::Instant::now();
-        let mut life = Self { hub, core, room, streams: [None, None, None], began, timed };
+        let mut life = Self { log, hub, core, room, streams: [None, None, None], began, timed };
         life.register(0);
         life.register(GRAVE);
         life.name(true);
@@ -158,6 +160,7 @@ impl Life {
                 self.nobody_sleeps();
             }
         }
+        restart::assert_kept(&self.hub, &self.log);
         self.drain().await;
     }
 

@@ -135,6 +135,7 @@ struct Open {
 
 /// A hub beside the model of it.
 struct Life {
+    log: Arc<Surviving>,
     hub: Arc<Hub>,
     core: Option<Core>,
     foreign: String,
@@ -145,13 +146,14 @@ struct Life {
 
 impl Life {
     fn new(cores: usize) -> Self {
-        let hub = Hub::new(Arc::new(Memory::default()), UNLIMITED, cores).unwrap();
+        let log = Arc::new(Surviving::default());
+        let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
         core.iter().for_each(Core::enter);
         let other = Stage::new(room());
         let foreign = other.token(other.broadcast());
         let began = tokio::time::Instant::now();
-        let mut life = Self { hub, core, foreign, rooms: Map::new(), streams: Vec::new(), began };
+        let mut life = Self { log, hub, core, foreign, rooms: Map::new(), streams: Vec::new(), began };
         life.create(0, room());
         life.register(0, 0, From::New);
         life
@@ -168,6 +170,7 @@ impl Life {
                 self.nobody_sleeps();
             }
         }
+        restart::assert_kept(&self.hub, &self.log);
         self.hear();
         (0..self.streams.len()).for_each(|stream| self.read(stream, 1000));
         for (channel, listener) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {

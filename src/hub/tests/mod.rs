@@ -18,6 +18,7 @@ mod log_bytes;
 mod model;
 mod presence;
 mod reject;
+mod restart;
 mod resume;
 mod serving;
 mod threads;
@@ -25,7 +26,7 @@ mod window;
 
 use super::*;
 use crate::{
-    log::{Change, Entry, LogError, Memory, Recovered, Start, Watermark},
+    log::{Change, Entry, LogError, Memory, Recovered, Start, Watermark, surviving::Surviving},
     message::Message,
     v1,
 };

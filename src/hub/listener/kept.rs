@@ -1,0 +1,76 @@
+//! A listener's standing over the end of a process.
+
+use super::{End, Explicit, Gaps, Position, Queue, Ring, Standing};
+use crate::hub::{expiry::Expiry, kept::ListenerKept, settings::ListenerSettings};
+
+/// What the log gives back of one listener beside its standing.
+#[derive(Debug, Default)]
+pub(in crate::hub) struct Regained {
+    /// Its own dispatches, in rising order.
+    pub(in crate::hub) messages: Vec<(Position, u64, Expiry)>,
+    /// The end that was dispatched to it.
+    pub(in crate::hub) end: Option<End>,
+}
+
+impl Standing {
+    /// What is kept of it.
+    pub(in crate::hub) fn kept_state(&self) -> ListenerKept {
+        ListenerKept {
+            start: Some(self.start),
+            hears_from: (self.hears_from != self.start).then_some(self.hears_from),
+            deaf: self.deaf,
+            passed: self.passed,
+            passed_tally: self.passed_tally,
+            split: self.split,
+            cleared: self.cleared,
+            floor: self.queue.floor(),
+            expired: self.queue.kept_expired(),
+            gaps: self.gaps.kept_state(),
+            lost: self.lost,
+            running: self.running && self.seated.is_none(),
+            end: self.end.as_ref().map(|end| end.position).filter(|position| *position > self.passed),
+            explicit: self.explicit.as_ref().map(|explicit| explicit.kept_state()),
+        }
+    }
+
+    /// As it was kept. One of which nothing is kept has not been looked at since it was born.
+    pub(in crate::hub) fn of_kept(
+        birth: Position,
+        explicit: bool,
+        settings: ListenerSettings,
+        kept: &ListenerKept,
+        regained: Regained,
+        ring: &Ring,
+    ) -> Self {
+        let start = kept.start.unwrap_or(birth);
+        let passed = kept.passed.max(start);
+        let queue = Queue::of_kept(kept.floor, passed, &kept.expired, regained.messages);
+        let counted =
+            if kept.passed < start { ring.tally_through(start.max(ring.floor())) } else { kept.passed_tally };
+        let mut standing = Self {
+            start,
+            hears_from: kept.hears_from.unwrap_or(start),
+            deaf: kept.deaf,
+            passed,
+            passed_tally: counted,
+            split: kept.split,
+            cleared: kept.cleared,
+            gaps: Gaps::of_kept(&kept.gaps, explicit),
+            lost: kept.lost,
+            settings,
+            running: kept.running,
+            end: regained.end.map(Box::new),
+            queue,
+            ..Self::new(start, ring)
+        };
+        if explicit {
+            let delivered = standing.queue.last_waiting().unwrap_or_default();
+            let delivered =
+                delivered.max(if standing.deaf { Position::ZERO } else { ring.last() }).max(passed);
+            let kept = kept.explicit.as_ref();
+            let of_kept = |kept| Explicit::of_kept(kept, passed, delivered, |ordinal| ring.bytes_of(ordinal));
+            standing.explicit = Some(Box::new(kept.map_or_else(|| Explicit::new(passed), of_kept)));
+        }
+        standing
+    }
+}

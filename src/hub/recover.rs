@@ -1,0 +1,207 @@
+//! A start over a log that has outlived a process: what it kept becomes channels, listeners and ids again.
+
+use super::{
+    Hub, Moment,
+    channel::{Channel, State},
+    dead_letter::letter_bytes,
+    expiry::Expiry,
+    gone::How,
+    ids::Remembered,
+    kept::{self, ChannelKept, ListenerKept},
+    listener::{End, Listener, Regained, Standing},
+    settings::{AcknowledgementMode, ChannelSettings, ListenerSettings},
+    unsaved::Mark,
+};
+use crate::{
+    error::Error,
+    log::{
+        AcceptedId, Log, LogError, Position, Recovered, RecoveredChannel, RecoveredListener,
+        RecoveredMessage, Removal,
+    },
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, atomic::Ordering},
+};
+
+/// What a log gave back.
+#[derive(Debug, Default)]
+pub(super) struct Regain {
+    removals: Vec<Removal>,
+    /// In the order of their births.
+    channels: BTreeMap<Position, RegainedChannel>,
+    listeners: HashMap<Position, RegainedListener>,
+    ids: Vec<AcceptedId>,
+}
+
+#[derive(Debug)]
+struct RegainedChannel {
+    kept: RecoveredChannel,
+    broadcasts: Vec<(Position, u64, Expiry)>,
+    listeners: Vec<Position>,
+}
+
+#[derive(Debug)]
+struct RegainedListener {
+    kept: RecoveredListener,
+    messages: Vec<(Position, u64, Expiry)>,
+}
+
+impl Regain {
+    /// Reads a log back. `now`: the moment at which its hub begins.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`], [`LogError::Corrupt`].
+    pub(super) fn read(log: &dyn Log, now: Moment) -> Result<Self, LogError> {
+        let mut regain = Self::default();
+        log.recover(&mut |found| regain.take(found, now))?;
+        Ok(regain)
+    }
+
+    fn take(&mut self, found: Recovered, now: Moment) {
+        match found {
+            Recovered::Removed(removal) => self.removals.push(removal),
+            Recovered::Channel(kept) => {
+                let channel = RegainedChannel { broadcasts: Vec::new(), listeners: Vec::new(), kept };
+                self.channels.insert(channel.kept.birth, channel);
+            }
+            Recovered::Listener(kept) => {
+                if let Some(channel) = self.channels.get_mut(&kept.channel) {
+                    channel.listeners.push(kept.birth);
+                    self.listeners.insert(kept.birth, RegainedListener { kept, messages: Vec::new() });
+                }
+            }
+            Recovered::Accepted(id) => self.ids.push(id),
+            Recovered::Message(message) => self.take_message(message, now),
+        }
+    }
+
+    fn take_message(&mut self, message: RecoveredMessage, now: Moment) {
+        let RecoveredMessage { position, channel, listener, bytes, expires_at, remembered, dead_letter } =
+            message;
+        if let Some((id, until)) = remembered {
+            self.ids.push(AcceptedId { position, channel, listener, until, id });
+        }
+        let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
+        let message = (position, bytes, expiry(expires_at, now));
+        match listener {
+            None => {
+                let channel = self.channels.get_mut(&channel);
+                channel.into_iter().for_each(|channel| channel.broadcasts.push(message));
+            }
+            Some(listener) => {
+                let listener = self.listeners.get_mut(&listener);
+                listener.into_iter().for_each(|listener| listener.messages.push(message));
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// Takes in what a log gave back. Nothing else happens before.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`]: what was kept cannot be understood.
+    pub(super) fn regain(&self, regain: Regain) -> Result<(), Error> {
+        let Regain { removals, channels, mut listeners, ids } = regain;
+        removals.into_iter().for_each(|removal| self.regain_removal(&removal));
+        for (birth, regained) in channels {
+            let channel = self.regain_channel(regained, &mut listeners)?;
+            let mut channels = self.channels_mut();
+            channels.by_birth.insert(birth, Arc::clone(&channel));
+            channels.by_id.insert(Arc::clone(&channel.id), channel);
+        }
+        self.id_budget.share_among(self.channels().by_id.len());
+        let mut ids = ids;
+        ids.sort_unstable_by_key(|id| id.position);
+        ids.into_iter().for_each(|id| self.regain_id(&id));
+        Ok(())
+    }
+
+    fn regain_removal(&self, removal: &Removal) {
+        let how = if removal.expired { How::Expired } else { How::Removed };
+        let ago = u64::try_from(super::unix_millis().saturating_sub(removal.at)).unwrap_or(0);
+        self.gone().add_past(&removal.channel, removal.listener.as_deref(), how, ago);
+    }
+
+    fn regain_channel(
+        &self,
+        regained: RegainedChannel,
+        listeners: &mut HashMap<Position, RegainedListener>,
+    ) -> Result<Arc<Channel>, Error> {
+        let RegainedChannel {
+            kept: RecoveredChannel { birth, id, created_at, text },
+            broadcasts,
+            listeners: births,
+        } = regained;
+        let settings: ChannelSettings = kept::read(&text.settings)?;
+        let state: ChannelKept = kept::read(&text.state)?;
+        let state = State::of_kept(birth, settings, self.began, state, broadcasts);
+        let (desks, unsaved) = (self.bells.desks(), Mark::on(self.keeps().then_some(&self.unsaved)));
+        let channel = Arc::new(Channel::new(id, birth, created_at, desks, unsaved, state));
+        for birth in births {
+            if let Some(regained) = listeners.remove(&birth) {
+                self.regain_listener(&channel, regained)?;
+            }
+        }
+        self.regain_hearing(&channel);
+        Ok(channel)
+    }
+
+    fn regain_listener(&self, channel: &Arc<Channel>, regained: RegainedListener) -> Result<(), Error> {
+        let RegainedListener {
+            kept: RecoveredListener { birth, id, created_at, explicit, text, .. },
+            messages,
+        } = regained;
+        let settings: ListenerSettings = kept::read(&text.settings)?;
+        let kept: ListenerKept = kept::read(&text.state)?;
+        let end = kept.end.and_then(|position| self.regain_end(position));
+        let mut state = channel.lock();
+        let ring = if kept.deaf { state.silence() } else { &state.ring };
+        let regained = Regained { messages, end };
+        let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring);
+        let mode = if explicit { AcknowledgementMode::Explicit } else { AcknowledgementMode::Automatic };
+        state.last = state.last.max(standing.queue.last_waiting().unwrap_or_default());
+        let listener = Arc::new(Listener::new(id, birth, created_at, mode, channel, standing));
+        state.add(Arc::clone(&listener));
+        let mut standing = listener.lock();
+        state.age(&listener, &mut standing);
+        let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
+        self.set_alarm(channel, &listener, &mut standing, next);
+        self.listeners.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn regain_end(&self, position: Position) -> Option<End> {
+        let mut found = Vec::new();
+        // where it cannot be read it cannot be delivered either: another end is no duplicate
+        self.log.read(&[position], &mut found).ok()?;
+        found.pop().map(|entry| End { position, message: entry.message })
+    }
+
+    /// Who receives dead letters was changed just before the end: its own state may not say so yet.
+    fn regain_hearing(&self, channel: &Channel) {
+        channel.lock().agree_on_hearing(self.log.last());
+    }
+
+    fn regain_id(&self, id: &AcceptedId) {
+        let Some(channel) = self.channels().by_birth.get(&id.channel).cloned() else { return };
+        let now = self.moment();
+        let left = id.until.saturating_sub(now.unix_nanos / 1_000_000);
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
+        let key = self.id_keys.key(id.listener, &id.id);
+        let mut state = channel.lock();
+        // a clock that was set back must not make it longer than it may be
+        let left = left.min(super::millis(state.settings.idempotency_window));
+        let remembered = Remembered { key, position: id.position, until: now.millis.saturating_add(left) };
+        state.ids.remember(remembered, now.millis, &self.id_budget);
+    }
+}
+
+/// When a message expires by the clock of a hub that begins now.
+fn expiry(expires_at: Option<i64>, now: Moment) -> Expiry {
+    expires_at.map_or(Expiry::NEVER, |at| {
+        let left = at.saturating_sub(now.unix_nanos / 1_000_000);
+        Expiry::at_moment(now.millis.saturating_add(u64::try_from(left).unwrap_or(0)))
+    })
+}
