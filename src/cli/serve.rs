@@ -77,11 +77,24 @@ fn announce(server: &Server, config: &Config) {
         %address,
         version = env!("CARGO_PKG_VERSION"),
         workers = config.workers,
-        durability = "memory: accepted messages are lost with this process",
+        durability = durability(config),
         "serving"
     );
     if !address.ip().to_canonical().is_loopback() {
         warn!(%address, "no TLS and no authentication: whoever reaches this address may send and receive");
+    }
+}
+
+/// What accepted means, in words.
+fn durability(config: &Config) -> String {
+    match &config.data_dir {
+        None => "memory: accepted messages are lost with this process".to_owned(),
+        Some(dir) if config.sync.is_zero() => format!("{}: accepted means on disk, after fsync", dir.display()),
+        Some(dir) => format!(
+            "{}: a power cut may lose what was accepted in its last {}",
+            dir.display(),
+            humantime::format_duration(config.sync)
+        ),
     }
 }
 

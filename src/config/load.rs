@@ -56,7 +56,9 @@ const FITS: [Fit; 2] = [
         small: "max_log_bytes",
         large: "max_payload_bytes",
         why: "the log could not hold the largest message",
-        is_broken: |config| config.max_log_bytes != 0 && config.max_log_bytes < config.max_payload_bytes,
+        is_broken: |config| {
+            (1..config.max_payload_bytes).contains(&config.max_log_bytes_in_force())
+        },
     },
 ];
 

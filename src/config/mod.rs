@@ -8,7 +8,7 @@ mod names;
 mod settings;
 mod units;
 
-use std::{net::SocketAddr, num::NonZero, thread, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, num::NonZero, thread, time::Duration};
 
 pub(crate) use fault::{Faults, Origin};
 pub(crate) use given::Given;
@@ -29,6 +29,13 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// The address to serve on. Port 0: any free one. Default `127.0.0.1:50051`: this machine only.
     pub listen: SocketAddr,
+    /// Where accepted messages are kept over the end of the process; `None`: nowhere. Default `None`.
+    pub data_dir: Option<PathBuf>,
+    /// How much of what was accepted may be lost with the machine, in a directory: zero, for nothing, to 1 hour.
+    /// Default zero.
+    pub sync: Duration,
+    /// What of a directory's messages is held in memory, in bytes: 1 MiB to 1 TiB. Default 64 MiB.
+    pub cache_bytes: u64,
     /// Threads, each with a runtime and connections of its own: 1 to 1024. Default: the cores.
     pub workers: usize,
     /// How long open calls may take to end once the server stops; then they are cut: 0 to 1 hour. Default 10 s.
@@ -54,14 +61,26 @@ pub struct Config {
     pub max_listeners: usize,
     /// Open Listen and Watch streams: 1 to 1,000,000. Default 10,000.
     pub max_streams: usize,
-    /// What the log may hold, in bytes: `max_payload_bytes` to 1 PiB, or 0 for no limit. Default 1 GiB.
-    pub max_log_bytes: u64,
+    /// What the log may hold, in bytes: `max_payload_bytes` to 1 PiB, or 0 for no limit. Default `None`:
+    /// [`Config::DEFAULT_MAX_LOG_BYTES`] in memory, no limit in a directory.
+    pub max_log_bytes: Option<u64>,
     /// What the memory of accepted ids may take, in bytes: 1 MiB to 64 GiB, or 0 to remember none. Default 64 MiB.
     pub max_idempotency_bytes: u64,
     /// The form of the server's own log. Default text.
     pub log_format: LogFormat,
     /// What the server's own log tells, as `tracing` filter directives. Default `info`.
     pub log_level: String,
+}
+
+impl Config {
+    /// What a log in memory may hold where nothing else is said, in bytes.
+    pub const DEFAULT_MAX_LOG_BYTES: u64 = GIB;
+
+    /// What the log may hold, in bytes; 0: no limit.
+    pub fn max_log_bytes_in_force(&self) -> u64 {
+        let default = if self.data_dir.is_some() { 0 } else { Self::DEFAULT_MAX_LOG_BYTES };
+        self.max_log_bytes.unwrap_or(default)
+    }
 }
 
 /// The form of the server's own log.
@@ -77,6 +96,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            data_dir: None,
+            sync: Duration::ZERO,
+            cache_bytes: 64 * MIB,
             workers: cores(),
             drain_deadline: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(20),
@@ -89,7 +111,7 @@ impl Default for Config {
             max_channels: 10_000,
             max_listeners: 1_000_000,
             max_streams: 10_000,
-            max_log_bytes: GIB,
+            max_log_bytes: None,
             max_idempotency_bytes: 64 * MIB,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),

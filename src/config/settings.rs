@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Config, GIB, MIB,
-    units::{ADDRESS, BYTES, COUNT, LOG_FILTER, LOG_FORMAT, TIME, Unit},
+    units::{ADDRESS, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, SYNC, TIME, Unit},
 };
 
 /// One setting.
@@ -16,12 +16,42 @@ pub(crate) struct Setting {
     value: &'static dyn Value,
 }
 
-pub(crate) static SETTINGS: [Setting; 17] = [
+pub(crate) static SETTINGS: [Setting; 20] = [
     Setting {
         name: "listen",
         about: "The address to serve on. Port 0 takes any free one. There is no TLS and no authentication: whoever \
                 reaches the address may send and receive.",
         value: &Of { unit: &ADDRESS, range: None, off: None, at: |config| &mut config.listen },
+    },
+    Setting {
+        name: "data_dir",
+        about: "A directory that keeps channels, listeners, messages and their places over the end of the process. It is \
+                made where it is missing; one server at a time has it. Without one everything stays in memory, and ends \
+                with the process.",
+        value: &Of { unit: &DIRECTORY, range: None, off: None, at: |config| &mut config.data_dir },
+    },
+    Setting {
+        name: "sync",
+        about: "When accepted means on disk. With \"always\" what was answered is there after a power cut; with a time \
+                what was accepted in as much of it may be lost then, though not when only the process ends. It counts \
+                with data_dir alone.",
+        value: &Of {
+            unit: &SYNC,
+            range: Some((Duration::from_millis(1), HOUR)),
+            off: Some((Duration::ZERO, "nothing lost")),
+            at: |config| &mut config.sync,
+        },
+    },
+    Setting {
+        name: "cache_bytes",
+        about: "What of the messages in data_dir is held in memory, too. Listeners that are further behind are served \
+                from disk.",
+        value: &Of {
+            unit: &BYTES,
+            range: Some((MIB, 1024 * GIB)),
+            off: None,
+            at: |config| &mut config.cache_bytes,
+        },
     },
     Setting {
         name: "workers",
@@ -117,12 +147,12 @@ pub(crate) static SETTINGS: [Setting; 17] = [
     },
     Setting {
         name: "max_log_bytes",
-        about: "What the log of messages may hold. At it, replay windows go first, then the oldest broadcasts of \
+        about: "What the log of messages may hold; by itself 1GiB in memory, and no limit with data_dir. At it, replay windows go first, then the oldest broadcasts of \
                 channels that drop their oldest; where that frees nothing: refused, reason LOG_FULL.",
         value: &Of {
-            unit: &BYTES,
-            range: Some((1, PIB)),
-            off: Some((0, "no limit")),
+            unit: &LOG_BYTES,
+            range: None,
+            off: Some((Some(0), "no limit")),
             at: |config| &mut config.max_log_bytes,
         },
     },
@@ -151,8 +181,6 @@ pub(crate) static SETTINGS: [Setting; 17] = [
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
-/// 1 PiB: no machine has it, and sums of sizes stay far from the end of a `u64`.
-const PIB: u64 = 1 << 50;
 
 impl Setting {
     /// The setting with this key in the file.

@@ -1,6 +1,6 @@
 //! How a setting is written: counts, bytes, times, addresses and the two words about the log.
 
-use std::{net::SocketAddr, str::FromStr as _, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -34,6 +34,36 @@ pub(crate) static BYTES: Unit<u64> = Unit {
     name: "bytes, such as 65_536, 64KiB, 4MiB or 1GiB",
     read: bytes,
     write: sized,
+};
+
+/// No machine has it, and sums of sizes stay far from the end of a `u64`.
+const PIB: u64 = 1 << 50;
+/// What follows from something else where it is not said.
+const AUTO: &str = "auto";
+
+pub(crate) static LOG_BYTES: Unit<Option<u64>> = Unit {
+    placeholder: "BYTES",
+    name: "auto, or bytes up to 1PiB, such as 64MiB or 1GiB",
+    read: |text| if text == AUTO { Some(None) } else { bytes(text).filter(|size| *size <= PIB).map(Some) },
+    write: |size| size.as_ref().map_or_else(|| AUTO.to_owned(), sized),
+};
+
+pub(crate) static DIRECTORY: Unit<Option<PathBuf>> = Unit {
+    placeholder: "DIRECTORY",
+    name: "a path, or none",
+    read: |text| match text {
+        "" => None,
+        "none" => Some(None),
+        path => Some(Some(path.into())),
+    },
+    write: |path| path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
+};
+
+pub(crate) static SYNC: Unit<Duration> = Unit {
+    placeholder: "TIME",
+    name: "always, or a time with its unit, such as 20ms or 1s",
+    read: |text| if text == "always" { Some(Duration::ZERO) } else { (TIME.read)(text) },
+    write: |time| if time.is_zero() { "always".to_owned() } else { (TIME.write)(time) },
 };
 
 pub(crate) static TIME: Unit<Duration> = Unit {

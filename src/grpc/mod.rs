@@ -25,7 +25,7 @@ mod standard;
 mod status;
 mod stream;
 
-pub(crate) use routes::routes;
+pub(crate) use routes::{routes, starting};
 pub(crate) use standard::Health;
 
 use crate::hub::Hub;

@@ -7,7 +7,8 @@ use super::{
     stream,
     wire::dispatcher_service_server::{DispatcherServiceServer, SERVICE_NAME},
 };
-use axum::{Router, routing::post};
+use crate::{error::Error, log::LogError};
+use axum::{Router, body::Body, routing::post};
 use futures_util::future::{FutureExt, Map};
 use http::{Request, Response};
 use std::{
@@ -25,6 +26,14 @@ pub(crate) fn routes(dispatcher: Dispatcher) -> (Router, Health) {
     routes.add_service(dispatcher_service(dispatcher.clone()));
     let router = routes.routes().prepare().into_axum_router();
     (router.merge(streams(dispatcher)).layer(GrpcWebLayer::new()), health)
+}
+
+/// What is answered while the log is read back: that the server does not serve yet.
+pub(crate) async fn starting() -> (Router, Health) {
+    let (standard, health) = standard::routes();
+    health.starting().await;
+    let later = || async { Refusal::from(Error::Log(LogError::Unavailable)).into_status(None).into_http::<Body>() };
+    (standard.fallback(later).layer(GrpcWebLayer::new()), health)
 }
 
 fn dispatcher_service(dispatcher: Dispatcher) -> Translated<DispatcherServiceServer<Dispatcher>> {

@@ -25,6 +25,11 @@ pub(crate) struct Health {
 }
 
 impl Health {
+    /// It does not serve yet.
+    pub(super) async fn starting(&self) {
+        self.set(ServingStatus::NotServing).await;
+    }
+
     /// From now on it serves.
     pub(crate) async fn serving(&self) {
         self.set(ServingStatus::Serving).await;

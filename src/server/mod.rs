@@ -7,6 +7,7 @@
 mod acceptor;
 mod connection;
 mod core;
+mod starting;
 mod wire;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     error::Error,
     grpc::{self, Dispatcher, RequestLimits},
     hub::{Hub, Limits},
-    log::Memory,
+    log::{Directory, DirectoryOptions, Log, Memory, OpenError, Sync},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -35,6 +36,7 @@ pub struct Server {
     stopper: Stopper,
     acceptor: JoinHandle<Runtime>,
     cores: Vec<CoreThread>,
+    hub: Arc<Hub>,
 }
 
 /// Stops a server, from any thread, also while another joins it.
@@ -58,6 +60,8 @@ enum Cause {
     Io(#[from] io::Error),
     #[error(transparent)]
     Hub(#[from] Error),
+    #[error(transparent)]
+    Log(#[from] OpenError),
 }
 
 /// How a server ended.
@@ -74,10 +78,11 @@ impl Drained {
 }
 
 impl Server {
-    /// Binds, starts a thread for each worker, and accepts.
+    /// Binds, reads back what a directory has kept, starts a thread for each worker, and accepts. While it reads, who
+    /// connects is answered that it does not serve yet.
     ///
     /// # Errors
-    /// The address cannot be bound, or the system has no more threads.
+    /// The address cannot be bound, the directory cannot be used, or the system has no more threads.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         Self::try_start(config).map_err(|cause| StartError { address: config.listen, cause })
     }
@@ -88,7 +93,8 @@ impl Server {
         let address = listener.local_addr()?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let hub = Hub::new(Arc::new(Memory::default()), limits(config), config.workers)?;
+        let keeping = Keeping::new(config, runtime.handle().clone());
+        let hub = begin(config, &runtime, &listener, &keeping)?;
         let (router, health) = grpc::routes(Dispatcher::new(
             Arc::clone(&hub),
             request_limits(config),
@@ -96,18 +102,17 @@ impl Server {
             config.drain_deadline,
             runtime.handle().clone(),
         ));
-        let keeping = Keeping::new(config, runtime.handle().clone());
         let core = Core { hub: Arc::clone(&hub), router, keeping, stopper: stopper.clone() };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
         let acceptor = Acceptor {
-            hub,
+            hub: Arc::clone(&hub),
             health,
             cores: cores.iter().map(CoreThread::handle).collect(),
             stopper: stopper.clone(),
             deadline: config.drain_deadline,
             max_connections: config.max_connections,
         };
-        Ok(Self { address, stopper, acceptor: acceptor.start(runtime, listener)?, cores })
+        Ok(Self { address, stopper, acceptor: acceptor.start(runtime, listener)?, cores, hub })
     }
 
     /// Where it serves.
@@ -127,6 +132,8 @@ impl Server {
         let cut = self.cores.into_iter().map(CoreThread::join).sum();
         // the timers of the cores run on it
         drop(clock);
+        // a log that outlives the process has it all with this, and is closed with the hub
+        self.hub.save();
         Drained { cut }
     }
 }
@@ -144,12 +151,34 @@ impl Stopper {
     }
 }
 
+/// Over what a directory has kept, or over nothing.
+fn begin(
+    config: &Config,
+    runtime: &Runtime,
+    listener: &TcpListener,
+    keeping: &Keeping,
+) -> Result<Arc<Hub>, Cause> {
+    let (limits, workers) = (limits(config), config.workers);
+    let Some(dir) = &config.data_dir else { return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?) };
+    let log: Arc<dyn Log> = Arc::new(Directory::open(dir, &options(config))?);
+    let begun = starting::answer_during(runtime, listener, keeping, move || Hub::new(log, limits, workers))?;
+    let hub = begun?;
+    // nothing is served before the start itself is safe
+    runtime.block_on(hub.settled())?;
+    Ok(hub)
+}
+
+fn options(config: &Config) -> DirectoryOptions {
+    let sync = if config.sync.is_zero() { Sync::Always } else { Sync::Interval(config.sync) };
+    DirectoryOptions { sync, cache_bytes: config.cache_bytes, ..DirectoryOptions::default() }
+}
+
 fn limits(config: &Config) -> Limits {
     Limits {
         max_channels: config.max_channels as u64,
         max_listeners: config.max_listeners as u64,
         max_streams: config.max_streams as u64,
-        max_log_bytes: config.max_log_bytes,
+        max_log_bytes: config.max_log_bytes_in_force(),
         max_idempotency_bytes: config.max_idempotency_bytes,
     }
 }

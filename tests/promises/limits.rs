@@ -285,7 +285,7 @@ const LOG: u64 = 400_000;
 
 fn full() -> TestServer {
     TestServer::with(|config| {
-        config.max_log_bytes = LOG;
+        config.max_log_bytes = Some(LOG);
         config.max_payload_bytes = 20_000;
     })
 }

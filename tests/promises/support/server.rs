@@ -8,6 +8,7 @@ use eric::{
     v1::ChannelSettings,
 };
 use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// Longer than any test waits: what ends in time was not cut.
@@ -17,6 +18,8 @@ pub(crate) struct TestServer {
     address: SocketAddr,
     stopper: Stopper,
     server: Option<Server>,
+    /// Dropped last.
+    _directory: Option<TempDir>,
 }
 
 impl TestServer {
@@ -29,8 +32,9 @@ impl TestServer {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = Config { listen, workers: 2, drain_deadline: NEVER, ..Config::default() };
         change(&mut config);
+        let directory = directory(&mut config);
         let server = Server::start(&config).expect("the loopback has a free port");
-        Self { address: server.address(), stopper: server.stopper(), server: Some(server) }
+        Self { address: server.address(), stopper: server.stopper(), server: Some(server), _directory: directory }
     }
 
     /// On the port of one that has ended.
@@ -100,6 +104,17 @@ impl Drop for TestServer {
             panic!("a server that was cut has not ended");
         }
     }
+}
+
+/// Every promise holds over a directory, too: with `ERIC_TEST_LOG=directory` each server has one of its own.
+fn directory(config: &mut Config) -> Option<TempDir> {
+    if config.data_dir.is_some() || std::env::var_os("ERIC_TEST_LOG").is_none_or(|log| log != "directory") {
+        return None;
+    }
+    let directory = tempfile::tempdir().expect("there is a place for temporary files");
+    config.max_log_bytes = Some(config.max_log_bytes_in_force());
+    config.data_dir = Some(directory.path().to_owned());
+    Some(directory)
 }
 
 pub(crate) fn client(url: &str) -> Client {
