@@ -316,10 +316,11 @@ enum Life {
     Other,
 }
 
-/// Behind everything that was handed over; what was lost since is said first.
+/// Behind everything that was handed over; what was lost since is said first, and what waits before a gap comes before it.
 fn go_on(standing: &Standing) -> Beginning {
     let said = standing.gaps.said();
-    let at = standing.gaps.first_to_say(said).map_or(standing.passed, |gap| gap.after);
+    let lost = standing.gaps.first_to_say(said).map(|gap| gap.after);
+    let at = lost.map_or(standing.passed, |lost| lost.min(standing.passed));
     Beginning::at(Cursor { at, said })
 }
 

@@ -55,3 +55,15 @@ async fn what_was_broadcast_while_it_received_dead_letters_is_not_kept_for_it() 
     }
     assert_eq!(stage.kept(), 0);
 }
+
+#[test]
+fn what_waits_before_a_gap_is_not_skipped_when_its_stream_comes_back() {
+    let stage = Stage::new(room());
+    stage.listener("grave");
+    drop(stage.listen("grave"));
+    let (own, heard) = (stage.dispatch("grave"), stage.broadcast());
+    stage.bury_in("grave");
+    let told = stage.listen("grave").rest();
+    assert_eq!(told.first(), Some(&Got(own)));
+    assert!(matches!(told[..], [_, Lost(GapReason::Purged, _, through, Some(1))] if through > heard));
+}
