@@ -68,7 +68,7 @@ impl Standing {
     ) -> Result<u64, Error> {
         let Some(explicit) = &self.explicit else { return Ok(0) };
         explicit.cut(&mut covers, generation)?;
-        let overtaking = explicit.overtaking();
+        let (overtaking, before) = (explicit.overtaking(), self.passed);
         let mut covered = 0;
         if let Some(through) = covers.through {
             covered += self.acknowledge_through(through, ring, dropped);
@@ -87,7 +87,11 @@ impl Standing {
             }
         }
         self.gaps.acknowledge(covers.through.unwrap_or_default(), &covers.singles);
-        self.advance(ring, now);
+        if self.passed > before {
+            self.begin_with_another(ring, now);
+        } else {
+            self.advance(ring, now);
+        }
         Ok(covered)
     }
 
