@@ -137,9 +137,7 @@ impl Standing {
 
     /// Moves to where everything is acknowledged or gone.
     pub(in super::super) fn advance(&mut self, ring: &Ring, now: u64) {
-        // where several have expired, it is not known where the first of them stood
-        let before = |next: Next| if next.count > 1 { self.passed } else { next.position.before() };
-        let before_first = self.first_in_hand(ring).map_or(Position(u64::MAX), before);
+        let before_first = self.first_in_hand(ring).map_or(Position(u64::MAX), |next| next.position.before());
         let Some(explicit) = &mut self.explicit else { return };
         let to = before_first.min(explicit.delivered);
         if to > self.passed {
