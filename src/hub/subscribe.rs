@@ -239,10 +239,7 @@ impl Hub {
             let left = standing.explicit.as_mut().is_some_and(|explicit| {
                 !goes_on(explicit) && explicit.was_left_by_another(options.session.as_deref())
             });
-            let sent = standing.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
-            let first = if left { standing.first_in_hand(state.ring_for(&standing)) } else { None };
-            let first = first.filter(|first| !first.expiry.is_past(now));
-            first.map(|next| next.position).filter(|first| *first <= sent)
+            if left { standing.first_left(state.ring_for(&standing), now) } else { None }
         };
         let Some(position) = first else { return Ok(()) };
         let failing =

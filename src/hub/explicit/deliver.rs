@@ -152,6 +152,14 @@ impl Standing {
         merged(self, ring, self.passed).find(|next| !explicit.acknowledged(next))
     }
 
+    /// The first that is neither acknowledged, nor gone, nor expired by now, where a stream had it in hand.
+    pub(in super::super) fn first_left(&self, ring: &Ring, now: u64) -> Option<Position> {
+        let explicit = self.explicit.as_ref()?;
+        let there = |next: &Next| !explicit.acknowledged(next) && !next.expiry.is_past(now);
+        let first = merged(self, ring, self.passed).find(there)?.position;
+        explicit.in_hand(first).then_some(first)
+    }
+
     /// Counts anew what is outstanding, where it cannot be told by what has changed.
     pub(in super::super) fn recount(&mut self, ring: &Ring) {
         let Some(explicit) = &self.explicit else { return };
