@@ -172,12 +172,12 @@ impl Queue {
         Some(Dispatch::from(&own))
     }
 
-    /// Takes out those behind a position that have expired, and tells them in runs; what is `apart` has something else
+    /// Takes out those that have expired in nobody's hand, and tells them in runs; what is `apart` has something else
     /// between. Those that are taken out are appended to `expired`, to be deleted.
     pub(super) fn expire(
         &mut self,
         now: u64,
-        behind: Position,
+        in_hand: impl Fn(Position) -> bool,
         apart: impl Fn(Position, Position) -> bool,
         expired: &mut Vec<Position>,
     ) -> Vec<Run> {
@@ -187,7 +187,7 @@ impl Queue {
         }
         self.next_expiry = Expiry::NEVER;
         self.waiting.retain(|own| {
-            let stays = own.position <= behind || !own.expiry.is_past(now);
+            let stays = !own.expiry.is_past(now) || in_hand(own.position);
             if stays {
                 self.next_expiry = self.next_expiry.min(own.expiry);
             } else {
@@ -251,12 +251,12 @@ mod tests {
         queue.push(Position(1), 10, Expiry::NEVER);
         (2..=1000).for_each(|n| queue.push(Position(n), 10, Expiry::at(n)));
         let apart = |one: Position, _| one == Position(500);
-        let runs = queue.expire(999, Position::ZERO, apart, &mut expired);
+        let runs = queue.expire(999, |_| false, apart, &mut expired);
         let run = |first, last| Run { first: Position(first), last: Position(last), count: last - first + 1 };
         assert_eq!((runs, expired.len()), (vec![run(2, 500), run(501, 999)], 998));
         let left: Vec<_> = queue.after(Position::ZERO).map(|own| own.position.0).collect();
         assert_eq!((left, queue.waiting()), (vec![1, 1000], Tally { messages: 2, bytes: 20 }));
-        let runs = queue.expire(1000, Position::ZERO, |_, _| false, &mut expired);
+        let runs = queue.expire(1000, |_| false, |_, _| false, &mut expired);
         assert_eq!((runs, queue.waiting().messages), (vec![run(1000, 1000)], 1));
     }
 
@@ -264,14 +264,14 @@ mod tests {
     fn what_waits_between_keeps_runs_apart() {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         (1..=3).for_each(|n| queue.push(Position(n), 10, if n == 2 { Expiry::NEVER } else { Expiry::at(1) }));
-        assert_eq!(queue.expire(1, Position::ZERO, |_, _| false, &mut expired).len(), 2);
+        assert_eq!(queue.expire(1, |_| false, |_, _| false, &mut expired).len(), 2);
     }
 
     #[test]
     fn what_somebody_has_in_hand_does_not_expire() {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         (1..=3).for_each(|n| queue.push(Position(n), 10, Expiry::at(1)));
-        queue.expire(5, Position(2), |_, _| false, &mut expired);
+        queue.expire(5, |position| position <= Position(2), |_, _| false, &mut expired);
         assert_eq!((expired, queue.waiting().messages), (vec![Position(3)], 2));
         assert!(queue.remove(Position(2)).is_some() && queue.remove(Position(3)).is_none());
         assert_eq!(queue.waiting().messages, 1);

@@ -104,10 +104,10 @@ impl Hub {
 impl Standing {
     /// Own dispatches that have expired become gaps, unless a client has them in hand.
     pub(super) fn expire(&mut self, now: u64, ring: &Ring, expired: &mut Vec<Position>) {
-        let in_hand = self.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
-        let in_hand = if self.attended(now) { in_hand } else { Position::ZERO };
-        let before = expired.len();
-        let Self { queue, gaps, .. } = self;
+        let (attended, before) = (self.attended(now), expired.len());
+        let Self { queue, gaps, explicit, .. } = self;
+        let explicit = explicit.as_ref().filter(|_| attended);
+        let in_hand = |position| explicit.is_some_and(|explicit| explicit.in_hand(position));
         let apart = |one, other| ring.any_between(one, other) || gaps.any_between(one, other);
         let runs = queue.expire(now, in_hand, apart, expired);
         if runs.is_empty() {

@@ -132,8 +132,13 @@ impl Explicit {
         next.ordinal.is_some_and(|ordinal| self.holes.has(ordinal))
     }
 
+    /// Nothing behind this is in hand.
+    pub(super) fn in_hand_through(&self) -> Position {
+        if self.overtaking() { self.notes.last_sent().max(self.sent) } else { self.sent }
+    }
+
     /// Whether the stream has it in hand.
-    fn in_hand(&self, position: Position) -> bool {
+    pub(super) fn in_hand(&self, position: Position) -> bool {
         match self.notes.get(position) {
             Some(note) if self.overtaking() && note.failed > 0 => note.sent,
             _ => position <= self.sent,

@@ -152,3 +152,38 @@ async fn a_rejected_message_that_expires_holds_nothing_back() {
     assert!(stream.woken());
     assert_eq!(stream.rest(), [Lost(GapReason::Expired, sent[0] - 1, sent[0], Some(1)), Got(sent[1])]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_came_again_alone_does_not_expire_in_hand() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    for broadcast in [false, true] {
+        stage.explicit("l", ListenerSettings::default());
+        let accepted = match broadcast {
+            false => stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(1)),
+            true => stage.hub.broadcast(channel_id("room"), perishable(1)),
+        };
+        let sent = accepted.unwrap().position.0;
+        assert_eq!(stage.listen("l").rest(), got([sent]));
+        // its client went away, and another one has it by itself
+        let mut stream = stage.listen("l");
+        assert_eq!(stream.rest(), got([sent]));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        stage.hub.ring_alarms();
+        stage.hub.upkeep();
+        assert_eq!((stream.rest(), stage.info("l").backlog.messages), (vec![], 1));
+        stage.remove("l");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_behind_one_that_expired_has_failed() {
+    let stage = Stage::new(ChannelSettings { max_attempts: 1, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(1), send(0)];
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    // whether it was found to have expired makes no difference
+    tokio::time::advance(Duration::from_millis(1100)).await;
+    assert_eq!(counted(&stage.listen("l").rest()), [(GapReason::Expired, 1), (GapReason::Rejected, 1)]);
+}
