@@ -89,7 +89,9 @@ fn announce(server: &Server, config: &Config) {
 fn durability(config: &Config) -> String {
     match &config.data_dir {
         None => "memory: accepted messages are lost with this process".to_owned(),
-        Some(dir) if config.sync.is_zero() => format!("{}: accepted means on disk, after fsync", dir.display()),
+        Some(dir) if config.sync.is_zero() => {
+            format!("{}: accepted means on disk, after fsync", dir.display())
+        }
         Some(dir) => format!(
             "{}: a power cut may lose what was accepted in its last {}",
             dir.display(),

@@ -56,9 +56,7 @@ const FITS: [Fit; 2] = [
         small: "max_log_bytes",
         large: "max_payload_bytes",
         why: "the log could not hold the largest message",
-        is_broken: |config| {
-            (1..config.max_payload_bytes).contains(&config.max_log_bytes_in_force())
-        },
+        is_broken: |config| (1..config.max_payload_bytes).contains(&config.max_log_bytes_in_force()),
     },
 ];
 

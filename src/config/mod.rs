@@ -8,7 +8,7 @@ mod names;
 mod settings;
 mod units;
 
-use std::{net::SocketAddr, path::PathBuf, num::NonZero, thread, time::Duration};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, thread, time::Duration};
 
 pub(crate) use fault::{Faults, Origin};
 pub(crate) use given::Given;

@@ -32,7 +32,8 @@ pub(crate) fn routes(dispatcher: Dispatcher) -> (Router, Health) {
 pub(crate) async fn starting() -> (Router, Health) {
     let (standard, health) = standard::routes();
     health.starting().await;
-    let later = || async { Refusal::from(Error::Log(LogError::Unavailable)).into_status(None).into_http::<Body>() };
+    let later =
+        || async { Refusal::from(Error::Log(LogError::Unavailable)).into_status(None).into_http::<Body>() };
     (standard.fallback(later).layer(GrpcWebLayer::new()), health)
 }
 

@@ -347,7 +347,7 @@ impl State {
             let attended = standing.attended(now);
             let explicit = standing.explicit.as_ref().filter(|explicit| explicit.outstanding().messages > 0);
             if let Some(explicit) = explicit.filter(|_| attended) {
-                in_hand.add(standing.passed, explicit.sent());
+                in_hand.add(standing.passed, explicit.in_hand_through());
             }
             attended
         });

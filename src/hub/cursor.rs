@@ -28,6 +28,7 @@ pub(super) struct Look {
     /// Where the receiver stood when it was looked, to see whether that has changed.
     pub(super) passed: Position,
     pub(super) cleared: Position,
+    pub(super) lost: u64,
     pub(super) touched: u64,
     /// There is more, and what is outstanding must be acknowledged first.
     pub(super) starved: bool,

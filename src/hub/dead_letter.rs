@@ -321,6 +321,8 @@ impl Hub {
         }
         self.forget(&dropped);
         self.room.changed();
+        // it may have held back what stands behind it
+        self.bells.ring_listener(channel, from);
         self.announce_dispatch(accepted.position, channel, &to);
         Ok(Requeued { message_id, accepted })
     }

@@ -2,6 +2,7 @@
 
 mod kept;
 
+use super::queue::Run;
 use crate::log::Position;
 use serde::{Deserialize, Serialize};
 
@@ -101,25 +102,56 @@ impl Gaps {
         self.to_say(said).next()
     }
 
-    /// Adds one at the end, or makes the last one longer where they touch and nobody has heard of it yet.
+    /// Adds one, or makes the one before it longer where they touch and nobody has heard of that yet.
     pub(super) fn note(&mut self, gap: Gap) {
-        if let Some(last) = self.noted.last_mut()
-            && last.said_at.is_none()
-            && last.gap.reason == gap.reason
-            && last.gap.through == gap.after
-        {
-            last.gap = last.gap.joined(gap);
-            return;
+        match self.unsaid_before(gap) {
+            Some(last) if last.through == gap.after => *last = last.joined(gap),
+            Some(_) | None => self.insert(gap, None),
         }
-        self.noted.push(Noted { gap, said_at: None, behind: Position::ZERO });
-        if self.noted.len() > MAX_GAPS {
-            self.merge_oldest();
+    }
+
+    /// The one that stands before it, where it is of the same reason and nobody has heard of it yet.
+    fn unsaid_before(&mut self, gap: Gap) -> Option<&mut Gap> {
+        let before = self.place(gap).checked_sub(1)?;
+        let unsaid = self.noted.get_mut(before).filter(|noted| noted.said_at.is_none());
+        unsaid.map(|noted| &mut noted.gap).filter(|before| before.reason == gap.reason)
+    }
+
+    fn place(&self, gap: Gap) -> usize {
+        self.noted.partition_point(|noted| noted.gap.through < gap.through)
+    }
+
+    /// Messages among those that wait have expired; what is `apart` has something that waits between.
+    pub(super) fn expire(&mut self, run: Run, apart: impl Fn(Position, Position) -> bool) {
+        let Run { first, last, count } = run;
+        let gap =
+            Gap { reason: GapReason::Expired, after: first.before(), through: last, count: Some(count) };
+        match self.unsaid_before(gap) {
+            Some(before) if !apart(before.through, first) => {
+                let after = before.after;
+                *before = Gap { after, ..before.joined(gap) };
+            }
+            Some(_) | None => self.insert(gap, None),
         }
+    }
+
+    /// Those that nobody has heard of, and that one covers which tells of everything up to its end, are part of it.
+    pub(super) fn swallow(&mut self, mut gap: Gap) -> Gap {
+        self.noted.retain_mut(|Noted { gap: noted, said_at, .. }| {
+            let within = noted.after >= gap.after && noted.through <= gap.through && said_at.is_none();
+            if within {
+                gap.count = gap.count.zip(noted.count).map(|(a, b)| a + b);
+            } else if noted.through > gap.through {
+                noted.after = noted.after.max(gap.through);
+            }
+            !within
+        });
+        gap
     }
 
     /// Adds one at its place, among messages that still wait; `said_at`: when it was handed over.
     pub(super) fn insert(&mut self, gap: Gap, said_at: Option<u32>) {
-        let place = self.noted.partition_point(|noted| noted.gap.through < gap.through);
+        let place = self.place(gap);
         self.noted.insert(place, Noted { gap, said_at, behind: Position::ZERO });
         if self.noted.len() > MAX_GAPS {
             self.merge_oldest();

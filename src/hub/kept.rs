@@ -67,9 +67,6 @@ pub(super) struct ListenerKept {
     /// The last own dispatch that was handed over and can no longer be asked for.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) floor: Position,
-    /// Own dispatches that have expired and whose content is gone: the last of each run, and how many they are.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(super) expired: Vec<(Position, u32)>,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) gaps: GapsKept,
     /// How many messages it lost to gaps.

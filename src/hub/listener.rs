@@ -380,10 +380,8 @@ impl Standing {
             self.gaps.insert(gap, None);
             self.recount(ring);
         }
-        // where several have expired, it is not known where the first of them stood
-        let before =
-            |own: super::queue::Dispatch| if own.count > 1 { self.passed } else { own.position.before() };
-        let first_own = self.queue.after(self.passed).next().map_or(Position(u64::MAX), before);
+        let first_own = self.queue.after(self.passed).next();
+        let first_own = first_own.map_or(Position(u64::MAX), |own| own.position.before());
         let to = ring.floor().min(first_own);
         if to > self.passed {
             self.pass(to, ring);
@@ -419,9 +417,8 @@ impl Standing {
             if self.is_acknowledged(&next) {
                 continue;
             }
-            // what has expired takes no part of the quota
-            left -= if next.is_gone_dispatch() { Tally::default() } else { Tally::one(next.bytes) };
-            count += next.count;
+            left -= Tally::one(next.bytes);
+            count += 1;
         }
         self.queue.drop_waiting(through, dropped);
         self.lose(GapReason::Overflow, through, count, ring);
@@ -444,7 +441,7 @@ impl Standing {
         };
         let all = ring.tally_through(through.max(ring.floor()).max(self.hears_from));
         let broadcasts = all - self.broadcasts_passed(ring) - known;
-        let waited = own.tally.messages + own.expired + broadcasts.messages;
+        let waited = own.messages + broadcasts.messages;
         if waited > 0 {
             self.lose(GapReason::Purged, through, waited, ring);
         }
@@ -466,6 +463,7 @@ impl Standing {
             // there may be some behind it that were said
             self.gaps.insert(gap, None);
         } else {
+            let gap = self.gaps.swallow(gap);
             self.gaps.note(gap);
         }
         self.pass(gap.through, ring);
@@ -513,7 +511,7 @@ impl Standing {
     pub(super) fn still(&self, found: &Look) -> bool {
         match &self.explicit {
             Some(explicit) => explicit.touched() == found.touched && self.cleared == found.cleared,
-            None => self.passed == found.passed && self.cleared == found.cleared,
+            None => (self.passed, self.cleared, self.lost) == (found.passed, found.cleared, found.lost),
         }
     }
 
@@ -530,7 +528,7 @@ impl Standing {
     /// Moves to where a look has led.
     pub(super) fn move_to(&mut self, next: &Look, now: u32, keep: Window, dropped: &mut Vec<Position>) {
         if next.cursor.at > self.passed {
-            self.lost += next.expired.iter().map(|expired| expired.count).sum::<u64>();
+            self.lost += next.expired.len() as u64;
         }
         self.gaps.hand_over(next.cursor.said, now, keep.handed_since);
         self.hand_over(next.cursor.at, next.tally, now, keep, dropped);

@@ -268,6 +268,7 @@ impl Hub {
             state.settle(&mut standing, &mut dropped);
             let ring = state.ring_for(&standing);
             let (before, now) = (standing.passed, self.clock_ms());
+            standing.expire(now, ring, &mut dropped);
             let messages = standing.purge(through, ring, &mut dropped);
             if standing.passed > before {
                 standing.begin_with_another(ring, now);

@@ -33,8 +33,6 @@ pub(super) struct Next {
     pub(super) position: Position,
     pub(super) bytes: u64,
     pub(super) expiry: Expiry,
-    /// Several, where they have expired.
-    pub(super) count: u64,
     /// Its number among the channel's broadcasts; `None`: it is the listener's own.
     pub(super) ordinal: Option<u64>,
 }
@@ -110,6 +108,7 @@ impl View<'_> {
             tally: standing.tally_through(cursor.at, ring),
             passed: standing.passed,
             cleared: standing.cleared,
+            lost: standing.lost,
             touched: standing.explicit.as_ref().map_or(0, |explicit| explicit.touched()),
             starved: false,
         }
@@ -136,7 +135,7 @@ impl View<'_> {
             reason: GapReason::Expired,
             after: next.position.before(),
             through: next.position,
-            count: Some(next.count),
+            count: Some(1),
         };
         let told: Vec<_> = lapsed.iter().map(gap).collect();
         let last = told.last().map_or(Position::ZERO, |gap| gap.through);
@@ -237,7 +236,7 @@ impl View<'_> {
             let gap =
                 gap.get_or_insert(Gap { reason: GapReason::Expired, after, through: after, count: Some(0) });
             gap.through = next.position;
-            gap.count = gap.count.map(|count| count + next.count);
+            gap.count = gap.count.map(|count| count + 1);
         }
         cursor.at = gap.map_or(cursor.at, |gap| gap.through);
         if self.standing.explicit.is_some() {
@@ -287,23 +286,16 @@ pub(super) fn merged(standing: &Standing, ring: &Ring, at: Position) -> impl Ite
     })
 }
 
-impl Next {
-    /// Dispatches whose content is gone.
-    pub(super) fn is_gone_dispatch(&self) -> bool {
-        self.ordinal.is_none() && self.expiry == Expiry::PAST
-    }
-}
-
 impl From<super::ring::Broadcast> for Next {
     fn from(broadcast: super::ring::Broadcast) -> Self {
         let super::ring::Broadcast { position, bytes, ordinal, expiry } = broadcast;
-        Self { position, bytes, expiry, count: 1, ordinal: Some(ordinal) }
+        Self { position, bytes, expiry, ordinal: Some(ordinal) }
     }
 }
 
 impl From<super::queue::Dispatch> for Next {
     fn from(dispatch: super::queue::Dispatch) -> Self {
-        let super::queue::Dispatch { position, bytes, expiry, count } = dispatch;
-        Self { position, bytes, expiry, count, ordinal: None }
+        let super::queue::Dispatch { position, bytes, expiry } = dispatch;
+        Self { position, bytes, expiry, ordinal: None }
     }
 }

@@ -17,40 +17,34 @@ struct Own {
     /// When it was handed over, in seconds of the hub's clock.
     handed_at: u32,
     expiry: Expiry,
-    /// So many have expired and are gone; this one is the last of them. 0: it is there.
-    gone: u32,
 }
 
 impl Own {
     fn tally(&self) -> Tally {
-        if self.gone > 0 { Tally::default() } else { Tally::one(u64::from(self.bytes)) }
+        Tally::one(u64::from(self.bytes))
     }
 }
 
-/// One that is kept, or several that have expired.
+/// One that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dispatch {
     pub(super) position: Position,
     pub(super) bytes: u64,
     pub(super) expiry: Expiry,
-    /// How many messages stand here: more than one only where they have expired.
-    pub(super) count: u64,
 }
 
 impl From<&Own> for Dispatch {
     fn from(own: &Own) -> Self {
-        let (bytes, count) = (u64::from(own.bytes), u64::from(own.gone.max(1)));
-        Self { position: own.position, bytes, expiry: own.expiry, count }
+        Self { position: own.position, bytes: u64::from(own.bytes), expiry: own.expiry }
     }
 }
 
-/// What was dropped while it waited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Dropped {
-    /// What there was.
-    pub(super) tally: Tally,
-    /// How many had expired before.
-    pub(super) expired: u64,
+/// Some that have expired, with nothing that waits between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) first: Position,
+    pub(super) last: Position,
+    pub(super) count: u64,
 }
 
 /// What of a replay window must go: older than this, or more than this.
@@ -69,7 +63,7 @@ pub(super) struct Queue {
     waiting_tally: Tally,
     /// The last one that left the window.
     floor: Position,
-    /// None of those that wait, and are there, is expired before this.
+    /// None of those that wait is expired before this.
     next_expiry: Expiry,
 }
 
@@ -89,7 +83,7 @@ impl Default for Queue {
 impl Queue {
     pub(super) fn push(&mut self, position: Position, bytes: u64, expiry: Expiry) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let own = Own { position, bytes, handed_at: 0, expiry, gone: 0 };
+        let own = Own { position, bytes, handed_at: 0, expiry };
         self.waiting_tally += own.tally();
         self.next_expiry = self.next_expiry.min(expiry);
         self.waiting.push_back(own);
@@ -162,11 +156,10 @@ impl Queue {
     }
 
     /// Drops those that wait, up to a position; tells what they were.
-    pub(super) fn drop_waiting(&mut self, through: Position, dropped: &mut Vec<Position>) -> Dropped {
-        let mut told = Dropped::default();
+    pub(super) fn drop_waiting(&mut self, through: Position, dropped: &mut Vec<Position>) -> Tally {
+        let mut told = Tally::default();
         while let Some(own) = self.take_waiting(through) {
-            told.tally += own.tally();
-            told.expired += u64::from(own.gone);
+            told += own.tally();
             dropped.push(own.position);
         }
         told
@@ -181,35 +174,34 @@ impl Queue {
         Some(Dispatch::from(&own))
     }
 
-    /// Takes the content from those behind a position that have expired, and puts what stands next to each other
-    /// together, so that any number of them is passed at once; what is `apart` has something else between.
+    /// Takes out those that have expired in nobody's hand, and tells them in runs; what is `apart` has something else
+    /// between. Those that are taken out are appended to `expired`, to be deleted.
     pub(super) fn expire(
         &mut self,
         now: u64,
-        behind: Position,
+        in_hand: impl Fn(Position) -> bool,
         apart: impl Fn(Position, Position) -> bool,
         expired: &mut Vec<Position>,
-    ) {
+    ) -> Vec<Run> {
+        let (mut runs, mut goes_on) = (Vec::new(), false);
         if !self.next_expiry.is_past(now) {
-            return;
+            return runs;
         }
         self.next_expiry = Expiry::NEVER;
-        let mut kept: VecDeque<Own> = VecDeque::with_capacity(self.waiting.len());
-        for mut own in std::mem::take(&mut self.waiting) {
-            if own.gone == 0 && own.position > behind && own.expiry.is_past(now) {
+        self.waiting.retain(|own| {
+            let stays = !own.expiry.is_past(now) || in_hand(own.position);
+            if stays {
+                self.next_expiry = self.next_expiry.min(own.expiry);
+            } else {
                 self.waiting_tally -= own.tally();
                 expired.push(own.position);
-                (own.gone, own.expiry) = (1, Expiry::PAST);
+                add_to(&mut runs, own.position, |last| goes_on && !apart(last, own.position));
             }
-            self.next_expiry = self.next_expiry.min(own.expiry.unless_past());
-            let together = |last: &Own| last.gone > 0 && own.gone > 0 && !apart(last.position, own.position);
-            match kept.back_mut().filter(|last| together(last)) {
-                Some(last) => (last.position, last.gone) = (own.position, last.gone.saturating_add(own.gone)),
-                None => kept.push_back(own),
-            }
-        }
-        kept.shrink_to(kept.len() * 2);
-        self.waiting = kept;
+            goes_on = !stays;
+            stays
+        });
+        self.waiting.shrink_to(self.waiting.len() * 2);
+        runs
     }
 
     /// Drops everything.
@@ -238,6 +230,14 @@ impl Queue {
     }
 }
 
+/// Makes the last run longer by one, or begins another.
+fn add_to(runs: &mut Vec<Run>, position: Position, longer: impl Fn(Position) -> bool) {
+    match runs.last_mut().filter(|run| longer(run.last)) {
+        Some(run) => (run.last, run.count) = (position, run.count + 1),
+        None => runs.push(Run { first: position, last: position, count: 1 }),
+    }
+}
+
 /// Unlike a backlog, a window need not hold even one message.
 fn fits(quota: Quota, tally: Tally) -> bool {
     tally.messages <= quota.messages && tally.bytes <= quota.bytes
@@ -248,25 +248,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_number_of_expired_ones_is_one_step() {
+    fn what_has_expired_is_taken_out_in_runs() {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         queue.push(Position(1), 10, Expiry::NEVER);
         (2..=1000).for_each(|n| queue.push(Position(n), 10, Expiry::at(n)));
-        queue.expire(999, Position::ZERO, |_, _| false, &mut expired);
-        let left: Vec<_> = queue.after(Position(1)).map(|own| (own.position.0, own.count)).collect();
-        assert_eq!((left, expired.len()), (vec![(999, 998), (1000, 1)], 998));
-        assert_eq!(queue.waiting(), Tally { messages: 2, bytes: 20 });
-        let told = queue.drop_waiting(Position(1000), &mut expired);
-        assert_eq!((told.tally.messages, told.expired, queue.waiting()), (2, 998, Tally::default()));
+        let apart = |one: Position, _| one == Position(500);
+        let runs = queue.expire(999, |_| false, apart, &mut expired);
+        let run = |first, last| Run { first: Position(first), last: Position(last), count: last - first + 1 };
+        assert_eq!((runs, expired.len()), (vec![run(2, 500), run(501, 999)], 998));
+        let left: Vec<_> = queue.after(Position::ZERO).map(|own| own.position.0).collect();
+        assert_eq!((left, queue.waiting()), (vec![1, 1000], Tally { messages: 2, bytes: 20 }));
+        let runs = queue.expire(1000, |_| false, |_, _| false, &mut expired);
+        assert_eq!((runs, queue.waiting().messages), (vec![run(1000, 1000)], 1));
+    }
+
+    #[test]
+    fn what_waits_between_keeps_runs_apart() {
+        let (mut queue, mut expired) = (Queue::default(), Vec::new());
+        (1..=3).for_each(|n| queue.push(Position(n), 10, if n == 2 { Expiry::NEVER } else { Expiry::at(1) }));
+        assert_eq!(queue.expire(1, |_| false, |_, _| false, &mut expired).len(), 2);
     }
 
     #[test]
     fn what_somebody_has_in_hand_does_not_expire() {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         (1..=3).for_each(|n| queue.push(Position(n), 10, Expiry::at(1)));
-        queue.expire(5, Position(2), |_, _| false, &mut expired);
+        queue.expire(5, |position| position <= Position(2), |_, _| false, &mut expired);
         assert_eq!((expired, queue.waiting().messages), (vec![Position(3)], 2));
-        assert_eq!(queue.remove(Position(2)).map(|own| own.count), Some(1));
+        assert!(queue.remove(Position(2)).is_some() && queue.remove(Position(3)).is_none());
         assert_eq!(queue.waiting().messages, 1);
     }
 }

@@ -239,10 +239,7 @@ impl Hub {
             let left = standing.explicit.as_mut().is_some_and(|explicit| {
                 !goes_on(explicit) && explicit.was_left_by_another(options.session.as_deref())
             });
-            let sent = standing.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
-            let first = if left { standing.first_in_hand(state.ring_for(&standing)) } else { None };
-            let first = first.filter(|first| !first.expiry.is_past(now));
-            first.map(|next| next.position).filter(|first| *first <= sent)
+            if left { standing.first_left(state.ring_for(&standing), now) } else { None }
         };
         let Some(position) = first else { return Ok(()) };
         let failing =
@@ -316,10 +313,11 @@ enum Life {
     Other,
 }
 
-/// Behind everything that was handed over; what was lost since is said first.
+/// Behind everything that was handed over; what was lost since is said first, and what waits before a gap comes before it.
 fn go_on(standing: &Standing) -> Beginning {
     let said = standing.gaps.said();
-    let at = standing.gaps.first_to_say(said).map_or(standing.passed, |gap| gap.after);
+    let lost = standing.gaps.first_to_say(said).map(|gap| gap.after);
+    let at = lost.map_or(standing.passed, |lost| lost.min(standing.passed));
     Beginning::at(Cursor { at, said })
 }
 

@@ -7,6 +7,7 @@ use super::{
     dead_letter::Failure,
     explicit::Failing,
     listener::{Listener, Standing},
+    queue::Dispatch,
     ring::Ring,
 };
 use crate::log::Position;
@@ -102,17 +103,29 @@ impl Hub {
 }
 
 impl Standing {
-    /// Takes the content from own dispatches that have expired, unless a client has them in hand.
+    /// Own dispatches that have expired become gaps, unless a client has them in hand.
     pub(super) fn expire(&mut self, now: u64, ring: &Ring, expired: &mut Vec<Position>) {
-        let in_hand = self.explicit.as_ref().map_or(Position::ZERO, |explicit| explicit.sent());
-        let in_hand = if self.attended(now) { in_hand } else { Position::ZERO };
-        let before = expired.len();
-        let Self { queue, gaps, .. } = self;
+        let (attended, before) = (self.attended(now), expired.len());
+        let Self { queue, gaps, explicit, .. } = self;
+        let explicit = explicit.as_ref().filter(|_| attended);
+        let in_hand = |position| explicit.is_some_and(|explicit| explicit.in_hand(position));
         let apart = |one, other| ring.any_between(one, other) || gaps.any_between(one, other);
-        queue.expire(now, in_hand, apart, expired);
-        if let Some(explicit) = self.explicit.as_mut().filter(|_| expired.len() > before) {
-            explicit.lost();
+        let runs = queue.expire(now, in_hand, apart, expired);
+        if runs.is_empty() {
+            return;
         }
+        for run in runs {
+            self.lost += run.count;
+            let waits = |other: Position| move |own: Dispatch| own.position < other;
+            let apart = |one, other| {
+                ring.any_between(one, other) || queue.after(one).next().is_some_and(waits(other))
+            };
+            gaps.expire(run, apart);
+        }
+        if let Some(explicit) = &mut self.explicit {
+            explicit.forget_expired(&expired[before..]);
+        }
+        self.advance(ring, now);
     }
 
     /// Whether a stream is open, or pulls that count as one.

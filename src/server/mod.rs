@@ -159,7 +159,9 @@ fn begin(
     keeping: &Keeping,
 ) -> Result<Arc<Hub>, Cause> {
     let (limits, workers) = (limits(config), config.workers);
-    let Some(dir) = &config.data_dir else { return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?) };
+    let Some(dir) = &config.data_dir else {
+        return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?);
+    };
     let log: Arc<dyn Log> = Arc::new(Directory::open(dir, &options(config))?);
     let begun = starting::answer_during(runtime, listener, keeping, move || Hub::new(log, limits, workers))?;
     let hub = begun?;

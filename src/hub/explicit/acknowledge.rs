@@ -68,7 +68,7 @@ impl Standing {
     ) -> Result<u64, Error> {
         let Some(explicit) = &self.explicit else { return Ok(0) };
         explicit.cut(&mut covers, generation)?;
-        let overtaking = explicit.overtaking();
+        let (overtaking, before) = (explicit.overtaking(), self.passed);
         let mut covered = 0;
         if let Some(through) = covers.through {
             covered += self.acknowledge_through(through, ring, dropped);
@@ -87,7 +87,11 @@ impl Standing {
             }
         }
         self.gaps.acknowledge(covers.through.unwrap_or_default(), &covers.singles);
-        self.advance(ring, now);
+        if self.passed > before {
+            self.begin_with_another(ring, now);
+        } else {
+            self.advance(ring, now);
+        }
         Ok(covered)
     }
 
@@ -99,7 +103,7 @@ impl Standing {
         if explicit.overtaking() && explicit.notes.any_failed_through(through) {
             return self.acknowledge_each_through(through, ring, dropped);
         }
-        let mut covered = self.queue.drop_waiting(through, dropped).tally;
+        let mut covered = self.queue.drop_waiting(through, dropped);
         let all = ring.tally_through(through.max(self.hears_from).max(ring.floor()));
         let passed = self.broadcasts_passed(ring);
         let Some(explicit) = &mut self.explicit else { return 0 };
@@ -156,8 +160,7 @@ impl Standing {
         }
         let explicit = self.explicit.as_ref()?;
         let found = super::super::look::merged(self, ring, position.before()).next();
-        // several that have expired are told of together
-        found.filter(|next| next.position == position && next.count == 1 && !explicit.acknowledged(next))
+        found.filter(|next| next.position == position && !explicit.acknowledged(next))
     }
 
     /// More time for a message in hand. Tells when it counts as rejected then.

@@ -137,9 +137,7 @@ impl Standing {
 
     /// Moves to where everything is acknowledged or gone.
     pub(in super::super) fn advance(&mut self, ring: &Ring, now: u64) {
-        // where several have expired, it is not known where the first of them stood
-        let before = |next: Next| if next.count > 1 { self.passed } else { next.position.before() };
-        let before_first = self.first_in_hand(ring).map_or(Position(u64::MAX), before);
+        let before_first = self.first_in_hand(ring).map_or(Position(u64::MAX), |next| next.position.before());
         let Some(explicit) = &mut self.explicit else { return };
         let to = before_first.min(explicit.delivered);
         if to > self.passed {
@@ -152,6 +150,14 @@ impl Standing {
     pub(in super::super) fn first_in_hand(&self, ring: &Ring) -> Option<Next> {
         let explicit = self.explicit.as_ref()?;
         merged(self, ring, self.passed).find(|next| !explicit.acknowledged(next))
+    }
+
+    /// The first that is neither acknowledged, nor gone, nor expired by now, where a stream had it in hand.
+    pub(in super::super) fn first_left(&self, ring: &Ring, now: u64) -> Option<Position> {
+        let explicit = self.explicit.as_ref()?;
+        let there = |next: &Next| !explicit.acknowledged(next) && !next.expiry.is_past(now);
+        let first = merged(self, ring, self.passed).find(there)?.position;
+        explicit.in_hand(first).then_some(first)
     }
 
     /// Counts anew what is outstanding, where it cannot be told by what has changed.

@@ -125,7 +125,7 @@ impl Explicit {
     /// Whether the cursor comes to it: it is not acknowledged by itself, and does not come again by itself.
     pub(super) fn wants(&self, next: &Next) -> bool {
         let acknowledged = next.ordinal.is_some_and(|ordinal| self.holes.has(ordinal));
-        let by_itself = self.overtaking() && next.count == 1 && self.notes.failed(next.position) > 0;
+        let by_itself = self.overtaking() && self.notes.failed(next.position) > 0;
         !acknowledged && !by_itself
     }
 
@@ -133,8 +133,13 @@ impl Explicit {
         next.ordinal.is_some_and(|ordinal| self.holes.has(ordinal))
     }
 
+    /// Nothing behind this is in hand.
+    pub(super) fn in_hand_through(&self) -> Position {
+        if self.overtaking() { self.notes.last_sent().max(self.sent) } else { self.sent }
+    }
+
     /// Whether the stream has it in hand.
-    fn in_hand(&self, position: Position) -> bool {
+    pub(super) fn in_hand(&self, position: Position) -> bool {
         match self.notes.get(position) {
             Some(note) if self.overtaking() && note.failed > 0 => note.sent,
             _ => position <= self.sent,
@@ -255,6 +260,12 @@ impl Explicit {
 
     /// Something that waited is gone, and a gap tells of it.
     pub(super) fn lost(&mut self) {
+        self.touch();
+    }
+
+    /// These have expired: when they would have come again is of no interest.
+    pub(super) fn forget_expired(&mut self, expired: &[Position]) {
+        expired.iter().for_each(|position| self.notes.remove(*position));
         self.touch();
     }
 

@@ -84,6 +84,12 @@ impl Notes {
         self.0.range_mut(..=through).for_each(|(_, note)| note.sent = note.failed > 0);
     }
 
+    /// The last that has come again alone.
+    pub(super) fn last_sent(&self) -> Position {
+        let mut sent = self.0.iter().rev().filter(|(_, note)| note.sent);
+        sent.next().map_or(Position::ZERO, |(position, _)| *position)
+    }
+
     /// The first behind a position that is not due.
     pub(super) fn first_not_due(&self, after: Position, now: u64) -> Option<Position> {
         let behind = self.0.range(Position(after.0.saturating_add(1))..);

@@ -24,7 +24,6 @@ impl Standing {
             split: self.split,
             cleared: self.cleared,
             floor: self.queue.floor(),
-            expired: self.queue.kept_expired(),
             gaps: self.gaps.kept_state(),
             lost: self.lost,
             running: self.running && self.seated.is_none(),
@@ -44,7 +43,7 @@ impl Standing {
     ) -> Self {
         let start = kept.start.unwrap_or(birth);
         let passed = kept.passed.max(start);
-        let queue = Queue::of_kept(kept.floor, passed, &kept.expired, regained.messages);
+        let queue = Queue::of_kept(kept.floor, passed, regained.messages);
         let counted =
             if kept.passed < start { ring.tally_through(start.max(ring.floor())) } else { kept.passed_tally };
         let mut standing = Self {

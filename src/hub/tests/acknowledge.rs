@@ -79,3 +79,21 @@ fn another_life_acknowledges_nothing() {
         assert!(matches!(answer, Err(Error::OtherLife { .. })), "{life:?}: {answer:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_to_acknowledge_begins_when_a_message_becomes_the_first() {
+    let stage = Stage::new(room());
+    let allowed = Some(Duration::from_millis(400));
+    stage.explicit("l", ListenerSettings { ack_deadline: allowed, ..ListenerSettings::default() });
+    let sent = stage.dispatches("l", 2);
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    tokio::time::advance(Duration::from_millis(300)).await;
+    stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
+    tokio::time::advance(Duration::from_millis(300)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.info("l").generation, 0, "the second has been the first for 300 ms only");
+    tokio::time::advance(Duration::from_millis(100)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.info("l").generation, 1);
+}

@@ -145,3 +145,24 @@ fn a_desk_never_sees_less_than_before() {
     desk.wake_all(Position(10));
     assert_eq!(desk.seen(), Position(11));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_bell_brought_before_it_was_too_much_is_in_hand_until_it_is_told_as_a_gap() {
+    let stage = Stage::over(Arc::new(Memory::default()), UNLIMITED, 1, room());
+    let mut core = Core::new(&stage.hub, 0);
+    core.enter();
+    let birth = stage.explicit("l", ListenerSettings::default());
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    stage.update(|settings| settings.max_backlog = messages(1));
+    let first = stage.broadcast();
+    core.answer();
+    let second = stage.broadcast();
+    assert_eq!(stream.next(), Some(got([first])));
+    core.answer();
+    assert_eq!(stream.rest(), got([second]));
+    // looking at it is what makes the rule true
+    assert_eq!(stage.info("l").unacknowledged.messages, 1);
+    assert_eq!(stream.rest(), [Lost(GapReason::Overflow, birth, first, Some(1))]);
+    assert_eq!(stage.acknowledge("l", Some(second), &[]).unwrap().covered, 1);
+}

@@ -55,3 +55,35 @@ async fn what_was_broadcast_while_it_received_dead_letters_is_not_kept_for_it() 
     }
     assert_eq!(stage.kept(), 0);
 }
+
+#[test]
+fn what_waits_before_a_gap_is_not_skipped_when_its_stream_comes_back() {
+    let stage = Stage::new(room());
+    stage.listener("grave");
+    drop(stage.listen("grave"));
+    let (own, heard) = (stage.dispatch("grave"), stage.broadcast());
+    stage.bury_in("grave");
+    let told = stage.listen("grave").rest();
+    assert_eq!(told.first(), Some(&Got(own)));
+    assert!(matches!(told[..], [_, Lost(GapReason::Purged, _, through, Some(1))] if through > heard));
+}
+
+#[test]
+fn sending_a_dead_letter_back_makes_room_for_the_next() {
+    let stage = Stage::new(ChannelSettings { max_attempts: 1, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    stage.explicit("grave", ListenerSettings::default());
+    stage.bury_in("grave");
+    let bury = |sent: u64| {
+        assert_eq!(stage.listen("l").rest().last(), Some(&Got(sent)));
+        stage.reject("l", sent, 0, true).unwrap().dead_letter.unwrap().0
+    };
+    let letters = [bury(stage.dispatch("l")), bury(stage.dispatch("l"))];
+    let credit = Some(Credit(messages(1)));
+    let mut stream = stage.try_listen("grave", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
+    assert_eq!(stream.rest(), got([letters[0]]));
+    let sent_back =
+        stage.hub.requeue(channel_id("room"), listener_id("grave"), &[Position(letters[0])]).unwrap();
+    assert!(sent_back[0].is_ok() && stream.woken());
+    assert_eq!(stream.rest(), got([letters[1]]));
+}

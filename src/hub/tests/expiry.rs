@@ -66,3 +66,124 @@ fn batch_after(batch: &[Said]) -> u64 {
         Some(Got(_)) | None => panic!("{batch:?} has no gap"),
     }
 }
+
+/// Seven dispatches, of which the middle five have expired, told or not.
+async fn expired(mode: AcknowledgementMode) -> (Stage, Vec<u64>) {
+    let stage = Stage::new(room());
+    let new = NewListener { mode, ..NewListener::default() };
+    stage.hub.register(channel_id("room"), listener_id("l"), new).unwrap();
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
+    let sent = [0, 1, 1, 1, 1, 1, 0].map(send).to_vec();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.ring_alarms();
+    (stage, sent)
+}
+
+fn counted(said: &[Said]) -> Vec<(GapReason, u64)> {
+    let gap = |said: &Said| match *said {
+        Lost(reason, _, _, count) => Some((reason, count.unwrap())),
+        Got(_) => None,
+    };
+    said.iter().filter_map(gap).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_into_what_has_expired_tells_of_each_message_once() {
+    for mode in [AcknowledgementMode::Automatic, AcknowledgementMode::Explicit] {
+        let (stage, sent) = expired(mode).await;
+        assert_eq!(stage.purge("l", Some(sent[3])).messages, 1);
+        let told = stage.listen("l").rest();
+        assert_eq!(counted(&told), [(GapReason::Purged, 1), (GapReason::Expired, 5)]);
+        assert_eq!((told.last(), stage.info("l").lost), (Some(&Got(sent[6])), 6));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_beyond_what_has_expired_tells_of_each_message_once() {
+    for mode in [AcknowledgementMode::Automatic, AcknowledgementMode::Explicit] {
+        let (stage, _) = expired(mode).await;
+        assert_eq!(stage.purge("l", None).messages, 2);
+        let told = counted(&stage.listen("l").rest());
+        assert_eq!((told.iter().map(|(_, count)| count).sum::<u64>(), stage.info("l").lost), (7, 7));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trim_among_what_has_expired_tells_of_each_message_once() {
+    let (stage, sent) = expired(AcknowledgementMode::Explicit).await;
+    let more = [stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
+    stage.trim(2);
+    let told = stage.listen("l").rest();
+    let missing = counted(&told).iter().map(|(_, count)| count).sum::<u64>();
+    assert_eq!((missing, stage.info("l").lost), (7, 7));
+    let messages: Vec<_> = told.into_iter().filter(|said| matches!(said, Got(_))).collect();
+    assert_eq!(messages, got([sent[0], sent[6], more[1]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_expires_bit_by_bit_is_one_gap() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
+    let sent: Vec<_> = (1..=200).map(send).collect();
+    for _ in 0..210 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        stage.hub.ring_alarms();
+    }
+    let gap = Lost(GapReason::Expired, sent[0] - 1, sent[199], Some(200));
+    assert_eq!(stage.listen("l").rest(), [gap]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_message_that_expires_holds_nothing_back() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(1), send(0)];
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent));
+    stage.reject("l", sent[0], 60_000, false).unwrap();
+    assert_eq!(stream.rest(), []);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.ring_alarms();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), [Lost(GapReason::Expired, sent[0] - 1, sent[0], Some(1)), Got(sent[1])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_again_alone_does_not_expire_in_hand() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    for broadcast in [false, true] {
+        stage.explicit("l", ListenerSettings::default());
+        let accepted = match broadcast {
+            false => stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(1)),
+            true => stage.hub.broadcast(channel_id("room"), perishable(1)),
+        };
+        let sent = accepted.unwrap().position.0;
+        assert_eq!(stage.listen("l").rest(), got([sent]));
+        // its client went away, and another one has it by itself
+        let mut stream = stage.listen("l");
+        assert_eq!(stream.rest(), got([sent]));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        stage.hub.ring_alarms();
+        stage.hub.upkeep();
+        assert_eq!((stream.rest(), stage.info("l").backlog.messages), (vec![], 1));
+        stage.remove("l");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_behind_one_that_expired_has_failed() {
+    let stage = Stage::new(ChannelSettings { max_attempts: 1, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(1), send(0)];
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    // whether it was found to have expired makes no difference
+    tokio::time::advance(Duration::from_millis(1100)).await;
+    assert_eq!(counted(&stage.listen("l").rest()), [(GapReason::Expired, 1), (GapReason::Rejected, 1)]);
+}

@@ -1,7 +1,7 @@
 //! Random lives of EXPLICIT listeners keep every promise of the model.
 
 use super::{
-    explicit_model::{Ear, Failing, Room},
+    explicit_model::{Ear, Failing, Fate, Message as Accepted_, Room, Sent},
     *,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -289,7 +289,8 @@ impl Life {
             Ok(accepted) => {
                 assert!(full.is_empty(), "{full:?} are full");
                 assert_eq!(accepted.receivers, Some(to.map_or(self.room.hearers(), |_| 1)));
-                self.room.accept(accepted.position.0, bytes, to, ttl.map(|ttl| now + ttl), now);
+                let message = Accepted_ { bytes, ttl, letter: false };
+                self.room.accept(accepted.position.0, message, to, now);
             }
             Err(Error::BacklogFull { listener, .. }) => {
                 assert!(full.iter().any(|full| LISTENERS[*full] == listener), "{listener} has room");
@@ -476,15 +477,19 @@ impl Life {
     fn fail(&mut self, listener: usize, failing: &[Failing], rewinds: bool, reason: &str) -> Vec<u32> {
         let (now, settings, mark) = (self.now(), self.room.settings.clone(), self.mark());
         let Some(ear) = self.room.ears.get_mut(&listener) else { return Vec::new() };
-        let before = failing.iter().map(|failing| ear.sent[&failing.position].bytes).collect::<Vec<_>>();
+        let letter = |sent: Sent| {
+            let bytes = sent.bytes + reason.len() as u64 + FACTS_BYTES;
+            Accepted_ { bytes, ttl: sent.ttl, letter: true }
+        };
+        let before: Vec<_> = failing.iter().map(|failing| letter(ear.sent[&failing.position])).collect();
         let verdicts = ear.fail(failing, rewinds, &settings, now);
         let buried = verdicts.iter().zip(before).filter(|(verdict, _)| verdict.buried);
-        let letters: Vec<_> = buried.map(|(_, bytes)| bytes + reason.len() as u64 + FACTS_BYTES).collect();
+        let letters: Vec<_> = buried.map(|(_, letter)| letter).collect();
         if let Some(grave) = self.room.grave.filter(|grave| *grave != listener) {
             // a stream that begins has not buried yet
             let first = if rewinds { mark - letters.len() as u64 + 1 } else { mark + 2 };
-            for (position, bytes) in (first..).zip(letters) {
-                self.room.accept(position, bytes, Some(grave), None, now);
+            for (position, letter) in (first..).zip(letters) {
+                self.room.accept(position, letter, Some(grave), now);
             }
         }
         verdicts.into_iter().map(|verdict| verdict.attempts).collect()
@@ -498,21 +503,20 @@ impl Life {
         }
         let id = listener_id(LISTENERS[listener]);
         let purged = self.hub.purge_listener(channel_id("room"), id, through.map(Position)).unwrap();
-        let (least, most) = self.room.purge(listener, purged.through.0, now);
-        assert!((least..=most).contains(&purged.messages), "{purged:?}: {least}..={most}");
+        assert_eq!(purged.messages, self.room.purge(listener, purged.through.0, now), "{purged:?}");
     }
 
     fn requeue(&mut self, pick: Pick) {
         let Some(ear) = self.room.ears.get(&GRAVE) else { return };
         let positions = ear.positions();
         let Some(position) = positions.iter().rev().nth(pick).copied() else { return };
-        let waits = ear.sent[&position].fate == super::explicit_model::Fate::Waits;
+        let Sent { fate, ttl, .. } = ear.sent[&position];
         let mut answers = self
             .hub
             .requeue(channel_id("room"), listener_id(LISTENERS[GRAVE]), &[Position(position)])
             .unwrap();
         let Ok(requeued) = answers.remove(0) else { return };
-        assert!(waits);
+        assert_eq!(fate, Fate::Waits);
         let page = |listener: &&usize| {
             let id = listener_id(LISTENERS[**listener]);
             let after = Position(requeued.accepted.position.0 - 1);
@@ -522,7 +526,8 @@ impl Life {
         let now = self.now();
         let to = self.room.ears.keys().find(|listener| page(listener).is_some()).copied().unwrap();
         let bytes = page(&&to).unwrap();
-        self.room.accept(requeued.accepted.position.0, bytes, Some(to), None, now);
+        let message = Accepted_ { bytes, ttl, letter: false };
+        self.room.accept(requeued.accepted.position.0, message, Some(to), now);
         let grave = self.room.ears.get_mut(&GRAVE).unwrap();
         grave.take_out(position, now);
     }
@@ -543,6 +548,8 @@ impl Life {
 
     /// Time passes; alarms ring, and upkeep is done at the end.
     async fn pass(&mut self, millis: u64) {
+        // what was too much is gone since now, and another is the first
+        (0..3).for_each(|listener| self.inspect(listener));
         let until = self.now() + millis;
         let mut rings = 0;
         loop {
@@ -687,19 +694,16 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "now and then a gap of expired messages counts wrong after a purge or a trim"]
     fn what_expires_is_told(verbs in vec(verb(true, false), 1..80)) {
         live(0, true, verbs);
     }
 
     #[test]
-    #[ignore = "now and then a gap of expired messages counts wrong after a purge or a trim"]
     fn what_expires_is_told_where_others_overtake_it(verbs in vec(verb(true, true), 1..80)) {
         live(0, true, verbs);
     }
 
     #[test]
-    #[ignore = "the model does not yet follow a bell that brings what an overflow is about to drop"]
     fn bells_bring_what_may_be_in_hand(verbs in vec(verb(false, false), 1..80)) {
         live(1, false, verbs);
     }

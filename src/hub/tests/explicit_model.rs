@@ -22,6 +22,8 @@ use Fate::{Acknowledged, Lost, Waits};
 pub(super) struct Sent {
     pub(super) bytes: u64,
     pub(super) broadcast: bool,
+    /// How long it may wait, each time that it is sent.
+    pub(super) ttl: Option<u64>,
     expires: Option<u64>,
     pub(super) fate: Fate,
     pub(super) failed: u32,
@@ -69,6 +71,8 @@ pub(super) struct Ear {
     pub(super) open: bool,
     /// A bell may bring a message before it is looked what is too much.
     pub(super) on_core: bool,
+    /// The last message that came in this generation on this stream.
+    brought: u64,
     holder: Option<&'static str>,
     left: Option<Option<&'static str>>,
     pulls: Option<(Option<&'static str>, u64)>,
@@ -83,6 +87,15 @@ pub(super) struct Room {
     pub(super) ears: BTreeMap<usize, Ear>,
     /// Who receives dead letters.
     pub(super) grave: Option<usize>,
+}
+
+/// What is accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    pub(super) bytes: u64,
+    pub(super) ttl: Option<u64>,
+    /// It is a dead letter, and does not expire.
+    pub(super) letter: bool,
 }
 
 /// A delivery that failed.
@@ -116,11 +129,13 @@ impl Ear {
         Self { at: birth, delivered: birth, reached: birth, ..Self::default() }
     }
 
-    fn add(&mut self, position: u64, bytes: u64, broadcast: bool, expires: Option<u64>) {
+    fn add(&mut self, position: u64, message: Message, broadcast: bool, now: u64) {
+        let Message { bytes, ttl, letter } = message;
         let sent = Sent {
             bytes,
             broadcast,
-            expires,
+            ttl,
+            expires: ttl.filter(|_| !letter).map(|ttl| now + ttl),
             fate: Waits,
             failed: 0,
             due: 0,
@@ -164,13 +179,13 @@ impl Ear {
 
     /// Where everything is acknowledged or gone.
     pub(super) fn check_passed(&self, passed: u64, now: u64) {
-        let first = self.waiting().next();
-        let gone = first.is_some_and(|(_, sent)| sent.expired(now) && !(sent.in_hand && self.attended(now)));
-        let first = first.map_or(u64::MAX, |(position, _)| position);
-        if gone {
-            return assert!(passed < first);
-        }
-        assert!(passed < first, "{first} waits, and everything up to {passed} is done with");
+        // what has expired may be a gap by now, of which nobody has been told yet
+        let there = self.waiting().find(|(_, sent)| sent.broadcast || !self.may_be_gone(sent, now));
+        assert!(
+            there.is_none_or(|(there, _)| passed < there),
+            "{there:?} waits, and everything up to {passed} is done with"
+        );
+        let first = self.waiting().next().map_or(u64::MAX, |(position, _)| position);
         let done = self.sent.range(..first.min(self.delivered + 1)).next_back();
         assert!(
             done.is_none_or(|(done, _)| *done <= passed),
@@ -321,7 +336,10 @@ impl Ear {
         if overtaking && sent.failed > 0 {
             return;
         }
-        assert!(position > self.at, "{position} comes behind {}", self.at);
+        // what a bell brings comes in order, too
+        let at = if brought { self.brought } else { self.at };
+        self.brought = self.brought.max(position);
+        assert!(position > at, "{position} comes behind {at}");
         let between = self.waiting().find(|(between, sent)| {
             *between > self.at && *between < position && !(overtaking && sent.failed > 0)
         });
@@ -333,7 +351,7 @@ impl Ear {
             matches!(sent.fate, Lost(_)) && untold && its_turn
         });
         assert!(untold.is_none(), "{untold:?} was not told before {position}\n{self:?}");
-        self.at = position;
+        self.at = self.at.max(position);
     }
 
     /// Checks a batch against everything that was promised.
@@ -428,8 +446,12 @@ impl Ear {
     }
 
     pub(super) fn is_uncertain(&self, position: u64, now: u64) -> bool {
-        let in_hand = |sent: &Sent| sent.in_hand && self.attended(now);
-        self.sent.get(&position).is_some_and(|sent| sent.expired(now) && !in_hand(sent))
+        self.sent.get(&position).is_some_and(|sent| self.may_be_gone(sent, now))
+    }
+
+    /// It has expired, and in nobody's hand.
+    fn may_be_gone(&self, sent: &Sent, now: u64) -> bool {
+        sent.expired(now) && !(sent.in_hand && self.attended(now))
     }
 
     fn rewind(&mut self, first: u64) {
@@ -439,7 +461,7 @@ impl Ear {
             (sent.in_hand, sent.deadline) = (false, None);
         }
         self.at = self.at.min(first - 1);
-        self.reached = self.at;
+        (self.reached, self.brought) = (self.at, self.at);
     }
 
     /// Deliveries have failed.
@@ -475,9 +497,8 @@ impl Ear {
     /// The delivery that counts as failed when another client comes, if any.
     pub(super) fn left_behind(&self, session: Option<&'static str>, now: u64) -> Option<u64> {
         let left = self.left.is_some_and(|whose| whose.is_none() || whose != session);
-        let first =
-            self.waiting().next().filter(|(_, sent)| !sent.expired(now)).map(|(position, _)| position);
-        first.filter(|first| left && *first <= self.at)
+        let first = self.waiting().find(|(_, sent)| !sent.expired(now));
+        first.filter(|(_, sent)| left && sent.in_hand).map(|(position, _)| position)
     }
 
     pub(super) fn begin(&mut self, session: Option<&'static str>, credit: Option<Quota>, goes_on: bool) {
@@ -488,7 +509,7 @@ impl Ear {
         }
         self.told_here.clear();
         self.sent.values_mut().for_each(|sent| (sent.in_hand, sent.deadline) = (false, None));
-        self.first = None;
+        (self.first, self.brought) = (None, 0);
         let first = self.waiting().next().map(|(position, _)| position);
         self.at = first.map_or(self.delivered, |first| self.delivered.min(first - 1));
     }
@@ -573,14 +594,7 @@ impl Room {
         (self.ears.len() - usize::from(self.grave.is_some())) as u64
     }
 
-    pub(super) fn accept(
-        &mut self,
-        position: u64,
-        bytes: u64,
-        to: Option<usize>,
-        expires: Option<u64>,
-        now: u64,
-    ) {
+    pub(super) fn accept(&mut self, position: u64, message: Message, to: Option<usize>, now: u64) {
         let grave = self.grave;
         if to.is_none() {
             self.newest = position;
@@ -591,7 +605,7 @@ impl Room {
         };
         for (listener, ear) in &mut self.ears {
             if hears(listener) {
-                ear.add(position, bytes, to.is_none(), expires);
+                ear.add(position, message, to.is_none(), now);
             }
         }
         let everybody: Vec<_> = self.ears.keys().copied().collect();
@@ -626,7 +640,7 @@ impl Room {
             let gone: Vec<_> = ear
                 .waiting()
                 .filter(|(position, sent)| sent.broadcast && *position <= floor)
-                .map(|(position, sent)| (position, sent.expired(now) && !(sent.in_hand && ear.attended(now))))
+                .map(|(position, sent)| (position, ear.may_be_gone(sent, now)))
                 .collect();
             for (position, may_go) in gone {
                 assert!(may_go || !expired, "{position} went, and had not expired: {ear:?}");
@@ -636,18 +650,24 @@ impl Room {
         }
     }
 
-    pub(super) fn purge(&mut self, listener: usize, through: u64, now: u64) -> (u64, u64) {
-        let Some(ear) = self.ears.get_mut(&listener) else { return (0, 0) };
-        let gone: Vec<_> = ear
-            .waiting()
-            .filter(|(position, _)| *position <= through)
-            .map(|(position, sent)| (position, sent.expired(now)))
-            .collect();
-        gone.iter().for_each(|(position, _)| ear.lose(*position, Some(GapReason::Purged)));
-        if !gone.is_empty() {
+    pub(super) fn purge(&mut self, listener: usize, through: u64, now: u64) -> u64 {
+        let Some(ear) = self.ears.get_mut(&listener) else { return 0 };
+        // what has expired by itself is gone already; broadcasts may still be kept for others
+        let expired = |sent: &Sent| !sent.broadcast && ear.may_be_gone(sent, now);
+        let gone: Vec<_> = ear.waiting().map(|(position, sent)| (position, expired(sent))).collect();
+        let mut purged = 0;
+        for (position, expired) in gone {
+            if expired {
+                ear.lose(position, Some(GapReason::Expired));
+            } else if position <= through {
+                ear.lose(position, Some(GapReason::Purged));
+                purged += 1;
+            }
+        }
+        if purged > 0 {
             ear.at = ear.at.max(through);
         }
         ear.look_who_is_first(now);
-        (gone.iter().filter(|(_, expired)| !expired).count() as u64, gone.len() as u64)
+        purged
     }
 }

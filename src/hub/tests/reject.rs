@@ -100,3 +100,26 @@ fn a_gap_over_what_was_in_hand_is_not_passed_by_one_message_of_it() {
     stage.acknowledge("l", Some(more[2]), &[]).unwrap();
     assert_eq!(stage.listen("l").rest(), []);
 }
+
+/// A stream has it in hand, ends, and another client comes; tells the attempt in which it comes again.
+fn attempt_after_it_was_left(stage: &Stage) -> Option<u32> {
+    let mut stream = stage.listen("l");
+    let waker = Waker::noop();
+    match stream.subscription.poll_batch(&mut Context::from_waker(waker)) {
+        Poll::Ready(Ok(handed)) => handed.repeats.first().map(|repeat| repeat.attempt),
+        Poll::Ready(Err(ending)) => panic!("{ending:?}"),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn what_is_left_again_and_again_is_buried_where_others_overtake_it() {
+    for redelivery in [Redelivery::Strict, Redelivery::Overtaking] {
+        let stage = Stage::new(ChannelSettings { redelivery, max_attempts: 3, ..room() });
+        stage.explicit("l", ListenerSettings::default());
+        let sent = stage.dispatch("l");
+        let attempts = [(); 3].map(|()| attempt_after_it_was_left(&stage));
+        assert_eq!(attempts, [None, Some(2), Some(3)]);
+        assert_eq!(stage.listen("l").rest(), [Lost(GapReason::Rejected, sent - 1, sent, Some(1))]);
+    }
+}

@@ -34,7 +34,12 @@ impl TestServer {
         change(&mut config);
         let directory = directory(&mut config);
         let server = Server::start(&config).expect("the loopback has a free port");
-        Self { address: server.address(), stopper: server.stopper(), server: Some(server), _directory: directory }
+        Self {
+            address: server.address(),
+            stopper: server.stopper(),
+            server: Some(server),
+            _directory: directory,
+        }
     }
 
     /// On the port of one that has ended.
