@@ -183,5 +183,5 @@ impl Log for Surviving {
 mod tests {
     use super::*;
 
-    crate::log::contract::suite!(Surviving::default());
+    crate::log::contract::suite!(Box::new(Surviving::default()));
 }

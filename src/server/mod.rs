@@ -15,7 +15,10 @@ use crate::{
     error::Error,
     grpc::{self, Dispatcher, RequestLimits},
     hub::{Hub, Limits},
-    log::{Directory, DirectoryOptions, Log, Memory, OpenError, Sync},
+    log::{
+        Log, Memory,
+        directory::{Directory, OpenError, Options, Sync},
+    },
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -170,9 +173,11 @@ fn begin(
     Ok(hub)
 }
 
-fn options(config: &Config) -> DirectoryOptions {
-    let sync = if config.sync.is_zero() { Sync::Always } else { Sync::Interval(config.sync) };
-    DirectoryOptions { sync, cache_bytes: config.cache_bytes, ..DirectoryOptions::default() }
+fn options(config: &Config) -> Options {
+    let mut options = Options::default();
+    options.sync = if config.sync.is_zero() { Sync::Always } else { Sync::Interval(config.sync) };
+    options.cache_bytes = config.cache_bytes;
+    options
 }
 
 fn limits(config: &Config) -> Limits {
