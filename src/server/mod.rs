@@ -29,7 +29,7 @@ use std::{
     sync::Arc,
     thread::JoinHandle,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 /// A server that runs.
@@ -166,11 +166,13 @@ fn begin(
         return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?);
     };
     let log: Arc<dyn Log> = Arc::new(Directory::open(dir, &options(config))?);
-    let begun = starting::answer_during(runtime, listener, keeping, move || Hub::new(log, limits, workers))?;
-    let hub = begun?;
-    // nothing is served before the start itself is safe
-    runtime.block_on(hub.settled())?;
-    Ok(hub)
+    starting::answer_during(runtime, listener, keeping, move || {
+        let hub = Hub::new(log, limits, workers)?;
+        // nothing is served before the start itself is safe
+        Handle::current().block_on(hub.settled())?;
+        Ok::<_, Error>(hub)
+    })?
+    .map_err(Cause::from)
 }
 
 fn options(config: &Config) -> Options {

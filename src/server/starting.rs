@@ -2,18 +2,12 @@
 
 use super::connection::{self, Keeping};
 use crate::grpc;
-use std::{
-    io,
-    net::TcpListener,
-    sync::mpsc::{self, TryRecvError},
-    thread,
-    time::Duration,
-};
+use std::{io, net::TcpListener, thread, time::Duration};
 use tokio::{runtime::Runtime, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How often it is looked whether the work is done.
-const LOOK: Duration = Duration::from_millis(5);
+/// After an error that will not go away at once, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long those who asked meanwhile have to take their answers.
 const GRACE: Duration = Duration::from_millis(500);
 /// Who connects meanwhile asks for the server's health; more would only hold memory.
@@ -22,52 +16,49 @@ const MAX_CONNECTIONS: usize = 1024;
 /// Does the work on a thread of its own, and answers on the address meanwhile.
 ///
 /// # Errors
-/// The system has no more threads.
-pub(super) fn answer_during<T: Send + 'static>(
+/// The system has no more threads, or the work has ended without a result.
+pub(super) fn answer_during<T: Send>(
     runtime: &Runtime,
     listener: &TcpListener,
     keeping: &Keeping,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl FnOnce() -> T + Send,
 ) -> io::Result<T> {
-    let (told, done) = mpsc::sync_channel(1);
-    let worker = thread::Builder::new().name("start".to_owned()).spawn(move || {
-        let _ = told.send(work());
-    })?;
     let listener = listener.try_clone()?;
-    let result = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let (closing, open) = (CancellationToken::new(), TaskTracker::new());
-        let (router, health) = grpc::starting().await;
-        let result = loop {
-            tokio::select! {
-                accepted = listener.accept() => if let Ok((stream, _)) = accepted
-                    && open.len() < MAX_CONNECTIONS
-                    && let Ok(stream) = stream.into_std()
-                {
-                    let served = connection::serve(stream, router.clone(), keeping.clone(), closing.clone());
-                    open.spawn(served);
-                },
-                () = sleep(LOOK) => match done.try_recv() {
-                    Ok(result) => break Some(result),
-                    Err(TryRecvError::Disconnected) => break None,
-                    Err(TryRecvError::Empty) => {}
-                },
-            }
+    let done = CancellationToken::new();
+    // whoever starts a server may be on a runtime of his own, where nobody may wait for another
+    thread::scope(|scope| {
+        let answers = scope.spawn(|| runtime.block_on(answer(listener, keeping, &done)));
+        let worker = scope.spawn(|| {
+            let _done = done.clone().drop_guard();
+            let _inside = runtime.enter();
+            work()
+        });
+        let ended = |_| io::Error::other("the start of the server has ended without a result");
+        let result = worker.join().map_err(ended);
+        answers.join().map_err(ended)??;
+        result
+    })
+}
+
+async fn answer(listener: TcpListener, keeping: &Keeping, done: &CancellationToken) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (closing, open) = (CancellationToken::new(), TaskTracker::new());
+    let (router, health) = grpc::starting().await;
+    while let Some(accepted) = done.run_until_cancelled(listener.accept()).await {
+        let Ok(stream) = accepted.and_then(|(stream, _)| stream.into_std()) else {
+            sleep(PAUSE).await;
+            continue;
         };
-        health.draining().await;
-        closing.cancel();
-        open.close();
-        tokio::select! {
-            () = open.wait() => {}
-            () = sleep(GRACE) => {}
+        if open.len() < MAX_CONNECTIONS {
+            open.spawn(connection::serve(stream, router.clone(), keeping.clone(), closing.clone()));
         }
-        Ok::<_, io::Error>(result)
-    })?;
-    match result {
-        Some(result) => Ok(result),
-        None => match worker.join() {
-            Err(panic) => std::panic::resume_unwind(panic),
-            Ok(()) => Err(io::Error::other("the work ended without a result")),
-        },
     }
+    health.draining().await;
+    closing.cancel();
+    open.close();
+    tokio::select! {
+        () = open.wait() => {}
+        () = sleep(GRACE) => {}
+    }
+    Ok(())
 }
