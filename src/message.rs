@@ -2,6 +2,9 @@
 
 mod field;
 mod payload;
+mod stored;
+
+pub(crate) use stored::stored_id;
 
 use crate::id;
 use field::{Field, Fields};

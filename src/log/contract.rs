@@ -35,32 +35,48 @@ fn read(log: &impl Log, positions: &[Position]) -> Vec<(Position, String)> {
     found.iter().map(|entry| (entry.position, entry.message.kind().to_owned())).collect()
 }
 
-/// Makes the suite's tests for a log that the expression makes.
+/// Makes the suite's tests for a new log: the expression makes a pointer to it.
 macro_rules! suite {
     ($log:expr) => {
         #[test]
         fn positions_rise_by_one_for_every_record() {
-            $crate::log::contract::positions_rise_by_one(&$log);
+            $crate::log::contract::positions_rise_by_one(&*$log);
         }
         #[tokio::test]
         async fn the_watermark_reaches_what_was_appended() {
-            $crate::log::contract::the_watermark_reaches_what_was_appended(&$log).await;
+            $crate::log::contract::the_watermark_reaches_what_was_appended(&*$log).await;
         }
         #[test]
         fn messages_are_read_back_as_they_were_appended() {
-            $crate::log::contract::messages_are_read_back(&$log);
+            $crate::log::contract::messages_are_read_back(&*$log);
         }
         #[test]
         fn what_is_deleted_is_left_out_and_no_longer_counted() {
-            $crate::log::contract::what_is_deleted_is_left_out(&$log);
+            $crate::log::contract::what_is_deleted_is_left_out(&*$log);
         }
         #[test]
         fn starts_are_on_record() {
-            $crate::log::contract::starts_are_on_record(&$log);
+            $crate::log::contract::starts_are_on_record(&*$log);
         }
         #[test]
         fn many_writers_share_one_order() {
-            $crate::log::contract::many_writers_share_one_order(&$log);
+            $crate::log::contract::many_writers_share_one_order(&*$log);
+        }
+        #[test]
+        fn what_is_appended_together_has_positions_next_to_each_other() {
+            $crate::log::contract::what_is_appended_together(&*$log);
+        }
+        #[tokio::test]
+        async fn every_way_to_read_finds_the_same() {
+            $crate::log::contract::every_way_to_read_finds_the_same(&*$log).await;
+        }
+        #[test]
+        fn what_was_deleted_stays_so_when_it_is_saved() {
+            $crate::log::contract::what_was_deleted_stays_so(&*$log);
+        }
+        #[test]
+        fn a_new_log_recovers_nothing() {
+            $crate::log::contract::a_new_log_recovers_nothing(&*$log);
         }
     };
 }
@@ -118,4 +134,45 @@ pub(crate) fn many_writers_share_one_order(log: &impl Log) {
     positions.sort_unstable();
     assert!(positions.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1));
     assert_eq!(read(log, &positions).len(), 2000);
+}
+
+pub(crate) fn what_is_appended_together(log: &impl Log) {
+    let before = append(log, "a");
+    let first = log.append_all(vec![record("b"), record("c")]).expect("the log takes them");
+    let after = append(log, "d");
+    assert_eq!((first.0, after.0), (before.0 + 1, before.0 + 3));
+    let second = Position(first.0 + 1);
+    assert_eq!(read(log, &[first, second]), [(first, "b".into()), (second, "c".into())]);
+}
+
+pub(crate) async fn every_way_to_read_finds_the_same(log: &impl Log) {
+    let positions: Vec<_> = (0..100).map(|_| append(log, "a")).collect();
+    log.delete(&positions[10..20]);
+    let place = |entry: &Entry| (entry.position, entry.message.kind().to_owned());
+    let fetched = log.fetch(&positions).await.expect("it is answered").expect("the log reads");
+    let mut at_hand = Vec::new();
+    if !log.read_at_hand(&positions, &mut at_hand).expect("the log reads") {
+        assert_eq!(at_hand.len(), 0);
+        at_hand.clone_from(&fetched);
+    }
+    let read = read(log, &positions);
+    assert_eq!(read.len(), 90);
+    assert_eq!(fetched.iter().map(place).collect::<Vec<_>>(), read);
+    assert_eq!(at_hand.iter().map(place).collect::<Vec<_>>(), read);
+}
+
+pub(crate) fn what_was_deleted_stays_so(log: &impl Log) {
+    let (first, second) = (append(log, "a"), append(log, "b"));
+    log.delete(&[first]);
+    let bytes = log.bytes();
+    log.save(&mut |_| {});
+    log.save(&mut |_| {});
+    assert_eq!((read(log, &[first, second]), log.bytes()), (vec![(second, "b".into())], bytes));
+}
+
+pub(crate) fn a_new_log_recovers_nothing(log: &impl Log) {
+    let mut told = 0;
+    log.recover(&mut |_| told += 1).expect("there is nothing to read");
+    assert_eq!((told, log.bytes(), log.starts().len()), (0, 0, 0));
+    append(log, "a");
 }

@@ -164,7 +164,7 @@ impl Log for Memory {
 mod tests {
     use super::*;
 
-    crate::log::contract::suite!(Memory::default());
+    crate::log::contract::suite!(Box::new(Memory::default()));
 
     #[test]
     fn what_is_deleted_gives_its_memory_back() {

@@ -3,6 +3,7 @@
 //! A log gives each record the next position of one rising order, tells through a [`Watermark`] how far that
 //! order is safe, gives records back by position, and forgets those it is told to.
 
+pub mod directory;
 mod memory;
 mod record;
 mod recovered;
@@ -13,6 +14,7 @@ mod contract;
 #[cfg(test)]
 pub(crate) mod held;
 
+pub use directory::Directory;
 pub use memory::Memory;
 pub use record::{Change, DeadLetter, DeadLetterCause, Entry, Kind, Record, Removal, Start, Text, Whom};
 pub use recovered::{AcceptedId, Recovered, RecoveredChannel, RecoveredListener, RecoveredMessage};

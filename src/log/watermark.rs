@@ -41,10 +41,6 @@ impl Watermark {
     }
 
     /// For a log that writes later: wakes those who wait, and tells the hub.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the logs that write later begin with the directory log")
-    )]
     pub(super) fn rise(&self, position: Position) {
         self.rise_at_append(position);
         self.stalled.store(false, Ordering::SeqCst);
@@ -55,10 +51,6 @@ impl Watermark {
     }
 
     /// The log cannot write: whoever waits is told, and whoever comes, until it rises again.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the logs that write later begin with the directory log")
-    )]
     pub(super) fn stall(&self) {
         self.stalled.store(true, Ordering::SeqCst);
         self.rose.notify_waiters();

@@ -1,0 +1,80 @@
+//! Brings the write-ahead log over into the file, off the writer's path.
+
+use super::{
+    shared::{Shared, Standing},
+    trouble,
+};
+use rusqlite::Connection;
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// So much is brought over at once while writes go on: pages that change often are brought over once.
+const AT_ONCE: i64 = 8 << 20;
+/// The write-ahead log should begin anew when it has this size.
+const LONG: i64 = 32 << 20;
+/// So many looks without a commit, and the rest is brought over too.
+const IDLE: u32 = 20;
+
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    connection: Connection,
+    shared: Arc<Shared>,
+    file: PathBuf,
+    page_bytes: i64,
+}
+
+/// The write-ahead log, in bytes.
+struct Wal {
+    size: i64,
+    rest: i64,
+}
+
+impl Checkpoints {
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, file: PathBuf) -> rusqlite::Result<Self> {
+        let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        Ok(Self { connection, shared, file, page_bytes })
+    }
+
+    pub(super) fn run(self) {
+        let (mut seen, mut quiet) = (0, 0);
+        while self.shared.sleep(LOOK) && self.shared.standing() != Standing::Failed {
+            let commits = self.shared.stats.commits();
+            quiet = if commits == seen { quiet + 1 } else { 0 };
+            seen = commits;
+            // where nothing happens nothing is looked at
+            if quiet > IDLE {
+                continue;
+            }
+            if let Err(error) = self.look(quiet == IDLE)
+                && !trouble::passes(&error)
+            {
+                trouble::tell_failed(&self.file, &error);
+                return self.shared.fail();
+            }
+        }
+    }
+
+    fn look(&self, all: bool) -> rusqlite::Result<()> {
+        let mut wal = self.wal("NOOP")?;
+        if wal.rest >= AT_ONCE || (all && wal.rest > 0) {
+            wal = self.wal("PASSIVE")?;
+        }
+        if wal.size >= LONG && wal.rest > 0 {
+            self.shared.wal_rest.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn wal(&self, mode: &str) -> rusqlite::Result<Wal> {
+        let mut checkpoint = self.connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
+        checkpoint.query_row([], |row| {
+            let (size, done): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(Wal { size: size * self.page_bytes, rest: (size - done) * self.page_bytes })
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! The file and its connections, and why it may not be opened.
+
+use super::{
+    options::{Options, Sync},
+    schema::{APPLICATION, FORMAT, TABLES},
+};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Another program may hold the file for a moment: a backup, a shell.
+const BUSY: Duration = Duration::from_millis(250);
+/// Statements that a connection keeps ready.
+const STATEMENTS: usize = 64;
+
+/// Why a directory is not taken as a log.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{} is in use by another process: one server at a time holds a data directory", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The system refuses it.
+    #[error("cannot use {}: {error}", path.display())]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A later version has written it.
+    #[error("{} has format version {found}; this version of Eric knows {FORMAT} and none later", file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// It is a database of something else.
+    #[error("{} is a database, but not one of Eric's", file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+    },
+    /// What it reads is not what was written.
+    #[error(
+        "{} is damaged ({what}); `eric log check {dir}` tells what is intact, `eric log export {dir}` writes what can \
+         be read as JSON lines, and `eric log import` takes that into an empty directory",
+        file.display(), dir = file.parent().unwrap_or(file).display()
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// It cannot be read or written now.
+    #[error("cannot open {}: {error}", file.display())]
+    Store {
+        /// The file.
+        file: PathBuf,
+        /// What the store says.
+        error: rusqlite::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
+    }
+
+    pub(super) fn store(file: &Path, error: rusqlite::Error) -> Self {
+        let file = file.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { file, what: error.to_string() }
+            }
+            _ => Self::Store { file, error },
+        }
+    }
+}
+
+/// The file of a directory.
+pub(super) fn file(dir: &Path) -> PathBuf {
+    dir.join("eric.db")
+}
+
+/// The one connection that writes: makes the tables where there are none, and looks whether the file is ours.
+pub(super) fn writer(dir: &Path, options: &Options) -> Result<Connection, OpenError> {
+    let file = file(dir);
+    let connection = open_writer(&file, options).map_err(|error| OpenError::store(&file, error))?;
+    accept(&connection, &file)?;
+    sync_directory(dir)?;
+    Ok(connection)
+}
+
+fn open_writer(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    prepare(&connection)?;
+    // these two count only while the file is empty
+    connection.pragma_update(None, "page_size", options.page_bytes)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    synchronous(&connection, options.sync)?;
+    Ok(connection)
+}
+
+/// With [`Sync::Interval`] a commit waits for no disk; the writer makes one wait at each interval.
+pub(super) fn synchronous(connection: &Connection, sync: Sync) -> rusqlite::Result<()> {
+    let mode = if sync == Sync::Always { "FULL" } else { "NORMAL" };
+    connection.pragma_update(None, "synchronous", mode)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // a log that has failed must not write again, not even when it is closed
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+fn accept(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let store = |error| OpenError::store(file, error);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(store)?;
+    if tables == 0 {
+        return create(connection).map_err(store);
+    }
+    identify(connection, file)
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+    ))
+}
+
+/// Whether a file that has tables is ours, of a version that we know.
+pub(super) fn identify(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let number = |pragma| {
+        let number = connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+        number.map_err(|error| OpenError::store(file, error))
+    };
+    if number("application_id")? != APPLICATION {
+        return Err(OpenError::Foreign { file: file.to_owned() });
+    }
+    let found = number("user_version")?;
+    if found > FORMAT {
+        return Err(OpenError::Newer { file: file.to_owned(), found });
+    }
+    Ok(())
+}
+
+/// A file that was made is there after a power cut only once its directory is on disk.
+fn sync_directory(dir: &Path) -> Result<(), OpenError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| OpenError::io(dir, error))
+}
+
+/// A connection that writes nothing but checkpoints.
+pub(super) fn upkeeper(dir: &Path, options: &Options) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        file(dir),
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    synchronous(&connection, options.sync)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn reader(dir: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        file(dir),
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "cache_size", -4_096)?;
+    Ok(connection)
+}

@@ -1,0 +1,168 @@
+//! What those who append and read share with the writer, under one lock that is held over no disk.
+
+use super::{
+    super::{LogError, Position, Record, Watermark},
+    kept::Kept,
+    pending::{Item, Pending},
+    stats::Stats,
+};
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// What can be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// All is well.
+    Writing,
+    /// The disk is full, or somebody else holds the file: the writer tries again.
+    Stalled,
+    /// The file is not to be trusted: nothing more is written until the next start.
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) standing: Standing,
+    /// What was kept has been told.
+    pub(super) recovered: bool,
+    pub(super) pending: Pending,
+    pub(super) kept: Kept,
+    /// The writer sleeps: only then it has to be woken.
+    sleeping: bool,
+    closing: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    /// What [`Kept::bytes`] says, for those who only look.
+    bytes: AtomicU64,
+    pub(super) watermark: Watermark,
+    pub(super) stats: Stats,
+    /// The rest of the write-ahead log is small: whoever writes should bring it over between two commits.
+    pub(super) wal_rest: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(pending: Pending, kept: Kept, recovered: bool) -> Self {
+        let watermark = Watermark::default();
+        watermark.rise_at_append(pending.last);
+        let bytes = AtomicU64::new(kept.bytes());
+        let standing = Standing::Writing;
+        let state = State { standing, recovered, pending, kept, sleeping: false, closing: false };
+        let (state, work, wal_rest) = (Mutex::new(state), Condvar::new(), AtomicBool::new(false));
+        Self { state, work, bytes, watermark, stats: Stats::default(), wal_rest }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // no section can panic half way
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does it, and wakes the writer where there is something for it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let changed = change(&mut state);
+        self.bytes.store(state.kept.bytes(), Ordering::Relaxed);
+        let wake = (!state.pending.is_empty() || state.closing) && std::mem::take(&mut state.sleeping);
+        drop(state);
+        if wake {
+            self.work.notify_all();
+        }
+        changed
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.lock().standing
+    }
+
+    /// Takes all that waits; where nothing does, sleeps at most so long. False: the log closes.
+    pub(super) fn take(&self, batch: &mut Vec<Item>, pause: Duration) -> bool {
+        let mut state = self.lock();
+        if state.pending.is_empty() && !state.closing && !pause.is_zero() {
+            state.sleeping = true;
+            let waited = self.work.wait_timeout_while(state, pause, |state| state.sleeping);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.sleeping = false;
+        }
+        state.pending.take(batch);
+        !state.closing
+    }
+
+    /// Sleeps, whatever waits. False: the log closes.
+    pub(super) fn sleep(&self, pause: Duration) -> bool {
+        let waited = self.work.wait_timeout_while(self.lock(), pause, |state| !state.closing);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.closing
+    }
+
+    /// Everything up to here is on disk, and the log can be written.
+    pub(super) fn durable(&self, position: Position, bytes: u64) {
+        let mut state = self.lock();
+        if state.standing == Standing::Failed {
+            return;
+        }
+        let resumes = std::mem::replace(&mut state.standing, Standing::Writing) == Standing::Stalled;
+        state.pending.settle(bytes);
+        state.kept.cache.shrink(position);
+        drop(state);
+        if resumes || position > self.watermark.position() {
+            self.watermark.rise(position);
+        }
+    }
+
+    pub(super) fn stall(&self) {
+        self.lock().standing = Standing::Stalled;
+        self.watermark.stall();
+    }
+
+    /// Nothing more is written until the next start.
+    pub(super) fn fail(&self) {
+        let mut state = self.lock();
+        state.standing = Standing::Failed;
+        state.pending.clear();
+        drop(state);
+        self.watermark.stall();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.work.notify_all();
+    }
+}
+
+impl State {
+    pub(super) fn can_write(&self) -> Result<(), LogError> {
+        (self.recovered && self.standing == Standing::Writing).then_some(()).ok_or(LogError::Unavailable)
+    }
+
+    pub(super) fn append(&mut self, record: Record) -> Result<Position, LogError> {
+        self.can_write()?;
+        if !self.pending.has_room(&record) {
+            return Err(LogError::Unavailable);
+        }
+        let position = Position(self.pending.last.0 + 1);
+        self.kept.enter(position, &record);
+        self.pending.push(record);
+        Ok(position)
+    }
+
+    pub(super) fn append_all(&mut self, records: Vec<Record>) -> Result<Position, LogError> {
+        self.can_write()?;
+        let first = Position(self.pending.last.0 + 1);
+        for (position, record) in (first.0..).zip(&records) {
+            self.kept.enter(Position(position), record);
+        }
+        self.pending.push_all(records);
+        Ok(first)
+    }
+}

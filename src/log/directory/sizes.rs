@@ -1,0 +1,65 @@
+//! Which positions hold a message that is kept, and how large it is: four bytes for each, so that deletions count at
+//! once and nobody asks the file for what is gone.
+
+use super::super::kept_bytes_of;
+use std::collections::BTreeMap;
+
+/// Positions next to each other share an allocation of this many places.
+const BLOCK: u64 = 64;
+
+/// 0: no message.
+type Places = Box<[u32; BLOCK as usize]>;
+
+#[derive(Debug, Default)]
+pub(super) struct Sizes {
+    blocks: BTreeMap<u64, (u32, Places)>,
+}
+
+fn place(position: u64) -> (u64, usize) {
+    (position / BLOCK, (position % BLOCK) as usize)
+}
+
+impl Sizes {
+    /// A message has a type, so its size is never 0; what is larger than 4 GiB no limit lets in.
+    pub(super) fn put(&mut self, position: u64, len: u64) {
+        let (block, place) = place(position);
+        let (kept, places) = self.blocks.entry(block).or_insert_with(|| (0, Box::new([0; BLOCK as usize])));
+        *kept += 1;
+        places[place] = u32::try_from(len).unwrap_or(u32::MAX);
+    }
+
+    /// Forgets the message, and tells what it counted for.
+    pub(super) fn take(&mut self, position: u64) -> Option<u64> {
+        let (block, place) = place(position);
+        let (kept, places) = self.blocks.get_mut(&block)?;
+        let len = std::mem::take(&mut places[place]);
+        if len == 0 {
+            return None;
+        }
+        *kept -= 1;
+        if *kept == 0 {
+            self.blocks.remove(&block);
+        }
+        Some(kept_bytes_of(u64::from(len)))
+    }
+
+    pub(super) fn has(&self, position: u64) -> bool {
+        let (block, place) = place(position);
+        self.blocks.get(&block).is_some_and(|(_, places)| places[place] > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_forgotten_once_and_gives_its_memory_back() {
+        let mut sizes = Sizes::default();
+        sizes.put(63, 10);
+        sizes.put(64, 20);
+        assert!(sizes.has(63) && !sizes.has(62));
+        assert_eq!((sizes.take(63), sizes.take(63)), (Some(kept_bytes_of(10)), None));
+        assert_eq!((sizes.take(64), sizes.blocks.len()), (Some(kept_bytes_of(20)), 0));
+    }
+}

@@ -1,0 +1,141 @@
+//! What is refused, and what happens where the file cannot be written.
+
+use super::*;
+
+fn refused(dir: &Path) -> String {
+    Directory::open(dir, &Options::default()).expect_err("it may not be opened").to_string()
+}
+
+#[test]
+fn one_process_holds_a_directory() {
+    let dir = dir();
+    let log = open(dir.path(), &Options::default());
+    let said = refused(dir.path());
+    assert!(said.contains(&dir.path().display().to_string()) && said.contains("another process"), "{said}");
+    drop(log);
+    open(dir.path(), &Options::default());
+}
+
+#[test]
+fn a_later_format_is_refused() {
+    let dir = dir();
+    drop(open(dir.path(), &Options::default()));
+    let connection = Connection::open(open::file(dir.path())).unwrap();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    drop(connection);
+    let said = refused(dir.path());
+    assert!(said.contains("eric.db has format version 2; this version of Eric knows 1"), "{said}");
+}
+
+#[test]
+fn a_database_of_something_else_is_refused() {
+    let dir = dir();
+    let connection = Connection::open(open::file(dir.path())).unwrap();
+    connection.execute_batch("CREATE TABLE t (a)").unwrap();
+    drop(connection);
+    assert!(refused(dir.path()).contains("not one of Eric's"));
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_says_what_can_be_done() {
+    let dir = dir();
+    fs::write(open::file(dir.path()), vec![7; 8192]).unwrap();
+    let said = refused(dir.path());
+    assert!(said.contains("eric.db is damaged") && said.contains("eric log export"), "{said}");
+}
+
+#[test]
+fn until_it_has_recovered_it_says_that_it_is_unavailable() {
+    let dir = dir();
+    let log = open(dir.path(), &Options::default());
+    let position = channel(&log, "c");
+    drop(log);
+    let log = open(dir.path(), &Options::default());
+    assert_eq!(log.check(), Err(LogError::Unavailable));
+    assert_eq!(log.read(&[position], &mut Vec::new()), Err(LogError::Unavailable));
+    log.recover(&mut |_| {}).unwrap();
+    assert_eq!(log.check(), Ok(()));
+}
+
+fn reached(log: &Directory, position: Position) -> Result<(), LogError> {
+    wait(log.watermark().reached(position))
+}
+
+#[test]
+fn a_full_disk_refuses_what_comes_and_keeps_what_was_durable() {
+    let dir = dir();
+    let options = Options { max_pages: Some(64), ..Options::default() };
+    let log = open(dir.path(), &options);
+    let channel = channel(&log, "c");
+    let mut durable = Vec::new();
+    while let Ok(position) = log.append(record(channel, None, "m", None)) {
+        if reached(&log, position).is_err() {
+            break;
+        }
+        durable.push(position);
+    }
+    assert!(!durable.is_empty());
+    assert_eq!((log.check(), read(&log, &durable).len()), (Err(LogError::Unavailable), durable.len()));
+    drop(log);
+    assert_eq!(messages(&recovered(dir.path()).0), durable);
+}
+
+#[test]
+fn a_log_that_could_not_write_goes_on_by_itself() {
+    let dir = dir();
+    let log = open(dir.path(), &Options::default());
+    let channel = channel(&log, "c");
+    settle(&log);
+    let other = Connection::open(open::file(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let position = append(&log, channel, "m");
+    assert_eq!(reached(&log, position), Err(LogError::Unavailable));
+    assert_eq!(log.append(record(channel, None, "m", None)), Err(LogError::Unavailable));
+    other.execute_batch("ROLLBACK").unwrap();
+    while log.check().is_err() {
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    assert_eq!((reached(&log, position), log.last()), (Ok(()), position));
+    let next = append(&log, channel, "n");
+    drop(log);
+    assert_eq!(messages(&recovered(dir.path()).0), [position, next]);
+}
+
+#[test]
+fn a_log_that_has_failed_writes_nothing_more_and_still_reads() {
+    let dir = dir();
+    let options = Options { cache_bytes: 0, ..Options::default() };
+    let log = open(dir.path(), &options);
+    let channel = channel(&log, "c");
+    let kept = append(&log, channel, "kept");
+    settle(&log);
+    let other = Connection::open(open::file(dir.path())).unwrap();
+    other
+        .execute_batch("CREATE TRIGGER no BEFORE INSERT ON message BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    let position = append(&log, channel, "lost");
+    assert_eq!(reached(&log, position), Err(LogError::Unavailable));
+    while log.check().is_ok() {
+        std::thread::yield_now();
+    }
+    other.execute_batch("DROP TRIGGER no").unwrap();
+    assert_eq!(log.append(record(channel, None, "m", None)), Err(LogError::Unavailable));
+    assert_eq!(read(&log, &[kept]), [(kept, "kept".into())]);
+    drop(log);
+    assert_eq!(messages(&recovered(dir.path()).0), [kept]);
+}
+
+#[test]
+fn too_much_that_waits_refuses_messages_and_takes_changes() {
+    let dir = dir();
+    let options = Options { pending_bytes: 10_000, ..Options::default() };
+    let log = open(dir.path(), &options);
+    let channel = channel(&log, "c");
+    settle(&log);
+    let other = Connection::open(open::file(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // the writer waits for the other one, at least for a moment
+    let taken = (0..1_000).take_while(|_| log.append(record(channel, None, "m", None)).is_ok()).count();
+    assert!(taken < 100, "{taken}");
+    other.execute_batch("ROLLBACK").unwrap();
+}

@@ -1,0 +1,35 @@
+//! What is the matter with the file, and whether it passes.
+
+use super::super::LogError;
+use rusqlite::{Error, ErrorCode};
+use std::path::Path;
+
+/// The disk is full where the index of the write-ahead log would grow: nothing was written.
+const IOERR_SHMSIZE: i32 = 4874;
+
+/// Whether nothing is lost by trying again: the disk is full, or somebody else holds the file.
+pub(super) fn passes(error: &Error) -> bool {
+    let Some(error) = error.sqlite_error() else { return false };
+    let passing = [ErrorCode::DiskFull, ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
+    passing.contains(&error.code) || error.extended_code == IOERR_SHMSIZE
+}
+
+/// Says once why the log no longer writes. After a failed fsync nobody knows what is on disk, and a second one that
+/// succeeds would not tell: <https://wiki.postgresql.org/wiki/Fsync_Errors>.
+pub(super) fn tell_failed(file: &Path, error: &Error) {
+    tracing::error!(
+        file = %file.display(), %error,
+        "the log has failed and writes nothing more until the server is started anew; what is durable is still read"
+    );
+}
+
+/// As those who read are told.
+pub(super) fn of_reading(file: &Path, error: &Error) -> LogError {
+    tracing::error!(file = %file.display(), %error, "the log cannot be read");
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => LogError::Corrupt,
+        Some(_) => LogError::Unavailable,
+        // a value of another kind than was written
+        None => LogError::Corrupt,
+    }
+}

@@ -1,0 +1,156 @@
+//! The one thread that writes: it commits whatever waits, and what waits meanwhile rides on the next commit.
+
+use super::{
+    super::Position,
+    pending::Item,
+    rhythm::Rhythm,
+    rows::{Rows, mark},
+    shared::{Shared, Standing},
+    trouble,
+    upkeep::Upkeep,
+};
+use rusqlite::{Connection, TransactionBehavior};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// How long it waits where it could not write.
+const AGAIN: Duration = Duration::from_secs(1);
+/// What it tries first then.
+const PROBE: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Connection,
+    shared: Arc<Shared>,
+    file: PathBuf,
+    rhythm: Rhythm,
+    upkeep: Upkeep,
+    /// What was taken and is not durable yet.
+    batch: Vec<Item>,
+    written: Position,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, file: PathBuf, rhythm: Rhythm) -> Self {
+        let written = shared.watermark.position();
+        let (upkeep, batch) = (Upkeep::new(), Vec::new());
+        Self { connection, shared, file, rhythm, upkeep, batch, written }
+    }
+
+    pub(super) fn run(mut self) {
+        while self.turn() {}
+        if self.shared.standing() != Standing::Failed {
+            self.end();
+        }
+    }
+
+    fn turn(&mut self) -> bool {
+        let pause = self.pause();
+        let open = !self.batch.is_empty() || self.shared.take(&mut self.batch, pause);
+        if !open && self.batch.is_empty() {
+            return false;
+        }
+        let count = match self.shared.standing() {
+            Standing::Writing => self.batch.len(),
+            Standing::Stalled => PROBE.min(self.batch.len()),
+            Standing::Failed => return false,
+        };
+        match self.write(count).and_then(|()| self.rest()) {
+            Ok(()) => true,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// How long there is nothing to do, unless something comes.
+    fn pause(&self) -> Duration {
+        let due = self.rhythm.due().map_or_else(|| self.upkeep.due(), |due| due.min(self.upkeep.due()));
+        due.saturating_duration_since(Instant::now())
+    }
+
+    /// Commits the first so many of the batch.
+    fn write(&mut self, count: usize) -> rusqlite::Result<()> {
+        self.rhythm.set(&self.connection)?;
+        let now = now();
+        let items = &self.batch[..count];
+        let last = items.iter().rev().find_map(Item::last).unwrap_or(self.written);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut rows = Rows::new(&transaction, now)?;
+        items.iter().try_for_each(|item| rows.put(item))?;
+        let left = rows.finish();
+        let deleted = self.upkeep.due() <= Instant::now() && self.upkeep.step(&transaction, now)?;
+        if left.unmarked || deleted || (count == 0 && self.rhythm.is_due()) {
+            mark(&transaction, last, now)?;
+        }
+        let began = Instant::now();
+        transaction.commit()?;
+        self.rhythm.committed();
+        self.upkeep.take(left);
+        self.wrote(count, last, began.elapsed());
+        Ok(())
+    }
+
+    fn wrote(&mut self, count: usize, last: Position, took: Duration) {
+        self.written = last;
+        let items = self.batch.drain(..count);
+        let (records, bytes) =
+            items.fold((0, 0), |(records, bytes), item| (records + item.len(), bytes + item.weight()));
+        if count > 0 {
+            self.shared.stats.committed(records, took);
+        }
+        self.shared.durable(last, bytes);
+    }
+
+    /// Where writes never pause, the write-ahead log begins anew only if somebody brings its small rest over between
+    /// two of them.
+    fn rest(&self) -> rusqlite::Result<()> {
+        if !self.shared.wal_rest.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    }
+
+    fn failed(&mut self, error: &rusqlite::Error) -> bool {
+        self.upkeep.failed();
+        if trouble::passes(error) {
+            return self.stall(error);
+        }
+        trouble::tell_failed(&self.file, error);
+        self.shared.fail();
+        false
+    }
+
+    /// Waits, and makes room in the write-ahead log: it may be all that is needed.
+    fn stall(&mut self, error: &rusqlite::Error) -> bool {
+        if self.shared.standing() != Standing::Stalled {
+            tracing::error!(file = %self.file.display(), %error, "the log cannot be written: trying again");
+            self.shared.stall();
+        }
+        let open = self.shared.sleep(AGAIN);
+        if let Err(error) = checkpoint(&self.connection, "RESTART")
+            && !trouble::passes(&error)
+        {
+            return self.failed(&error);
+        }
+        open
+    }
+
+    /// A file that was closed well needs nothing read over at the next start.
+    fn end(&self) {
+        if let Err(error) = checkpoint(&self.connection, "TRUNCATE") {
+            tracing::warn!(file = %self.file.display(), %error, "the log was closed without a last checkpoint");
+        }
+    }
+}
+
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
+}
+
+/// In milliseconds since 1970-01-01 UTC.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
