@@ -132,6 +132,7 @@ pub trait Log: Send + Sync + 'static {
     /// Keeps what has changed, a little later, all of it or nothing, together with what was deleted before: `changes`
     /// is asked once the deletions are counted, so that what they rest on is part of it. Each change is handed over
     /// under the lock of whom it is about; a [`Record::Changed`] that is appended meanwhile is the newer one.
+    #[expect(clippy::type_complexity, reason = "a name would hide that each change is handed to a function")]
     fn save(&self, changes: &mut dyn FnMut(&mut dyn FnMut(Change)));
 
     /// Tells all that was kept over the end of a process, before anything is appended.

@@ -9,15 +9,21 @@
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start.
-//! - `stats` counts.
+//! - `stats` counts what the running log does. For operators: `stat` counts what stands in a directory, `check` looks
+//!   whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads around what is damaged), `import`
+//!   takes those back.
 
 mod cache;
+mod check;
 mod checkpoints;
 mod delete;
 mod doomed;
+mod export;
 mod fetches;
+mod import;
 mod kept;
 mod letter;
+mod line;
 mod lock;
 mod open;
 mod options;
@@ -27,9 +33,11 @@ mod recover;
 mod rhythm;
 mod rows;
 mod runs;
+mod salvage;
 mod schema;
 mod shared;
 mod sizes;
+mod stat;
 mod stats;
 mod sweep;
 mod trouble;
@@ -39,8 +47,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Checked, check};
+pub use export::{ExportError, Exported, export};
+pub use import::{ImportError, import};
 pub use open::OpenError;
 pub use options::{Options, Sync};
+pub use stat::{ChannelStat, Stat, stat};
 pub use stats::Counts;
 
 use super::{Change, Durability, Entry, Fetch, Log, LogError, Position, Record, Recovered, Start, Watermark};

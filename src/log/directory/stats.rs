@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn a_commit_is_counted_where_its_time_belongs() {
         let stats = Stats::default();
-        [0, 64, 65, 128, u64::MAX].map(|micros| stats.committed(2, Duration::from_micros(micros)));
+        for micros in [0, 64, 65, 128, u64::MAX] {
+            stats.committed(2, Duration::from_micros(micros));
+        }
         let counts = stats.counts();
         let by_time: Vec<_> = counts.commits_by_time.iter().map(|(_, commits)| *commits).collect();
         assert_eq!((by_time[0], by_time[1], by_time[BUCKETS - 1]), (2, 2, 1));

@@ -2,6 +2,9 @@
 
 mod faults;
 mod life;
+mod measure;
+mod operators;
+mod power;
 
 use super::*;
 use crate::log::{Kind, RecoveredChannel, RecoveredListener, Removal, Text, Whom, contract};

@@ -101,7 +101,9 @@ fn a_message_is_read_back_as_it_was() {
     assert_eq!((message.ttl(), message.id_given()), (sent.ttl(), false));
     let expires = told.iter().find_map(|found| match found {
         Recovered::Message(message) => message.expires_at,
-        _ => None,
+        Recovered::Removed(_) | Recovered::Channel(_) | Recovered::Listener(_) | Recovered::Accepted(_) => {
+            None
+        }
     });
     assert_eq!(expires, Some(65_000));
 }

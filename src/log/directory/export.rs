@@ -1,0 +1,189 @@
+//! Writes what a file holds as JSON lines, as far as it can be read.
+
+use super::{
+    doomed,
+    line::{Channel, Line, Listener, Removed, Row as Message},
+    open::{self, OpenError},
+    runs::{Run, Runs},
+    salvage::salvage,
+    schema::{FORMAT, LAST},
+};
+use rusqlite::{Connection, Row};
+use serde_json::value::RawValue;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// What an export has written, and what it could not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Lines that were written.
+    pub lines: u64,
+    /// What could not be read, one sentence each.
+    pub unreadable: Vec<String>,
+}
+
+/// Why nothing more was exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The file.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The one who takes the lines.
+    #[error("cannot write what was read: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Writes what stands in the directory: starts, channels, listeners, messages, ids that are remembered, removals. A file
+/// that is damaged is read as far as it can be.
+///
+/// # Errors
+/// Nothing can be read at all, or `to` takes nothing.
+pub fn export(dir: &Path, to: &mut dyn Write) -> Result<Exported, ExportError> {
+    let file = open::file(dir);
+    let connection = open::reader(dir).map_err(|error| OpenError::store(&file, error))?;
+    open::identify(&connection, &file)?;
+    let mut export = Export { connection: &connection, to, exported: Exported::default(), failed: None };
+    export.all();
+    export.failed.map_or(Ok(export.exported), |error| Err(error.into()))
+}
+
+struct Export<'e> {
+    connection: &'e Connection,
+    to: &'e mut dyn Write,
+    exported: Exported,
+    failed: Option<io::Error>,
+}
+
+impl Export<'_> {
+    fn all(&mut self) {
+        // one state of the file, whatever is written meanwhile
+        let snapshot = self.connection.unchecked_transaction();
+        let last = self.connection.query_row(LAST, [], |row| row.get::<_, i64>(0));
+        let last = last.unwrap_or_default().cast_unsigned();
+        self.write(&Line::Log { format: FORMAT, last });
+        self.table("start", "position", "incarnation, started_at", start);
+        self.table("channel", "birth", "id, created_at, settings, state", channel);
+        self.table("listener", "birth", "channel, id, created_at, explicit, settings, state", listener);
+        self.messages();
+        self.table("accepted", "position", "channel, listener, until, id", accepted);
+        self.table("removed", "position", "birth, channel, listener, expired, at", removed);
+        drop(snapshot);
+    }
+
+    fn messages(&mut self) {
+        let doomed = doomed::load(self.connection).unwrap_or_else(|error| {
+            self.exported.unreadable.push(format!("what is to be deleted: {error}: it is exported too"));
+            Runs::default()
+        });
+        let doomed: Vec<_> = doomed.iter().collect();
+        let columns = "channel, listener, accepted_at, remember_until, dead_letter, message";
+        self.table("message", "position", columns, |row| {
+            let position = number(row, 0)?;
+            if is_in(&doomed, position) { Ok(None) } else { message(position, row).map(Some) }
+        });
+    }
+
+    fn table<L: Into<Option<Line>>>(
+        &mut self,
+        table: &str,
+        key: &str,
+        columns: &str,
+        line: impl Fn(&Row<'_>) -> rusqlite::Result<L>,
+    ) {
+        let connection = self.connection;
+        let lost = salvage(connection, table, key, columns, &mut |row| match line(row) {
+            Ok(line) => line.into().into_iter().for_each(|line| self.write(&line)),
+            Err(error) => self.unreadable(table, row, &error),
+        });
+        for Run { first, last } in lost {
+            self.exported.unreadable.push(format!("{table}: nothing from {first} through {last}"));
+        }
+    }
+
+    fn unreadable(&mut self, table: &str, row: &Row<'_>, error: &rusqlite::Error) {
+        let place = number(row, 0).unwrap_or_default();
+        self.exported.unreadable.push(format!("{table}: {place}: {error}"));
+    }
+
+    fn write(&mut self, line: &Line) {
+        if self.failed.is_some() {
+            return;
+        }
+        let json = serde_json::to_string(line).expect("a line is JSON");
+        match writeln!(self.to, "{json}") {
+            Ok(()) => self.exported.lines += 1,
+            Err(error) => self.failed = Some(error),
+        }
+    }
+}
+
+fn is_in(runs: &[Run], position: u64) -> bool {
+    let next = runs.partition_point(|run| run.last < position);
+    runs.get(next).is_some_and(|run| run.first <= position)
+}
+
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn number_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned))
+}
+
+fn json(row: &Row<'_>, column: usize) -> rusqlite::Result<Box<RawValue>> {
+    RawValue::from_string(row.get(column)?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+fn start(row: &Row<'_>) -> rusqlite::Result<Line> {
+    let (position, incarnation) = (number(row, 0)?, number(row, 1)?);
+    Ok(Line::Start { position, incarnation, started_at: row.get(2)? })
+}
+
+fn channel(row: &Row<'_>) -> rusqlite::Result<Line> {
+    let (birth, id, created_at) = (number(row, 0)?, row.get(1)?, row.get(2)?);
+    Ok(Line::Channel(Channel { birth, id, created_at, settings: json(row, 3)?, state: json(row, 4)? }))
+}
+
+fn listener(row: &Row<'_>) -> rusqlite::Result<Line> {
+    Ok(Line::Listener(Listener {
+        birth: number(row, 0)?,
+        channel: number(row, 1)?,
+        id: row.get(2)?,
+        created_at: row.get(3)?,
+        explicit: row.get(4)?,
+        settings: json(row, 5)?,
+        state: json(row, 6)?,
+    }))
+}
+
+fn message(position: u64, row: &Row<'_>) -> rusqlite::Result<Line> {
+    let letter = row.get_ref(5)?.as_str_or_null()?.map(|_| json(row, 5)).transpose()?;
+    let message = Message {
+        position,
+        channel: number(row, 1)?,
+        listener: number_or_null(row, 2)?,
+        accepted_at: row.get(3)?,
+        remember_until: row.get(4)?,
+        dead_letter: letter,
+        id: String::new(),
+        kind: String::new(),
+        message: String::new(),
+    };
+    let message = message.with(row.get_ref(6)?.as_blob()?).ok_or_else(|| super::reader::damaged(6))?;
+    Ok(Line::Message(Box::new(message)))
+}
+
+fn accepted(row: &Row<'_>) -> rusqlite::Result<Line> {
+    let (position, channel, listener) = (number(row, 0)?, number(row, 1)?, number_or_null(row, 2)?);
+    Ok(Line::Accepted { position, channel, listener, until: row.get(3)?, id: row.get(4)? })
+}
+
+fn removed(row: &Row<'_>) -> rusqlite::Result<Line> {
+    let (position, birth) = (number(row, 0)?, number(row, 1)?);
+    let (channel, listener, expired, at) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+    Ok(Line::Removed(Removed { position, birth, channel, listener, expired, at }))
+}

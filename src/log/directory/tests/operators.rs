@@ -1,0 +1,95 @@
+//! What operators do with a directory: count, check, export, import.
+
+use super::*;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+/// Two channels, a listener, a removal, ids, and messages that fill many pages.
+fn filled(dir: &Path) -> Vec<Position> {
+    let log = open(dir, &Options::default());
+    log.append(Record::Start { incarnation: 7, started_at: 1 }).unwrap();
+    let [one, two] = ["one", "two"].map(|id| channel(&log, id));
+    let listener = listener(&log, one, "l");
+    let until = Some(writer::now() + 600_000);
+    let gone = log.append(record(one, None, "gone", until)).unwrap();
+    let dispatch = log.append(record(one, Some(listener), "m", until)).unwrap();
+    let positions = (0..2_000).map(|at| append(&log, two, &format!("m-{at}")));
+    let positions = [dispatch].into_iter().chain(positions).collect();
+    log.delete(&[gone]);
+    log.save(&mut |_| {});
+    positions
+}
+
+fn told(dir: &Path) -> Vec<String> {
+    recovered(dir).0.iter().map(|found| format!("{found:?}")).collect()
+}
+
+#[test]
+fn what_is_exported_is_imported_as_it_was() {
+    let [from, to] = [dir(), dir()];
+    filled(from.path());
+    let mut lines = Vec::new();
+    let exported = export(from.path(), &mut lines).unwrap();
+    assert_eq!((exported.unreadable.len(), exported.lines), (0, 1 + 1 + 2 + 1 + 2_001 + 1));
+    assert_eq!(import(to.path(), &mut &lines[..]).unwrap(), exported.lines);
+    assert_eq!(told(from.path()), told(to.path()));
+    let [from, to] = [&from, &to].map(|dir| recovered(dir.path()).1);
+    assert_eq!((from.starts(), from.last(), from.bytes()), (to.starts(), to.last(), to.bytes()));
+}
+
+#[test]
+fn an_import_takes_no_directory_that_has_a_log_and_leaves_nothing_half() {
+    let dir = dir();
+    let broken = import(dir.path(), &mut &b"{\"log\":{\"format\":1,\"last\":3}}\n{\"what\":1}\n"[..]);
+    assert!(matches!(broken, Err(ImportError::Line { line: 2, .. })));
+    assert!(!open::file(dir.path()).exists());
+    filled(dir.path());
+    assert!(matches!(import(dir.path(), &mut &b""[..]), Err(ImportError::NotEmpty(_))));
+}
+
+#[test]
+fn a_directory_is_counted_and_checked_while_a_log_is_open() {
+    let dir = dir();
+    let positions = filled(dir.path());
+    let (_, log) = recovered(dir.path());
+    let stat = stat(dir.path()).unwrap();
+    let by_channel: Vec<_> =
+        stat.channels.iter().map(|found| (found.id.as_str(), found.listeners, found.messages)).collect();
+    assert_eq!(by_channel, [("one", 1, 1), ("two", 0, 2_000)]);
+    assert_eq!(stat.channels.iter().map(|channel| channel.bytes).sum::<u64>(), log.bytes());
+    assert_eq!((stat.starts, stat.last, stat.oldest), (1, log.last(), Some((positions[0], 9_000_000))));
+    let checked = check(dir.path()).unwrap();
+    assert_eq!((checked.channels, checked.listeners, checked.messages), (2, 1, 2_001));
+    assert_eq!(checked.faults, [""; 0]);
+}
+
+/// Overwrites a page in the middle of the file.
+fn damage(dir: &Path, page: u64) {
+    let mut file = fs::File::options().read(true).write(true).open(open::file(dir)).unwrap();
+    file.seek(SeekFrom::Start(page * 4096)).unwrap();
+    file.write_all(&[0xa5; 4096]).unwrap();
+}
+
+#[test]
+fn a_damaged_page_is_told_and_the_rest_is_exported() {
+    let [dir, to] = [dir(), dir()];
+    let positions = filled(dir.path());
+    let mut file = Vec::new();
+    fs::File::open(open::file(dir.path())).unwrap().read_to_end(&mut file).unwrap();
+    // the page that holds a message in the middle
+    let at = file.windows(8).position(|bytes| bytes == b"\x0a\x06m-1000");
+    damage(dir.path(), at.expect("the message is in the file") as u64 / 4096);
+    let checked = check(dir.path()).unwrap();
+    assert!(checked.faults.len() > 1 && checked.messages < 2_001 && checked.messages > 1_900, "{checked:?}");
+    let mut lines = Vec::new();
+    let exported = export(dir.path(), &mut lines).unwrap();
+    assert!(!exported.unreadable.is_empty());
+    import(to.path(), &mut &lines[..]).unwrap();
+    let found = messages(&recovered(to.path()).0);
+    assert_eq!(
+        (found.len() as u64, found.first(), found.last()),
+        (checked.messages, positions.first(), positions.last())
+    );
+    let log = Directory::open(dir.path(), &Options::default());
+    let refused = log.map(|log| log.recover(&mut |_| {}));
+    assert!(!matches!(refused, Ok(Ok(()))), "it must not be taken as sound");
+}
