@@ -223,7 +223,9 @@ impl Ear {
 
     /// When a message comes again of which a stream has been told to wait.
     pub(super) fn next_due(&self, now: u64) -> Option<u64> {
+        let comes = |sent: &Sent| sent.broadcast || !sent.expired(now);
         let due = self.waiting().filter(|(_, sent)| sent.failed > 0 && sent.due > now && !sent.in_hand);
+        let due = due.filter(|(_, sent)| comes(sent));
         due.map(|(_, sent)| sent.due).filter(|_| self.open).min()
     }
 
