@@ -147,3 +147,16 @@ async fn several_that_are_due_at_once_all_come_again_alone() {
     stage.hub.ring_alarms();
     assert_eq!(stream.rest(), got(sent));
 }
+
+#[test]
+fn a_log_that_refuses_leaves_what_was_left_to_be_counted() {
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, ChannelSettings { max_attempts: 1, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest(), got([sent]));
+    log.fails.store(true, Ordering::SeqCst);
+    assert!(matches!(stage.try_listen("l", ListenOptions::default()), Err(Error::Log(_))));
+    log.fails.store(false, Ordering::SeqCst);
+    assert_eq!(stage.listen("l").rest(), [Lost(GapReason::Rejected, sent - 1, sent, Some(1))]);
+}
