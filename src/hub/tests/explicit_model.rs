@@ -447,6 +447,12 @@ impl Ear {
         if there { Ok(()) } else { not_outstanding }
     }
 
+    /// It has until then; false where there is no deadline.
+    pub(super) fn extend(&mut self, position: u64, until: u64) -> bool {
+        let sent = self.sent.get_mut(&position).filter(|_| self.ack_deadline.is_some());
+        sent.map(|sent| sent.deadline = Some(until)).is_some()
+    }
+
     pub(super) fn is_uncertain(&self, position: u64, now: u64) -> bool {
         self.sent.get(&position).is_some_and(|sent| self.may_be_gone(sent, now))
     }
