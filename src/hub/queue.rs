@@ -263,6 +263,17 @@ mod tests {
     }
 
     #[test]
+    fn a_million_that_have_expired_leave_nothing_to_walk() {
+        let (mut queue, mut expired) = (Queue::default(), Vec::new());
+        (1..=1_000_000).for_each(|n| queue.push(Position(n), 10, Expiry::at(n)));
+        queue.push(Position(2_000_000), 10, Expiry::NEVER);
+        let runs = queue.expire(1_000_000, |_| false, |_, _| false, &mut expired);
+        assert_eq!((runs.len(), runs[0].count, expired.len()), (1, 1_000_000, 1_000_000));
+        assert_eq!(queue.after(Position::ZERO).count(), 1);
+        assert!(queue.waiting.capacity() < 10, "their memory is given back");
+    }
+
+    #[test]
     fn what_waits_between_keeps_runs_apart() {
         let (mut queue, mut expired) = (Queue::default(), Vec::new());
         (1..=3).for_each(|n| queue.push(Position(n), 10, if n == 2 { Expiry::NEVER } else { Expiry::at(1) }));

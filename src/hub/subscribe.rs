@@ -236,7 +236,7 @@ impl Hub {
             // what is too much is not what was left
             self.settle(state, &mut standing);
             let goes_on = |it: &Explicit| options.pull && it.goes_on(options.session.as_deref(), now);
-            let left = standing.explicit.as_mut().is_some_and(|explicit| {
+            let left = standing.explicit.as_ref().is_some_and(|explicit| {
                 !goes_on(explicit) && explicit.was_left_by_another(options.session.as_deref())
             });
             if left { standing.first_left(state.ring_for(&standing), now) } else { None }

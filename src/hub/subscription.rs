@@ -405,7 +405,9 @@ impl Subscription {
                     let view = View { standing: &standing, ring: state.ring_for(&standing), safe, now };
                     let found = view.look(cursor, room);
                     if let Some(explicit) = &mut standing.explicit {
-                        explicit.looked(found.empty() && found.starved);
+                        // what comes again alone leaves the cursor where it is
+                        let beside = !found.empty() && found.cursor.at == cursor.at;
+                        explicit.looked(found.empty() && found.starved, beside);
                     }
                     found
                 })

@@ -5,12 +5,13 @@ use crate::support::{
     explicit::{explicit, singly, through},
     listener,
     message::{message, numbered, numbers, sequences},
-    reader::told,
+    reader::{Reader, told},
     refused, until,
     wire::{dispatch, subscription},
 };
 use eric::v1::{
-    GapReason, GetListenerRequest, ListenerSettings, Message, RegisterRequest, UpdateListenerRequest,
+    Acknowledgement, Delivery, GapReason, GetListenerRequest, ListenerSettings, Message, RegisterRequest,
+    UpdateListenerRequest,
 };
 use prost_types::Duration;
 use std::time;
@@ -49,34 +50,53 @@ async fn what_has_waited_too_long_is_a_gap_at_its_place() {
     }
 }
 
+/// A listener whose client has its only message in hand, which lasts for so many milliseconds as it is named. Where the machine is
+/// too slow for the message to arrive before that, another one has more time.
+async fn in_hand(wire: &Wire) -> (String, Reader, Delivery) {
+    for millis in [20, 80, 320, 900] {
+        let listener = format!("l{millis}");
+        wire.register_explicit("c", &listener).await;
+        let mut reader = wire.listen("c", &listener).await;
+        wire.dispatch("c", &listener, lasting(0, millis * MILLIS)).await;
+        if let Ok(Some(Event::Delivery(delivery))) = reader.event().await {
+            return (listener, reader, delivery);
+        }
+    }
+    panic!("a message took longer than 900 ms to arrive");
+}
+
+/// Longer than a message in hand lasts.
+async fn outlast_it(listener: &str) {
+    let millis = listener.trim_start_matches('l').parse().expect("it is named by that");
+    sleep(time::Duration::from_millis(millis) + time::Duration::from_millis(30)).await;
+}
+
 #[tokio::test]
 async fn what_is_in_hand_does_not_expire() {
     let (_server, wire) = explicit().await;
-    let mut reader = wire.listen("c", "l").await;
-    wire.dispatch("c", "l", lasting(0, 20 * MILLIS)).await;
-    let delivery = reader.one().await;
-    outlast().await;
-    let standing = wire.listener("c", "l").await;
+    let (listener, _reader, delivery) = in_hand(&wire).await;
+    outlast_it(&listener).await;
+    let standing = wire.listener("c", &listener).await;
     assert_eq!((standing.unacknowledged_messages, standing.lost_messages), (1, 0));
-    assert_eq!(wire.acknowledge(through(delivery.sequence)).await.covered_messages, 1);
+    let item = Acknowledgement { listener, ..through(delivery.sequence) };
+    assert_eq!(wire.acknowledge(item).await.covered_messages, 1);
 }
 
 #[tokio::test]
 async fn at_each_sending_it_is_judged_anew_and_the_gap_is_said_until_it_is_acknowledged() {
     let (_server, wire) = explicit().await;
-    let mut reader = wire.listen("c", "l").await;
-    wire.dispatch("c", "l", lasting(0, 20 * MILLIS)).await;
-    let delivery = reader.one().await;
-    wire.stop("c", "l").await;
-    outlast().await;
+    let (listener, _reader, delivery) = in_hand(&wire).await;
+    wire.stop("c", &listener).await;
+    outlast_it(&listener).await;
     for _ in 0..2 {
-        let mut next = wire.listen("c", "l").await;
+        let mut next = wire.listen("c", &listener).await;
         let gap = next.gap_of(GapReason::Expired, Some(1)).await;
         assert!(gap.through_sequence >= delivery.sequence);
     }
     // what is gone meanwhile is OK
-    assert_eq!(wire.acknowledge(singly(&[delivery.sequence])).await.covered_messages, 0);
-    let mut last = wire.listen("c", "l").await;
+    let item = Acknowledgement { listener: listener.clone(), ..singly(&[delivery.sequence]) };
+    assert_eq!(wire.acknowledge(item).await.covered_messages, 0);
+    let mut last = wire.listen("c", &listener).await;
     wire.mark("c").await;
     assert_eq!(last.before("mark").await, []);
 }

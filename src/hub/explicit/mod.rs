@@ -177,9 +177,10 @@ impl Explicit {
         self.stirred
     }
 
-    /// A stream has looked; `starved`: and may not send what it found to be next.
-    pub(super) fn looked(&mut self, starved: bool) {
-        self.stirred = false;
+    /// A stream has looked. `starved`: it may not send what is next; `more`: it found something beside its order, and
+    /// there may be more of that.
+    pub(super) fn looked(&mut self, starved: bool, more: bool) {
+        self.stirred = more;
         self.starved = starved;
     }
 

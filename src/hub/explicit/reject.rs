@@ -200,11 +200,11 @@ impl Explicit {
     }
 
     /// Whether the next stream, of this session, is another client than the one that left.
-    pub(in super::super) fn was_left_by_another(&mut self, session: Option<&str>) -> bool {
-        match self.left.take() {
+    pub(in super::super) fn was_left_by_another(&self, session: Option<&str>) -> bool {
+        match &self.left {
             None => false,
             Some(None) => true,
-            Some(Some(whose)) => session != Some(&*whose),
+            Some(Some(whose)) => session != Some(&**whose),
         }
     }
 }

@@ -187,3 +187,26 @@ async fn what_was_left_behind_one_that_expired_has_failed() {
     tokio::time::advance(Duration::from_millis(1100)).await;
     assert_eq!(counted(&stage.listen("l").rest()), [(GapReason::Expired, 1), (GapReason::Rejected, 1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn broadcasts_that_have_expired_behind_a_live_one_are_told_once_and_go_with_it() {
+    let stage = Stage::new(ChannelSettings { replay_window: Duration::ZERO, ..large() });
+    stage.explicit("l", ListenerSettings::default());
+    let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let live = send(0);
+    let alone = stage.hub.info().log_bytes;
+    let sent: Vec<_> = (0..20_000).map(|_| send(1)).collect();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.upkeep();
+    assert_eq!(stage.hub.info().log_bytes, alone, "their content is gone");
+    let mut stream = stage.listen("l");
+    let gap = Lost(GapReason::Expired, live, *sent.last().unwrap(), Some(20_000));
+    assert_eq!(stream.rest(), [Got(live), gap]);
+    assert_eq!((stage.info("l").backlog.messages, stage.info("l").unacknowledged.messages), (1, 1));
+    stage.acknowledge("l", Some(*sent.last().unwrap()), &[]).unwrap();
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        stage.hub.upkeep();
+    }
+    assert_eq!((stage.kept(), stream.rest()), (0, vec![]));
+}

@@ -32,6 +32,12 @@ enum Verb {
     Stop(usize),
     Acknowledge(usize, Option<Pick>, Vec<Pick>, u64),
     Reject(usize, Vec<Pick>, Option<u64>, bool, u64),
+    /// More time for what is picked, in milliseconds.
+    Extend(usize, Pick, u64, u64),
+    /// What is meant for an earlier listener of that id.
+    Stale(usize),
+    /// While the log takes nothing.
+    Refuse(usize),
     Purge(usize, Option<Pick>),
     Requeue(Pick),
     /// The oldest broadcasts go, as where the log is full.
@@ -103,6 +109,10 @@ fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb> {
             .prop_map(|(l, through, singles, back)| Acknowledge(l, through, singles, back)),
         8 => (listener(), vec(0..8_usize, 1..3), delay, prop::bool::weighted(0.2), back())
             .prop_map(|(l, picks, delay, last, back)| Reject(l, picks, delay, last, back)),
+        2 => (listener(), 0..8_usize, select(vec![1, 300, 3000]), back())
+            .prop_map(|(l, pick, by, back)| Extend(l, pick, by, back)),
+        1 => listener().prop_map(Stale),
+        2 => listener().prop_map(Refuse),
         1 => (listener(), prop::option::of(0..8_usize)).prop_map(|(l, back)| Purge(l, back)),
         1 => (0..4_usize).prop_map(Requeue),
         1 => (1..3_usize).prop_map(Trim),
@@ -118,8 +128,8 @@ struct Open {
 }
 
 struct Life {
-    log: Arc<Surviving>,
     hub: Arc<Hub>,
+    log: Arc<Meddled>,
     core: Option<Core>,
     room: Room,
     streams: [Option<Open>; 3],
@@ -129,15 +139,15 @@ struct Life {
 
 impl Life {
     fn new(cores: usize, timed: bool) -> Self {
-        let log = Arc::new(Surviving::default());
-        let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, cores).unwrap();
+        let log = Arc::new(Meddled::default());
+        let hub = Hub::new(log.clone(), UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
         core.iter().for_each(Core::enter);
         let settings = room();
         let created = hub.create_channel(channel_id("room"), settings.clone(), false).unwrap();
         let room = Room::new(settings, created.channel.birth.0);
         let began = tokio::time::Instant::now();
-        let mut life = Self { log, hub, core, room, streams: [None, None, None], began, timed };
+        let mut life = Self { hub, log, core, room, streams: [None, None, None], began, timed };
         life.register(0);
         life.register(GRAVE);
         life.name(true);
@@ -160,7 +170,7 @@ impl Life {
                 self.nobody_sleeps();
             }
         }
-        restart::assert_kept(&self.hub, &self.log);
+        restart::assert_kept(&self.hub, &self.log.inner);
         self.drain().await;
     }
 
@@ -184,6 +194,9 @@ impl Life {
                 self.acknowledge(listener, through, &singles, back)
             }
             Reject(listener, picks, delay, last, back) => self.reject(listener, &picks, delay, last, back),
+            Extend(listener, pick, by, back) => self.extend(listener, pick, by, back),
+            Stale(listener) => self.stale(listener),
+            Refuse(listener) => self.refuse(listener),
             Purge(listener, back) => self.purge(listener, back),
             Requeue(pick) => self.requeue(pick),
             Trim(count) => self.trim(count),
@@ -458,6 +471,7 @@ impl Life {
                     "{error:?}, not {expected:?}"
                 ),
                 (Err(Error::NotOutstanding { .. }), Ok(())) if !certain => {}
+                (Err(Error::NotDelivered { .. }), Ok(())) if !certain && overtaking => {}
                 (answer, expected) => panic!("{answer:?}, not {expected:?} for {position} of {ear:?}"),
             }
             if answer.is_ok() && failing.iter().all(|failing| failing.position != *position) {
@@ -471,6 +485,78 @@ impl Life {
             let index = failing.iter().position(|failing| failing.position == *position).unwrap();
             assert_eq!((rejected.attempts, rejected.generation), (attempts[index], generation));
         }
+    }
+
+    fn extend(&mut self, listener: usize, pick: Pick, by: u64, back: u64) {
+        let picked = self.picked(listener, &[pick]);
+        let (now, overtaking) = (self.now(), self.room.overtaking());
+        let Some(ear) = self.room.ears.get_mut(&listener) else { return };
+        let Some(position) = picked.first().copied() else { return };
+        let back = if overtaking { 0 } else { back.min(ear.generation) };
+        let extension = Extension {
+            life: Life_::default(),
+            generation: Some(ear.generation - back),
+            position: Position(position),
+            attempt: overtaking.then(|| ear.sent[&position].failed + 1),
+            by: Duration::from_millis(by),
+        };
+        let answer = self.hub.extend(channel_id("room"), listener_id(LISTENERS[listener]), &extension);
+        match (answer, ear.may_reject(position, back, overtaking)) {
+            (Ok(given), Ok(())) => assert_eq!(given.is_some(), ear.extend(position, now + by)),
+            (Err(Error::NotDelivered { .. }), Err(Error::NotOutstanding { .. })) if overtaking => {}
+            (Err(Error::NotOutstanding { .. }), Ok(())) if ear.is_uncertain(position, now) => {}
+            (Err(Error::NotDelivered { .. }), Ok(())) if ear.is_uncertain(position, now) && overtaking => {}
+            (Err(error), Err(expected)) => {
+                assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected));
+            }
+            (answer, expected) => panic!("{answer:?}, not {expected:?} for {position} of {ear:?}"),
+        }
+    }
+
+    /// Nothing of it is done, and each says so.
+    fn stale(&self, listener: usize) {
+        let Some(ear) = self.room.ears.get(&listener) else { return };
+        let (channel, id) = (channel_id("room"), listener_id(LISTENERS[listener]));
+        let birth = self.hub.get_listener(channel, id).unwrap().birth;
+        let life = Life_ { birth: Some(birth.before()), incarnation: None };
+        let (through, position) = (Some(Position(ear.delivered)), Position(ear.delivered));
+        let acknowledgement = Acknowledgement { life, through, ..Acknowledgement::default() };
+        let refused = |error| matches!(error, Some(Error::OtherLife { .. }));
+        assert!(refused(self.hub.acknowledge(channel, id, acknowledgement).err()));
+        let by = Duration::from_millis(1);
+        let extension = Extension { life, generation: None, position, attempt: None, by };
+        assert!(refused(self.hub.extend(channel, id, &extension).err()));
+        let answers = self.hub.reject(channel, id, &[final_rejection(life, position)]).unwrap();
+        assert!(answers.into_iter().all(|answer| refused(answer.err())));
+    }
+
+    /// While the log takes nothing each verb that needs it says so, and nothing is changed.
+    fn refuse(&self, listener: usize) {
+        let Some(ear) = self.room.ears.get(&listener) else { return };
+        let (channel, id) = (channel_id("room"), listener_id(LISTENERS[listener]));
+        self.log.fails.store(true, Ordering::SeqCst);
+        let refused = |error: Option<Error>| {
+            let in_use = matches!(error, Some(Error::InUse { .. } | Error::BacklogFull { .. }));
+            assert!(in_use || matches!(error, Some(Error::Log(_))), "{error:?}");
+        };
+        refused(self.hub.dispatch(channel, id, message("d", 10)).err());
+        refused(self.hub.broadcast(channel, message("b", 10)).err());
+        refused(self.hub.purge_listener(channel, id, None).err());
+        refused(self.hub.remove_listener(channel, id).err());
+        let through = Some(Position(ear.delivered));
+        let acknowledgement = Acknowledgement { through, ..Acknowledgement::default() };
+        refused(self.hub.acknowledge(channel, id, acknowledgement).err());
+        for position in ear.positions() {
+            let rejection = final_rejection(Life_::default(), Position(position));
+            let answer = self.hub.reject(channel, id, &[rejection]);
+            answer.map_or_else(
+                |error| refused(Some(error)),
+                |answers| assert!(answers.iter().all(Result::is_err), "{answers:?}"),
+            );
+            let answers = self.hub.requeue(channel, id, &[Position(position)]).unwrap();
+            assert!(answers.iter().all(Result::is_err), "{answers:?}");
+        }
+        self.log.fails.store(false, Ordering::SeqCst);
     }
 
     /// Deliveries have failed; what is buried is found in the dead letter listener. Tells how often each has failed.
@@ -663,6 +749,11 @@ impl Life {
 }
 
 use crate::hub::acknowledge::Life as Life_;
+
+fn final_rejection(life: Life_, position: Position) -> Rejection {
+    let (generation, attempt, delay) = (None, Some(1), None);
+    Rejection { life, generation, position, attempt, reason: "no".into(), delay, last: true }
+}
 
 fn perishable(kind: &str, ttl: u64) -> Message {
     let ttl = prost_types::Duration { seconds: (ttl / 1000) as i64, nanos: (ttl % 1000 * 1_000_000) as i32 };

@@ -223,7 +223,9 @@ impl Ear {
 
     /// When a message comes again of which a stream has been told to wait.
     pub(super) fn next_due(&self, now: u64) -> Option<u64> {
+        let comes = |sent: &Sent| sent.broadcast || !sent.expired(now);
         let due = self.waiting().filter(|(_, sent)| sent.failed > 0 && sent.due > now && !sent.in_hand);
+        let due = due.filter(|(_, sent)| comes(sent));
         due.map(|(_, sent)| sent.due).filter(|_| self.open).min()
     }
 
@@ -443,6 +445,12 @@ impl Ear {
         let Some(sent) = sent.filter(|sent| sent.fate == Waits) else { return not_outstanding };
         let there = if overtaking { sent.failed == 0 || sent.in_hand } else { position <= self.reached };
         if there { Ok(()) } else { not_outstanding }
+    }
+
+    /// It has until then; false where there is no deadline.
+    pub(super) fn extend(&mut self, position: u64, until: u64) -> bool {
+        let sent = self.sent.get_mut(&position).filter(|_| self.ack_deadline.is_some());
+        sent.map(|sent| sent.deadline = Some(until)).is_some()
     }
 
     pub(super) fn is_uncertain(&self, position: u64, now: u64) -> bool {

@@ -146,3 +146,35 @@ fn beyond_the_limit_of_gaps_none_is_lost_and_none_is_told_twice() {
     }
     assert_eq!(counted(&stage.resume("l", birth).rest()), Some(80));
 }
+
+#[test]
+fn beyond_the_limit_of_gaps_each_that_is_missing_is_counted_once_until_it_is_acknowledged() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 300);
+    assert_eq!(stage.listen("l").rest(), got(sent.clone()));
+    let buried = sent.iter().skip(1).step_by(2).map(|sent| Rejection {
+        life: Life::default(),
+        generation: None,
+        position: Position(*sent),
+        attempt: Some(1),
+        reason: String::new(),
+        delay: None,
+        last: true,
+    });
+    let buried: Vec<_> = buried.collect();
+    stage.hub.reject(channel_id("room"), listener_id("l"), &buried).unwrap();
+    for _ in 0..2 {
+        let told = stage.listen("l").rest();
+        let count = |said: &Said| if let Lost(_, _, _, count) = said { *count } else { None };
+        let counts: Vec<_> = told.iter().filter_map(count).collect();
+        assert_eq!((counts.len(), counts.iter().sum::<u64>()), (64, 150));
+        let messages: Vec<_> = told.into_iter().filter(|said| matches!(said, Got(_))).collect();
+        assert_eq!(messages, got(sent.iter().copied().step_by(2)));
+    }
+    let last = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest().last(), Some(&Got(last)));
+    stage.acknowledge("l", Some(last), &sent).unwrap();
+    // the first comes again alone: its streams had ended with it
+    assert_eq!(stage.listen("l").rest(), got([sent[0]]));
+}

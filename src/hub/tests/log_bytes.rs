@@ -169,3 +169,20 @@ fn a_log_without_a_limit_takes_everything() {
     stage.dispatches("l", 500);
     assert_eq!(stage.hub.info().log_bytes, 500 * ONE);
 }
+
+#[test]
+fn what_is_not_acknowledged_stays_where_it_was_dispatched_and_goes_where_it_was_broadcast() {
+    let stage = stage(4, room());
+    let birth = stage.explicit("l", ListenerSettings::default());
+    let sent = [stage.broadcast(), stage.dispatch("l"), stage.broadcast(), stage.dispatch("l")];
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent));
+    stage.acknowledge("l", None, &[sent[2]]).unwrap();
+    let last = [stage.dispatch("l"), stage.dispatch("l")];
+    assert!(full(stage.try_dispatch("l", SIZE)) && full(stage.try_broadcast(SIZE)));
+    // it was in hand, and is lost for those who come again
+    assert_eq!(stream.rest(), [Lost(Trimmed, sent[1], sent[2], Some(1)), Got(last[0]), Got(last[1])]);
+    assert_eq!((stage.info("l").lost, stage.info("l").backlog.messages, birth < sent[0]), (1, 4, true));
+    stage.acknowledge("l", Some(last[0]), &[]).unwrap();
+    assert!(!full(stage.try_dispatch("l", SIZE)), "what is acknowledged is gone at once");
+}

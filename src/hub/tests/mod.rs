@@ -343,7 +343,7 @@ impl Core {
 /// A log that lets a test do something just after a stream has read, before it takes what it read.
 #[derive(Default)]
 struct Meddled {
-    inner: Memory,
+    inner: Surviving,
     meddle: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     fails: AtomicBool,
 }

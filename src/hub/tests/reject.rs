@@ -123,3 +123,40 @@ fn what_is_left_again_and_again_is_buried_where_others_overtake_it() {
         assert_eq!(stage.listen("l").rest(), [Lost(GapReason::Rejected, sent - 1, sent, Some(1))]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn several_that_are_due_at_once_all_come_again_alone() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 3);
+    let mut stream = stage.try_listen("l", at_most(1)).unwrap();
+    assert_eq!(stream.rest(), got(sent.clone()));
+    let rejection = |sent: &u64| Rejection {
+        life: Life::default(),
+        generation: None,
+        position: Position(*sent),
+        attempt: Some(1),
+        reason: String::new(),
+        delay: Some(Duration::from_secs(1)),
+        last: false,
+    };
+    let rejections: Vec<_> = sent.iter().map(rejection).collect();
+    stage.hub.reject(channel_id("room"), listener_id("l"), &rejections).unwrap();
+    assert_eq!(stream.rest(), []);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stream.rest(), got(sent));
+}
+
+#[test]
+fn a_log_that_refuses_leaves_what_was_left_to_be_counted() {
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, ChannelSettings { max_attempts: 1, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest(), got([sent]));
+    log.fails.store(true, Ordering::SeqCst);
+    assert!(matches!(stage.try_listen("l", ListenOptions::default()), Err(Error::Log(_))));
+    log.fails.store(false, Ordering::SeqCst);
+    assert_eq!(stage.listen("l").rest(), [Lost(GapReason::Rejected, sent - 1, sent, Some(1))]);
+}
