@@ -1,6 +1,7 @@
 //! A place between a client and its server where connections break, and where the server may be another one.
 
 use std::{
+    future,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -9,12 +10,20 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
 };
+use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     server: Arc<Mutex<SocketAddr>>,
-    connections: Arc<Mutex<JoinSet<()>>>,
+    connections: Arc<Mutex<Connections>>,
     accepting: AbortHandle,
+}
+
+#[derive(Default)]
+struct Connections {
+    open: JoinSet<()>,
+    /// Of those that have not fallen silent.
+    silence: CancellationToken,
 }
 
 impl Proxy {
@@ -22,7 +31,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let server = Arc::new(Mutex::new(server));
-        let connections = Arc::new(Mutex::new(JoinSet::new()));
+        let connections = Arc::<Mutex<Connections>>::default();
         let accepting = accept(listener, Arc::clone(&server), Arc::clone(&connections));
         let accepting = tokio::spawn(accepting).abort_handle();
         Self { address, server, connections, accepting }
@@ -34,7 +43,12 @@ impl Proxy {
 
     /// Breaks every connection that is open.
     pub(crate) fn cut(&self) {
-        self.connections.lock().expect("nothing panics with it").abort_all();
+        self.connections.lock().expect("nothing panics with it").open.abort_all();
+    }
+
+    /// Nothing passes either way any more on the connections that are open, and they stay open.
+    pub(crate) fn fall_silent(&self) {
+        std::mem::take(&mut self.connections.lock().expect("nothing panics with it").silence).cancel();
     }
 
     /// New connections lead to another server.
@@ -50,13 +64,20 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<Mutex<SocketAddr>>, connections: Arc<Mutex<JoinSet<()>>>) {
-    while let Ok((mut client, _)) = listener.accept().await {
+async fn accept(listener: TcpListener, server: Arc<Mutex<SocketAddr>>, connections: Arc<Mutex<Connections>>) {
+    while let Ok((client, _)) = listener.accept().await {
         let server = *server.lock().expect("nothing panics with it");
-        connections.lock().expect("nothing panics with it").spawn(async move {
-            let Ok(mut server) = TcpStream::connect(server).await else { return };
-            // however it ends, it has ended
-            let _ = copy_bidirectional(&mut client, &mut server).await;
-        });
+        let mut connections = connections.lock().expect("nothing panics with it");
+        let silence = connections.silence.clone();
+        connections.open.spawn(pass_on(client, server, silence));
+    }
+}
+
+async fn pass_on(mut client: TcpStream, server: SocketAddr, silence: CancellationToken) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let passing = copy_bidirectional(&mut client, &mut server);
+    // however it ends, it has ended
+    if silence.run_until_cancelled(passing).await.is_none() {
+        future::pending::<()>().await;
     }
 }
