@@ -9,9 +9,10 @@ use crate::support::{
     peer::Peer,
     proxy::Proxy,
     until,
-    wire::subscription,
+    wire::{pull, subscription},
+    within,
 };
-use eric::v1::{ListenRequest, Receipt};
+use eric::v1::{ListenRequest, PullRequest, Receipt};
 use std::time::Duration;
 
 #[tokio::test]
@@ -138,4 +139,56 @@ async fn with_its_token_all_comes_that_a_silent_peer_has_not_seen() {
     let came = sequences(&next.take(MANY).await);
     assert!(came == sent && rising(&came));
     drop((proxy, silent));
+}
+
+/// A pull that was answered, and its answer never came.
+async fn lose_an_answer(server: &TestServer, wire: &Wire, request: PullRequest) {
+    let proxy = Proxy::before(server.address()).await;
+    let client = Wire::connect(proxy.url()).await;
+    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let mut call = client.call();
+    let waiting = tokio::spawn(async move { call.pull(PullRequest { wait, ..request }).await });
+    until(async || wire.listener("c", "l").await.connected).await;
+    proxy.fall_silent();
+    wire.dispatch("c", "l", numbered(2)).await;
+    until(async || !wire.listener("c", "l").await.connected).await;
+    wire.dispatch("c", "l", numbered(3)).await;
+    proxy.cut();
+    assert!(within(waiting).await.expect("it does not panic").is_err());
+}
+
+#[tokio::test]
+async fn a_pull_whose_answer_was_lost_is_made_again_with_the_token_of_the_one_before() {
+    for (server, wire) in [listener().await, explicit().await] {
+        for session in ["", "s"] {
+            let ask = |token: &str| PullRequest {
+                session: session.into(),
+                resume_token: token.into(),
+                max_messages: 100,
+                ..pull("c", "l")
+            };
+            wire.purge("c", "l", None).await;
+            let current = within(wire.call().pull(ask(""))).await.unwrap().into_inner();
+            let token = current.batch.unwrap().resume_token;
+            wire.dispatch_all("c", "l", (0..2).map(numbered)).await;
+            let first = within(wire.call().pull(ask(&token))).await.unwrap().into_inner().batch.unwrap();
+            assert_eq!(numbers(&first.deliveries), [0, 1]);
+            let explicit = wire.listener("c", "l").await.unacknowledged_messages == 2;
+            if explicit {
+                wire.acknowledge(through(first.deliveries[1].sequence)).await;
+            }
+            lose_an_answer(&server, &wire, ask(&first.resume_token)).await;
+            let again = within(wire.call().pull(ask(&first.resume_token))).await.unwrap().into_inner();
+            let again = again.batch.unwrap();
+            assert_eq!(numbers(&again.deliveries), [2, 3], "{session:?}, {explicit}");
+            let attempts: Vec<_> = again.repeats.iter().map(|repeat| repeat.attempt).collect();
+            assert_eq!(attempts, if explicit { vec![1] } else { Vec::new() });
+            // the one behind it goes on
+            wire.dispatch("c", "l", numbered(4)).await;
+            let next = within(wire.call().pull(ask(&again.resume_token))).await.unwrap().into_inner();
+            let numbers = numbers(&next.batch.unwrap().deliveries);
+            let goes_on = !explicit || !session.is_empty();
+            assert_eq!(numbers, if goes_on { vec![4] } else { vec![2, 3, 4] });
+        }
+    }
 }
