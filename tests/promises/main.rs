@@ -21,6 +21,7 @@ mod grpcurl;
 mod idempotency;
 mod limits;
 mod lost_clients;
+mod many_explicit;
 mod many_listeners;
 mod order;
 mod other_life;

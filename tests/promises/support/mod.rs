@@ -2,6 +2,7 @@
 
 pub(crate) mod explicit;
 pub(crate) mod http1;
+pub(crate) mod many;
 pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod proxy;
