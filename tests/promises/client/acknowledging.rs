@@ -421,6 +421,28 @@ async fn what_is_pulled_is_acknowledged_or_comes_again() {
 }
 
 #[tokio::test]
+async fn a_pull_whose_answer_was_lost_is_made_again_by_itself() {
+    let (server, client) = explicit().await;
+    let proxy = Proxy::to(server.address).await;
+    let distant = proxy.client();
+    send(&client, 0..4).await;
+    let first = distant.pull("c", "l").max_messages(2).await.unwrap();
+    for delivery in &first.deliveries {
+        delivery.acknowledge().await.unwrap();
+    }
+    proxy.swallow_answers();
+    let again = distant.pull("c", "l").max_messages(2).resume_from(&first.resume_token).into_future();
+    let again = tokio::spawn(again);
+    until(async || client.listener("c", "l").await.unwrap().unacknowledged_messages == 2).await;
+    proxy.cut();
+    let again = patiently(again).await.unwrap().unwrap();
+    let got: Vec<u64> = again.deliveries.iter().map(|it| it.message.json().unwrap()).collect();
+    assert_eq!(got, [2, 3]);
+    again.deliveries[1].acknowledge().await.unwrap();
+    assert_eq!(client.listener("c", "l").await.unwrap().backlog_messages, 1, "each for itself");
+}
+
+#[tokio::test]
 async fn in_another_life_the_same_sequences_are_other_messages() {
     let server = TestServer::start();
     let (address, client) = (server.address, server.client());
