@@ -1,8 +1,9 @@
 //! Listeners that acknowledge, on one stream: the credit, the rejections and the end of one are no other's.
 
 use crate::support::{
-    TestServer, Wire,
+    Wire,
     explicit::{rejection, through},
+    explicit_listeners,
     http1::Http1,
     many::{Many, change, changed, of},
     message::numbered,
@@ -15,16 +16,6 @@ use eric::v1::{
     Acknowledgement, ChangeListenRequest, ChangeListenResponse, Credit, ListenRequest, ListenResponse,
     Rejection, Subscription,
 };
-
-async fn explicit(ids: &[&str]) -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    for id in ids {
-        wire.register_explicit("c", id).await;
-    }
-    (server, wire)
-}
 
 fn with_credit(listener: &str, messages: i32) -> Subscription {
     let credit = Credit { max_unacknowledged_messages: messages, max_unacknowledged_bytes: 0 };
@@ -41,7 +32,7 @@ async fn five(wire: &Wire) -> Vec<i64> {
 
 #[tokio::test]
 async fn one_out_of_credit_delays_no_other_and_goes_on_when_it_has_some() {
-    let (_server, wire) = explicit(&["poor", "rich"]).await;
+    let (_server, wire) = explicit_listeners(&["poor", "rich"]).await;
     let subscriptions = vec![with_credit("poor", 2), with_credit("rich", 100)];
     let request = ListenRequest { subscriptions, max_response_bytes: 0 };
     let mut stream = Many::try_open(&wire, request).await.unwrap();
@@ -56,7 +47,7 @@ async fn one_out_of_credit_delays_no_other_and_goes_on_when_it_has_some() {
 
 #[tokio::test]
 async fn one_that_rejects_delays_no_other_and_rewinds_nobody_else() {
-    let (_server, wire) = explicit(&["a", "b"]).await;
+    let (_server, wire) = explicit_listeners(&["a", "b"]).await;
     let mut stream = Many::open(&wire, &["a", "b"]).await;
     let sent = five(&wire).await;
     stream.until(|stream| stream.of(1).len() == 5 && stream.of(2).len() == 5).await;
@@ -74,7 +65,7 @@ async fn one_that_rejects_delays_no_other_and_rewinds_nobody_else() {
 
 #[tokio::test]
 async fn one_that_is_removed_from_its_stream_has_failed_nothing_and_one_whose_client_goes_has() {
-    let (server, wire) = explicit(&["withdrawn", "gone"]).await;
+    let (server, wire) = explicit_listeners(&["withdrawn", "gone"]).await;
     let client = server.wire().await;
     let mut stream = Many::open(&client, &["withdrawn", "gone"]).await;
     five(&wire).await;
@@ -91,7 +82,7 @@ async fn one_that_is_removed_from_its_stream_has_failed_nothing_and_one_whose_cl
 
 #[tokio::test]
 async fn a_browser_gives_one_more_credit_and_acknowledges() {
-    let (server, wire) = explicit(&["a", "b"]).await;
+    let (server, wire) = explicit_listeners(&["a", "b"]).await;
     let mut browser = Http1::connect(server.address()).await;
     let subscriptions = vec![with_credit("a", 1), with_credit("b", 1)];
     browser.post("Listen", &ListenRequest { subscriptions, max_response_bytes: 0 }).await;
@@ -115,7 +106,7 @@ async fn a_browser_gives_one_more_credit_and_acknowledges() {
 
 #[tokio::test]
 async fn one_call_answers_for_all_listeners_of_a_stream() {
-    let (_server, wire) = explicit(&["a", "b", "d"]).await;
+    let (_server, wire) = explicit_listeners(&["a", "b", "d"]).await;
     let mut stream = Many::try_open(&wire, of(&["a", "b", "d"])).await.unwrap();
     let sent = five(&wire).await;
     stream.until(|stream| (1..=3).all(|number| stream.of(number).len() == 5)).await;

@@ -3,6 +3,7 @@
 use crate::support::{
     Refused, TestServer, Wire, channel,
     http1::Http1,
+    listeners,
     many::{Many, change, changed, changes, of, unchanged},
     message::{number, numbered, numbers, sized},
     peer::Peer,
@@ -17,14 +18,6 @@ use eric::v1::{
 use prost::Message as _;
 use std::collections::BTreeMap;
 use tonic::Code;
-
-async fn listeners(ids: &[&str]) -> (TestServer, Wire) {
-    let (server, wire) = channel().await;
-    for id in ids {
-        wire.register("c", id).await;
-    }
-    (server, wire)
-}
 
 #[tokio::test]
 async fn each_gets_what_is_meant_for_it_and_all_get_what_is_for_all() {

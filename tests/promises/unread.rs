@@ -4,6 +4,7 @@
 use crate::support::{
     Reader, TestServer, Wire,
     explicit::through,
+    explicit_listeners,
     message::{rising, sequences, sized},
     peer::Peer,
     until,
@@ -15,16 +16,6 @@ const BYTES: usize = 16 << 10;
 const BATCH: usize = 40;
 const BATCHES: usize = 30;
 const ALL: usize = BATCH * BATCHES;
-
-async fn two() -> (TestServer, Wire) {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    for listener in ["slow", "quick"] {
-        wire.register_explicit("c", listener).await;
-    }
-    (server, wire)
-}
 
 fn with_credit(messages: i32, bytes: i64) -> Subscription {
     let credit = Credit { max_unacknowledged_messages: messages, max_unacknowledged_bytes: bytes };
@@ -85,7 +76,7 @@ async fn silent(server: &TestServer, asked: Subscription) -> Peer {
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_delays_no_other_and_goes_on_where_it_was() {
-    let (server, wire) = two().await;
+    let (server, wire) = explicit_listeners(&["slow", "quick"]).await;
     let mut slow = Wire::narrow(server.url()).await.listen("c", "slow").await;
     let mut quick = server.wire().await.listen("c", "quick").await;
     let sent = flood(&wire, &mut quick).await;
@@ -99,7 +90,7 @@ async fn a_stream_that_is_not_read_delays_no_other_and_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_delays_no_other_of_its_connection() {
-    let (server, wire) = two().await;
+    let (server, wire) = explicit_listeners(&["slow", "quick"]).await;
     let shared = Wire::narrow(server.url()).await;
     let slow = shared.listen("c", "slow").await;
     let mut quick = shared.listen("c", "quick").await;
@@ -111,7 +102,7 @@ async fn a_stream_that_is_not_read_delays_no_other_of_its_connection() {
 
 #[tokio::test]
 async fn a_connection_that_is_not_read_fills_up_and_holds_nobody_back() {
-    let (server, wire) = two().await;
+    let (server, wire) = explicit_listeners(&["slow", "quick"]).await;
     let peer = silent(&server, with_credit(65_536, i64::MAX)).await;
     until(async || wire.listener("c", "slow").await.connected).await;
     let mut quick = server.wire().await.listen("c", "quick").await;
@@ -124,7 +115,7 @@ async fn a_connection_that_is_not_read_fills_up_and_holds_nobody_back() {
 #[tokio::test]
 async fn what_is_on_its_way_to_one_who_does_not_read_is_bounded_by_its_credit() {
     for (credit, most) in [(with_credit(7, 0), 7), (with_credit(0, 5 * BYTES as i64), 5)] {
-        let (server, wire) = two().await;
+        let (server, wire) = explicit_listeners(&["slow", "quick"]).await;
         let peer = silent(&server, credit).await;
         until(async || wire.listener("c", "slow").await.connected).await;
         let mut quick = server.wire().await.listen("c", "quick").await;

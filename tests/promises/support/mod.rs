@@ -14,7 +14,7 @@ pub(crate) mod wire;
 
 pub(crate) use reader::{Event, Reader};
 pub(crate) use refused::{Refused, refused};
-pub(crate) use server::{TestServer, channel, listener, listener_of};
+pub(crate) use server::{TestServer, channel, explicit_listeners, listener, listener_of, listeners};
 pub(crate) use wire::Wire;
 
 use std::{future::Future, time::Duration};
