@@ -49,7 +49,8 @@ impl Acknowledgement {
 
 impl Client {
     /// Says that deliveries of explicit listeners are done with, at most 1,024 listeners in a call. Twice is
-    /// OK. Who receives through this client says so by [`Delivery::acknowledge`].
+    /// OK. Who receives through this client says so by
+    /// [`Delivery::acknowledge`](super::Delivery::acknowledge).
     ///
     /// # Errors
     /// Of the call as a whole. Each item's own is in its place: NOT_FOUND; FAILED_PRECONDITION, reasons

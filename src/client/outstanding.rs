@@ -75,7 +75,8 @@ impl From<v1::Extended> for Extended {
 
 impl Client {
     /// Says that deliveries of explicit listeners could not be handled, at most 1,024 in a call; those of one
-    /// listener are judged together. Who receives through this client says so by [`Delivery::reject`].
+    /// listener are judged together. Who receives through this client says so by
+    /// [`Delivery::reject`](super::Delivery::reject).
     ///
     /// # Errors
     /// Of the call as a whole. Each item's own is in its place: NOT_FOUND; FAILED_PRECONDITION, reasons
@@ -97,7 +98,8 @@ impl Client {
     }
 
     /// Asks for so much more time, from now, before deliveries count as rejected; at most 1,024 in a call
-    /// and 1 day each. Who receives through this client does it by [`Delivery::extend`].
+    /// and 1 day each. Who receives through this client does it by
+    /// [`Delivery::extend`](super::Delivery::extend).
     ///
     /// # Errors
     /// As [`reject`](Self::reject).

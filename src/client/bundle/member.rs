@@ -21,7 +21,7 @@ pub struct Told {
 /// What a listener of a [`Bundle`](super::Bundle) is told.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// What a [`Subscription`](super::Subscription) of its own would have brought.
+    /// What a [`Subscription`](super::super::Subscription) of its own would have brought.
     Event(Event),
     /// It has ended; the others go on.
     Ended(End),
