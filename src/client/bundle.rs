@@ -1,44 +1,25 @@
 //! Many listeners on one stream.
 
+mod change;
+mod member;
+
+pub use member::{Told, What};
+
 use super::{
-    CHANNEL_CLOSED, Client, Code, End, Error, Event, Listen, Result, Service,
-    account::Account,
+    Client, Code, End, Error, Listen, Result,
     line::{Heard, Line},
-    policy::Repeat,
-    reason,
-    resume::Cursor,
-    subscribe::{ListenAsked, Parts, listen_stream},
+    subscribe::{Parts, listen_stream},
 };
-use crate::v1::{self, change_listen_result::Outcome};
+use crate::v1;
+use change::{change, comes_with_another_stream};
 use futures_util::future::{BoxFuture, join_all};
+use member::Member;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::{Future, poll_fn},
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
-
-/// What a [`Bundle`] brings, and of which listener.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Told {
-    /// The channel's id.
-    pub channel: Arc<str>,
-    /// The listener's id.
-    pub listener: Arc<str>,
-    /// What it is.
-    pub what: What,
-}
-
-/// What a listener of a [`Bundle`] is told.
-#[derive(Clone, Debug)]
-pub enum What {
-    /// What a [`Subscription`](super::Subscription) of its own would have brought.
-    Event(Event),
-    /// It has ended; the others go on.
-    Ended(End),
-}
 
 /// The events of many listeners over one stream, from [`Client::listen_many`]. It reconnects and resumes as a
 /// [`Subscription`](super::Subscription) does, each listener where it was. Listeners that have something to
@@ -59,15 +40,6 @@ pub struct Bundle {
 }
 
 type Key = u64;
-
-struct Member {
-    channel: Arc<str>,
-    listener: Arc<str>,
-    asked: ListenAsked,
-    cursor: Cursor,
-    is_ready: bool,
-    end: Option<End>,
-}
 
 impl Client {
     /// Receives for many listeners over one stream. How it reconnects, and who is told of it, is what the first
@@ -110,44 +82,6 @@ impl Client {
             numbers: HashMap::new(),
             ready: VecDeque::new(),
         })
-    }
-}
-
-impl Member {
-    fn new(listen: Listen) -> Self {
-        let ListenAsked(asked) = &listen.asked;
-        let (channel, listener) = (asked.channel.as_str().into(), asked.listener.as_str().into());
-        let account = Account::new(listen.client.clone(), asked.channel.clone(), asked.listener.clone());
-        let cursor = Cursor::new(asked.resume_token.clone(), Some(account));
-        Self { channel, listener, asked: listen.asked, cursor, is_ready: false, end: None }
-    }
-
-    fn is(&self, channel: &str, listener: &str) -> bool {
-        (&*self.channel, &*self.listener) == (channel, listener)
-    }
-
-    fn tells(&self, what: What) -> Told {
-        Told { channel: self.channel.clone(), listener: self.listener.clone(), what }
-    }
-
-    fn subscription(&self) -> v1::Subscription {
-        let resume_token = self.cursor.resume_token().to_owned();
-        v1::Subscription { resume_token, ..self.asked.0.clone() }
-    }
-
-    /// What it has to say next.
-    fn next(&mut self) -> Option<What> {
-        match self.cursor.hand_out() {
-            Some(Event::Delivery(delivery)) if delivery.message.message_type() == CHANNEL_CLOSED => {
-                drop(delivery.acknowledge());
-                Some(What::Ended(End::ChannelClosed))
-            }
-            Some(event) => Some(What::Event(event)),
-            None => {
-                let fault = self.cursor.account().and_then(|account| account.fault());
-                self.end.take().or(fault.map(End::Failed)).map(What::Ended)
-            }
-        }
     }
 }
 
@@ -315,7 +249,7 @@ impl Bundle {
         }
         for ended in part.ended {
             if let Some(key) = self.numbers.remove(&ended.subscription) {
-                self.end(key, end(ended));
+                self.end(key, member::end_of(ended));
             }
         }
     }
@@ -364,36 +298,10 @@ impl Bundle {
     }
 }
 
-fn end(ended: v1::SubscriptionEnded) -> End {
-    match ended.status {
-        Some(status) if status.code != Code::Ok as i32 => End::Failed(status.into()),
-        Some(_) | None => End::Stopped,
-    }
-}
-
 fn subscriptions(members: &BTreeMap<Key, Member>) -> Vec<v1::Subscription> {
     members.values().map(Member::subscription).collect()
 }
 
 fn opening(client: &Client, members: &BTreeMap<Key, Member>) -> BoxFuture<'static, Result<Parts>> {
     Box::pin(listen_stream(client.clone(), subscriptions(members)))
-}
-
-/// The stream is gone, or it is not known what became of the call.
-fn comes_with_another_stream(error: &Error) -> bool {
-    error.reason() == Some(reason::STREAM_NOT_FOUND)
-        || (error.reason().is_none() && error.outcome_unknown())
-        || error.retryable()
-}
-
-/// One change: the number of what was added.
-async fn change(client: Client, request: v1::ChangeListenRequest) -> Result<Option<i32>> {
-    let verb = |mut service: Service, request| async move { service.change_listen(request).await };
-    let answer = client.call(Repeat::Unsafe, request, verb).await?;
-    let result = answer.added.into_iter().chain(answer.removed).next();
-    match result.and_then(|result| result.outcome) {
-        Some(Outcome::Subscription(number)) => Ok(Some(number)),
-        Some(Outcome::Error(status)) => Err(status.into()),
-        None => Ok(None),
-    }
 }

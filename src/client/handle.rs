@@ -1,8 +1,8 @@
 //! Receiving with a handler: what it returns is what the server is told.
 
 use super::{
-    Delivery, End, Error, Event, Listen, Rejection, Result, Subscription, acknowledge::not_explicit,
-    policy::asked_wait, reason,
+    Delivery, End, Error, Event, Listen, Rejection, Result, Subscription, policy::asked_wait, reason,
+    settle::not_explicit,
 };
 use futures_util::{
     FutureExt as _, StreamExt as _, future::BoxFuture, future::Fuse, stream::FuturesUnordered,

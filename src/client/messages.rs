@@ -1,6 +1,6 @@
 //! A listener's backlog, looked through without consuming it, and dead letters sent back.
 
-use super::{Client, Delivery, Error, Pages, Receipt, Result, Service, policy::Repeat};
+use super::{Client, Delivery, Pages, Receipt, Result, Service, policy::Repeat, results::each};
 use crate::v1::{self, requeue_result::Outcome};
 
 impl Client {
@@ -43,18 +43,11 @@ impl Client {
         let expected = sequences.len();
         let request = v1::RequeueRequest { channel: channel.into(), listener: listener.into(), sequences };
         let verb = |mut service: Service, request| async move { service.requeue(request).await };
-        let results = self.call(Repeat::Unsafe, request, verb).await?.results;
-        if results.len() != expected {
-            return Err(Error::Contract("another number of results than of sequences"));
-        }
-        Ok(results.into_iter().map(outcome).collect())
-    }
-}
-
-fn outcome(result: v1::RequeueResult) -> Result<Receipt> {
-    match result.outcome {
-        Some(Outcome::Receipt(receipt)) => Ok(receipt),
-        Some(Outcome::Error(status)) => Err(status.into()),
-        None => Err(Error::Contract("a result that says nothing")),
+        let answer = self.call(Repeat::Unsafe, request, verb).await?;
+        each(answer.results, expected, |result| match result.outcome {
+            Some(Outcome::Receipt(receipt)) => Some(Ok(receipt)),
+            Some(Outcome::Error(status)) => Some(Err(status.into())),
+            None => None,
+        })
     }
 }

@@ -114,7 +114,8 @@ impl Pull {
     }
 
     /// Under another name than the client's ([`Builder::session`](super::Builder::session)); empty: none.
-    /// Pulls of one session less than 60 s apart are one stream: each goes on after the last.
+    /// Pulls of one session less than 60 s apart are one stream: each goes on after the last, or, where its token
+    /// says that the last answer did not arrive, begins with all that is not acknowledged.
     pub fn session(mut self, session: impl Into<String>) -> Self {
         self.request.session = session.into();
         self

@@ -1,6 +1,6 @@
 //! The verbs that send, one message or one batch a call.
 
-use super::{Client, Error, Message, Receipt, Result, Service, policy::Repeat};
+use super::{Client, Error, Message, Receipt, Result, Service, policy::Repeat, results::each};
 use crate::{
     id,
     v1::{self, publication, publish_result::Outcome},
@@ -132,20 +132,13 @@ impl Client {
     }
 }
 
-/// `results[i]` answers `publications[i]`: another number of them answers nothing.
+/// What became of each publication.
 pub(super) fn outcomes(results: Vec<v1::PublishResult>, expected: usize) -> Result<Vec<Result<Receipt>>> {
-    if results.len() != expected {
-        return Err(Error::Contract("another number of results than of publications"));
-    }
-    Ok(results.into_iter().map(outcome).collect())
-}
-
-fn outcome(result: v1::PublishResult) -> Result<Receipt> {
-    match result.outcome {
-        Some(Outcome::Receipt(receipt)) => Ok(receipt),
-        Some(Outcome::Error(status)) => Err(status.into()),
-        None => present(None),
-    }
+    each(results, expected, |result| match result.outcome {
+        Some(Outcome::Receipt(receipt)) => Some(Ok(receipt)),
+        Some(Outcome::Error(status)) => Some(Err(status.into())),
+        None => None,
+    })
 }
 
 fn present(receipt: Option<Receipt>) -> Result<Receipt> {

@@ -5,9 +5,9 @@
 //! Sources: <https://protobuf.dev/programming-guides/encoding/>,
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use super::{convert, wire};
+use super::{convert, settings, wire};
 use crate::{
-    hub::{Batch, Gap, GapReason, Handed, Repeat, ResumeToken},
+    hub::{Batch, Gap, GapReason, Handed, Repeat, ResumeToken, Started},
     log::{DeadLetter, DeadLetterCause, Entry, Kind},
 };
 use bytes::Bytes;
@@ -144,6 +144,19 @@ impl<'b> Common<'b> {
         }
         put_head(frame, RESUME_TOKEN, self.token.len());
         frame.extend_from_slice(&self.token);
+    }
+}
+
+/// A subscription's beginning as the wire has it.
+pub(super) fn started(number: u32, started: &Started) -> wire::SubscriptionStarted {
+    wire::SubscriptionStarted {
+        subscription: convert::to_i32(number),
+        channel: started.channel.to_string(),
+        listener: started.listener.as_deref().unwrap_or_default().to_owned(),
+        birth: started.birth.to_i64(),
+        generation: convert::to_i64(started.generation),
+        resume_token: started.token.to_string(),
+        acknowledgement_mode: settings::mode_to_wire(started.mode),
     }
 }
 

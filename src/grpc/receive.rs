@@ -1,8 +1,8 @@
 //! The verbs of receivers, up to where their streams begin.
 
-use super::{Dispatcher, convert, frame, response::AIM_BYTES, settings, status::Refusal, wire};
+use super::{Dispatcher, convert, frame, response::AIM_BYTES, status::Refusal, wire};
 use crate::{
-    hub::{Bundle, Credit, Hub, ListenOptions, Quota, Receiver, Started, StreamKind, TakeOver},
+    hub::{Bundle, Credit, Hub, ListenOptions, Quota, Receiver, StreamKind, TakeOver},
     id::{self, ChannelId},
     message::MAX_TYPE_BYTES,
 };
@@ -96,7 +96,7 @@ impl Dispatcher {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let mut subscription = self.hub.subscribe(channel, Receiver::Listener(listener), options)?;
-        let started = started(frame::FIRST, &subscription.started());
+        let started = frame::started(frame::FIRST, &subscription.started());
         let handed = Hub::pull(&mut subscription, wait).await?;
         let batch = handed.as_ref().map(|handed| &handed.batch);
         let token = subscription.token();
@@ -159,19 +159,6 @@ fn options(token: &str, types: &[String]) -> Result<ListenOptions, Refusal> {
     check_types(types)?;
     let resume_token = Some(token.to_owned());
     Ok(ListenOptions { resume_token, types: types.to_vec(), ..ListenOptions::default() })
-}
-
-/// A subscription's beginning as the wire has it.
-pub(super) fn started(number: u32, started: &Started) -> wire::SubscriptionStarted {
-    wire::SubscriptionStarted {
-        subscription: convert::to_i32(number),
-        channel: started.channel.to_string(),
-        listener: started.listener.as_deref().unwrap_or_default().to_owned(),
-        birth: started.birth.to_i64(),
-        generation: convert::to_i64(started.generation),
-        resume_token: started.token.to_string(),
-        acknowledgement_mode: settings::mode_to_wire(started.mode),
-    }
 }
 
 fn credit(asked: wire::Credit) -> Result<Credit, Refusal> {

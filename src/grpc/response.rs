@@ -1,7 +1,7 @@
 //! A response of a stream in the making: what is ready is gathered, up to what a response aims at.
 
 use super::{
-    convert, frame, receive,
+    convert, frame,
     status::Refusal,
     wire::{self, ListenResponse, WatchResponse},
 };
@@ -64,7 +64,7 @@ pub(super) fn put_event(response: &mut Vec<u8>, event: Event, incarnation: Incar
         Event::Batch(number, handed) => frame::put_batch(response, number, &handed),
         Event::Only(handed) => frame::put_batch(response, frame::FIRST, &handed),
         Event::Started(number, started) => {
-            let started = vec![receive::started(number, &started)];
+            let started = vec![frame::started(number, &started)];
             ListenResponse { started, ..ListenResponse::default() }.encode_raw(response);
         }
         Event::Presence(number, changes) => put_presence(response, number, changes),

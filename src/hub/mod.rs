@@ -3,8 +3,8 @@
 //! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
 //! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
-//! `bundle` is all that one stream carries, `shared` where that is more than one subscription, which take turns as
-//! they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
+//! `bundle` is all that one `stream` carries, its `members`, `shared` where that is more than one subscription, which take
+//! turns as they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
 //! `channels`, `listeners`, `publish`, `subscribe`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
 //! what was accepted before; `room`, `upkeep` and `alarm` keep everything bounded.
 
@@ -19,6 +19,7 @@ mod channels;
 mod cursor;
 mod dead_letter;
 mod desk;
+mod event;
 mod expiry;
 mod explicit;
 mod gap;
@@ -31,6 +32,7 @@ mod listeners;
 mod lives;
 mod look;
 mod lowest;
+mod members;
 mod options;
 mod place;
 mod presence;
@@ -43,6 +45,7 @@ mod room;
 mod session;
 mod settings;
 mod shared;
+mod stream;
 mod subscribe;
 mod subscription;
 mod tally;
@@ -57,10 +60,11 @@ pub use acknowledge::{Acknowledged, Acknowledgement, Extension, Life};
 pub use batch::{Batch, Handed, Repeat};
 pub use bell::on_core;
 pub use browse::Page;
-pub use bundle::{Bundle, Event, StreamChange, StreamId, StreamKind};
+pub use bundle::{Bundle, StreamChange};
 pub use channels::{ChannelInfo, Created};
 pub use dead_letter::{Rejected, Rejection, Requeued};
 pub use desk::Ending;
+pub use event::Event;
 pub use gap::{Gap, GapReason};
 pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
 pub use options::{Credit, From, ListenOptions, Receiver, TakeOver};
@@ -69,6 +73,7 @@ pub use publish::Accepted;
 pub use settings::{
     AcknowledgementMode, Backoff, ChannelSettings, Limits, ListenerSettings, Overflow, Redelivery,
 };
+pub use stream::{StreamId, StreamKind};
 pub use subscription::{Started, Subscription};
 pub use tally::{Quota, Tally};
 pub use token::{Incarnation, ResumeToken};
@@ -110,7 +115,7 @@ pub struct Hub {
     /// Subscriptions that share a stream with others, or could.
     sharing: AtomicU64,
     next_stream: AtomicU64,
-    bundles: Mutex<bundle::Streams>,
+    bundles: Mutex<stream::Streams>,
     closing: AtomicBool,
     bells: Bells,
     gone: Mutex<Gone>,

@@ -2,8 +2,8 @@
 
 use super::{
     batch::Handed,
-    bundle::Event,
     desk::Ending,
+    event::Event,
     options::Credit,
     ready::{Call, Ready},
     subscription::{Part, Subscription},

@@ -169,7 +169,9 @@ impl Hub {
         let mut dropped = Vec::new();
         state.settle(&mut standing, &mut dropped);
         let goes_on = options.pull
-            && standing.explicit.as_ref().is_some_and(|it| it.goes_on(options.session.as_deref(), now));
+            && standing.explicit.as_ref().is_some_and(|it| {
+                it.goes_on(options.session.as_deref(), now) && !life.lacks_some_of(it.sent())
+            });
         standing.begin_stream(options.credit.unwrap_or_default().0, goes_on);
         let beginning = match life {
             Life::Other => begin_again(&standing, state.ring_for(&standing)),
@@ -311,6 +313,17 @@ enum Life {
     None,
     Same(Position),
     Other,
+}
+
+impl Life {
+    /// Whether its client says that it has not got everything up to there: an answer was lost on its way.
+    fn lacks_some_of(&self, sent: Position) -> bool {
+        match self {
+            Self::None => false,
+            Self::Same(at) => *at < sent,
+            Self::Other => true,
+        }
+    }
 }
 
 /// Behind everything that was handed over; what was lost since is said first, and what waits before a gap comes before it.

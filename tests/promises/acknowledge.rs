@@ -6,9 +6,7 @@ use crate::support::{
     explicit::{acknowledgement, explicit, rejection, singly, through},
     listener,
     message::{numbered, numbers, sequences, sized},
-    peer::Peer,
     proxy::Proxy,
-    until,
     wire::{pull, subscription},
     within,
 };
@@ -243,46 +241,6 @@ async fn credit_that_is_absurd_is_refused_and_zero_is_the_default() {
     wire.dispatch_all("c", "l", (0..1001).map(numbered)).await;
     assert_eq!(reader.take(1000).await.len(), 1000);
     assert_eq!(wire.listener("c", "l").await.unacknowledged_messages, 1000);
-}
-
-#[tokio::test]
-async fn a_dead_stream_swallows_nothing() {
-    let (server, wire) = explicit().await;
-    // a client that takes what comes, says nothing, and is then cut off in the middle
-    let proxy = Proxy::before(server.address()).await;
-    let mut vanishing = Peer::connect(proxy.address).await;
-    vanishing.begin().await;
-    vanishing.open(1, proxy.address, "Listen").await;
-    let subscriptions = vec![subscription("c", "l", "")];
-    vanishing.ask(1, &ListenRequest { subscriptions, max_response_bytes: 0 }).await;
-    until(async || wire.listener("c", "l").await.connected).await;
-    wire.dispatch_all("c", "l", (0..100).map(numbered)).await;
-    until(async || wire.listener("c", "l").await.unacknowledged_messages == 100).await;
-    proxy.cut();
-    until(async || !wire.listener("c", "l").await.connected).await;
-    wire.dispatch_all("c", "l", (100..110).map(numbered)).await;
-    assert_eq!(numbers(&wire.listen("c", "l").await.take(110).await), (0..110).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn a_client_that_vanished_without_a_word_holds_nobody_up() {
-    let (server, wire) = explicit().await;
-    // it never answers anything, and its connection stays open
-    let mut silent = Peer::connect(server.address()).await;
-    silent.begin().await;
-    silent.open(1, server.address(), "Listen").await;
-    let subscriptions = vec![subscription("c", "l", "")];
-    silent.ask(1, &ListenRequest { subscriptions, max_response_bytes: 0 }).await;
-    until(async || wire.listener("c", "l").await.connected).await;
-    wire.dispatch_all("c", "l", (0..10).map(numbered)).await;
-    until(async || wire.listener("c", "l").await.unacknowledged_messages == 10).await;
-    // its successor takes over, with everything
-    let mut next = wire.listen("c", "l").await;
-    let deliveries = next.take(10).await;
-    assert_eq!(numbers(&deliveries), (0..10).collect::<Vec<_>>());
-    wire.acknowledge(through(deliveries[9].sequence)).await;
-    wire.dispatch("c", "l", numbered(10)).await;
-    assert_eq!(numbers(&next.take(1).await), [10]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A broadcast reaches exactly those that are registered when it is accepted, and a dispatch its listener alone.
 
 use crate::support::{
-    TestServer, Wire, listener,
+    TestServer, Wire, listener, listeners,
     message::{message, numbered, numbers, sequences},
     within,
 };
@@ -82,11 +82,7 @@ async fn a_listener_that_starts_at_the_oldest_gets_the_broadcasts_that_are_kept(
 
 #[tokio::test]
 async fn a_dispatch_reaches_its_listener_alone() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "a").await;
-    wire.register("c", "b").await;
+    let (_server, wire) = listeners(&["a", "b"]).await;
     let mut watcher = wire.watch("c").await;
     let receipt = wire.dispatch("c", "a", message("own")).await;
     assert_eq!(receipt.receivers, Some(1));

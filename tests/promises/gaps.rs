@@ -1,14 +1,17 @@
 //! Gaps are said, never silent: wherever a listener cannot get a message, its stream says so at that place.
 
 use crate::support::{
-    Event, listener, listener_of,
+    Event, Wire,
+    explicit::{explicit_of, final_rejection, through},
+    listener, listener_of,
     message::{message, number, numbered, numbers},
     reader::told,
     refused,
     wire::pull,
     within,
 };
-use eric::v1::{ChannelSettings, GapReason, Overflow, PullRequest, PurgeListenerRequest};
+use eric::v1::{ChannelSettings, GapReason, Message, Overflow, PullRequest, PurgeListenerRequest};
+use futures_util::future::BoxFuture;
 use tonic::Code;
 
 /// A backlog of so many messages, of which the oldest give way.
@@ -193,4 +196,58 @@ async fn beyond_sixty_four_gaps_that_wait_none_is_forgotten() {
     let events = reader.before("mark").await;
     assert_eq!(told(&events), 2 * ROUNDS);
     assert!(events.len() <= 64, "{}", events.len());
+}
+
+/// What makes the messages that wait for an EXPLICIT listener `l` missing, for a reason.
+type Loss = (GapReason, i64, ChannelSettings, fn(Wire) -> BoxFuture<'static, ()>);
+
+fn losses() -> [Loss; 4] {
+    [
+        (GapReason::Overflow, 1, drops_beyond(3), |wire| {
+            Box::pin(async move { drop(wire.dispatch_all("c", "l", (0..4).map(numbered)).await) })
+        }),
+        (GapReason::Purged, 5, ChannelSettings::default(), |wire| {
+            Box::pin(async move {
+                wire.dispatch_all("c", "l", (0..5).map(numbered)).await;
+                wire.purge("c", "l", None).await;
+            })
+        }),
+        (GapReason::Rejected, 1, ChannelSettings::default(), |wire| {
+            Box::pin(async move {
+                let sequence = wire.dispatch("c", "l", numbered(0)).await.sequence;
+                wire.listen("c", "l").await.one().await;
+                wire.reject(final_rejection(sequence, "")).await;
+            })
+        }),
+        (GapReason::Expired, 1, ChannelSettings::default(), |wire| {
+            Box::pin(async move {
+                let ttl = Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 });
+                wire.dispatch("c", "l", Message { ttl, ..numbered(0) }).await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            })
+        }),
+    ]
+}
+
+#[tokio::test]
+async fn whoever_acknowledges_is_told_of_a_gap_until_it_is_passed_whatever_its_reason() {
+    for (reason, count, settings, lose) in losses() {
+        let (_server, wire) = explicit_of(settings).await;
+        lose(wire.clone()).await;
+        let mut through_gap = 0;
+        for _ in 0..3 {
+            let mut reader = wire.listen("c", "l").await;
+            through_gap = reader.gap_of(reason, Some(count)).await.through_sequence;
+            // its token passes nothing
+            let mut reader = wire.listen_from("c", "l", &reader.token.clone()).await;
+            reader.gap_of(reason, Some(count)).await;
+            wire.stop("c", "l").await;
+        }
+        assert_eq!(wire.listener("c", "l").await.lost_messages, count);
+        wire.acknowledge(through(through_gap)).await;
+        wire.update("c", ChannelSettings { max_backlog_messages: Some(100), ..Default::default() }).await;
+        wire.dispatch("c", "l", message("mark")).await;
+        let rest = wire.listen("c", "l").await.before("mark").await;
+        assert!(!rest.iter().any(|event| matches!(event, Event::Gap(_))), "{rest:?}");
+    }
 }

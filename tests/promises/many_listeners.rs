@@ -3,133 +3,21 @@
 use crate::support::{
     Refused, TestServer, Wire, channel,
     http1::Http1,
-    message::{number, numbered, numbers, sent, sized},
+    listeners,
+    many::{Many, change, changed, changes, of, unchanged},
+    message::{number, numbered, numbers, sized},
     peer::Peer,
     refused,
     wire::{publication, receipts, subscription},
     within,
 };
 use eric::v1::{
-    ChangeListenRequest, ChangeListenResponse, ChangeListenResult, Credit, ListenRequest, ListenResponse,
-    StartAt, Subscription, WatchRequest, WatchSubscription, change_listen_result::Outcome,
+    ChangeListenResponse, Credit, ListenRequest, ListenResponse, StartAt, Subscription, WatchRequest,
+    WatchSubscription,
 };
 use prost::Message as _;
 use std::collections::BTreeMap;
-use tonic::{Code, Status, Streaming};
-
-/// A stream of many that is read part by part.
-struct Many {
-    parts: Streaming<ListenResponse>,
-    id: String,
-    /// What has begun, by its number.
-    started: BTreeMap<i32, String>,
-    /// The numbers that were delivered, by the subscription's own; what carries none is read and forgotten.
-    delivered: BTreeMap<i32, Vec<i64>>,
-    ended: BTreeMap<i32, tonic_types::pb::Status>,
-}
-
-impl Many {
-    async fn try_open(wire: &Wire, request: ListenRequest) -> Result<Self, Status> {
-        let parts = within(wire.call().listen(request)).await?.into_inner();
-        let (started, delivered, ended) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut stream = Self { parts, id: String::new(), started, delivered, ended };
-        stream.read().await?.expect("a stream says that it is open");
-        assert!(!stream.id.is_empty(), "its first part says so");
-        Ok(stream)
-    }
-
-    /// A stream of these listeners of `c`, all of which have begun.
-    async fn open(wire: &Wire, listeners: &[&str]) -> Self {
-        let mut stream = Self::try_open(wire, of(listeners)).await.expect("the stream opens");
-        stream.until(|stream| stream.started.len() == listeners.len()).await;
-        stream
-    }
-
-    async fn read(&mut self) -> Result<Option<()>, Status> {
-        let Some(part) = within(self.parts.message()).await? else { return Ok(None) };
-        assert!(part.encoded_len() <= 3 << 20, "no response is larger");
-        self.id.extend(part.opened.map(|opened| opened.stream));
-        for started in part.started {
-            assert!(self.started.insert(started.subscription, started.listener).is_none());
-        }
-        for batch in part.batches {
-            assert!(self.started.contains_key(&batch.subscription), "it has begun");
-            assert!(!self.ended.contains_key(&batch.subscription), "it has not ended");
-            assert!(!batch.resume_token.is_empty() && batch.gaps.is_empty());
-            let numbered = batch.deliveries.iter().filter(|delivery| sent(delivery).r#type == "number");
-            self.delivered.entry(batch.subscription).or_default().extend(numbered.map(number));
-        }
-        for ended in part.ended {
-            assert!(self.ended.insert(ended.subscription, ended.status.expect("it says why")).is_none());
-        }
-        Ok(Some(()))
-    }
-
-    async fn until(&mut self, so: impl Fn(&Self) -> bool) {
-        while !so(self) {
-            self.read().await.expect("the stream goes on").expect("the stream goes on");
-        }
-    }
-
-    fn of(&self, number: i32) -> &[i64] {
-        self.delivered.get(&number).map_or(&[], Vec::as_slice)
-    }
-
-    /// Reads to the end, and tells its status.
-    async fn rest(&mut self) -> Status {
-        loop {
-            match self.read().await {
-                Ok(Some(())) => {}
-                Ok(None) => return Status::ok(""),
-                Err(status) => return status,
-            }
-        }
-    }
-
-    fn failure_of(&self, number: i32) -> Refused {
-        Refused::of_pb(&self.ended[&number])
-    }
-}
-
-fn of(listeners: &[&str]) -> ListenRequest {
-    let subscriptions = listeners.iter().map(|listener| subscription("c", listener, "")).collect();
-    ListenRequest { subscriptions, max_response_bytes: 0 }
-}
-
-async fn listeners(ids: &[&str]) -> (TestServer, Wire) {
-    let (server, wire) = channel().await;
-    for id in ids {
-        wire.register("c", id).await;
-    }
-    (server, wire)
-}
-
-fn changes(stream: &str, add: &[&str], remove: &[i32]) -> ChangeListenRequest {
-    let add = add.iter().map(|listener| subscription("c", listener, "")).collect();
-    ChangeListenRequest { stream: stream.to_owned(), add, remove: remove.to_vec() }
-}
-
-async fn change(wire: &Wire, stream: &str, add: &[&str], remove: &[i32]) -> ChangeListenResponse {
-    let request = changes(stream, add, remove);
-    within(wire.call().change_listen(request)).await.expect("the stream is open").into_inner()
-}
-
-#[track_caller]
-fn changed(results: &[ChangeListenResult]) -> Vec<i32> {
-    let number = |result: &ChangeListenResult| match &result.outcome {
-        Some(Outcome::Subscription(number)) => *number,
-        other => panic!("it was not changed: {other:?}"),
-    };
-    results.iter().map(number).collect()
-}
-
-#[track_caller]
-fn unchanged(result: &ChangeListenResult) -> Refused {
-    match &result.outcome {
-        Some(Outcome::Error(status)) => Refused::of_pb(status),
-        other => panic!("it was changed: {other:?}"),
-    }
-}
+use tonic::Code;
 
 #[tokio::test]
 async fn each_gets_what_is_meant_for_it_and_all_get_what_is_for_all() {

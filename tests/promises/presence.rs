@@ -1,6 +1,6 @@
 //! Whoever watches a channel may ask who listens on it.
 
-use crate::support::{Reader, TestServer, Wire, channel, http1::Http1, until, wire::subscription, within};
+use crate::support::{Reader, Wire, channel, http1::Http1, listeners, until, wire::subscription, within};
 use eric::v1::{
     ChannelSettings, ListenRequest, Presence, PresenceEvent, Subscription, WatchRequest, WatchResponse,
     WatchSubscription,
@@ -51,14 +51,6 @@ fn joined(id: &str) -> (PresenceEvent, String) {
 
 fn left(id: &str) -> (PresenceEvent, String) {
     (PresenceEvent::Left, id.to_owned())
-}
-
-async fn listeners(ids: &[&str]) -> (TestServer, Wire) {
-    let (server, wire) = channel().await;
-    for id in ids {
-        wire.register("c", id).await;
-    }
-    (server, wire)
 }
 
 async fn with_grace(wire: &Wire, seconds: i64) {

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Refused, TestServer, Wire, listener,
-    message::{message, number, numbered, numbers, sent},
+    message::{message, number, numbered, numbers, sent, sized},
     proxy::Proxy,
     server::client,
     until,
@@ -18,7 +18,6 @@ use eric::{
 use prost_types::Duration;
 use tonic::Code;
 
-/// A server with a channel and a listener.
 /// Ten messages, one after the other, by broadcast and dispatch in turn; the token behind each.
 async fn ten_tokens(wire: &Wire) -> Vec<String> {
     let mut reader = wire.listen("c", "l").await;
@@ -200,6 +199,29 @@ async fn a_token_older_than_the_window_begins_with_a_gap_and_what_the_window_hol
     let mut reader = wire.listen_from("c", "l", &oldest).await;
     reader.gap_of(GapReason::Trimmed, None).await;
     assert_eq!(numbers(&reader.take(3).await), [17, 18, 19]);
+}
+
+#[tokio::test]
+async fn a_window_is_bounded_by_bytes_and_by_age_too() {
+    let (_server, wire) = listener().await;
+    // two of them fit, three do not
+    wire.update("c", ChannelSettings { max_replay_bytes: Some(2_500), ..Default::default() }).await;
+    let mut reader = wire.listen("c", "l").await;
+    let oldest = reader.token.clone();
+    let sent = wire.broadcast_all("c", (0..5).map(|_| sized(1_000))).await;
+    reader.take(5).await;
+    until(async || wire.look_at("c").await.kept_broadcasts == 2).await;
+    let mut reader = wire.listen_from("c", "l", &oldest).await;
+    reader.gap_of(GapReason::Trimmed, None).await;
+    assert!(reader.take(2).await.iter().map(|it| it.sequence).eq(sent[3..].iter().map(|it| it.sequence)));
+
+    let soon = Some(Duration { seconds: 0, nanos: 50_000_000 });
+    wire.update("c", ChannelSettings { replay_window: soon, ..Default::default() }).await;
+    until(async || wire.look_at("c").await.kept_broadcasts == 0).await;
+    let mut reader = wire.listen_from("c", "l", &oldest).await;
+    reader.gap_of(GapReason::Trimmed, None).await;
+    wire.dispatch("c", "l", message("mark")).await;
+    assert_eq!(reader.before("mark").await, [], "what is too old is gone");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::support::{
     refused, within,
 };
 use eric::v1::{
-    Channel, ChannelSettings, CreateChannelRequest, Overflow, Redelivery, UpdateChannelRequest,
+    Backoff, Channel, ChannelSettings, CreateChannelRequest, Overflow, Redelivery, UpdateChannelRequest,
     UpdateListenerRequest,
 };
 use prost_types::{Duration, FieldMask};
@@ -151,6 +151,41 @@ async fn a_value_out_of_its_range_is_refused_by_name() {
     }
     assert_eq!(wire.look_at("c").await.settings, before);
     assert_eq!(wire.server().await.channels, 1);
+}
+
+#[tokio::test]
+async fn what_is_absurd_in_how_messages_fail_and_are_remembered_is_refused_by_name() {
+    let (_server, wire) = channel().await;
+    let none = ChannelSettings::default;
+    let mut cases = Vec::new();
+    for absurd in [seconds(-1), seconds(86_401), seconds(i64::MAX), seconds(i64::MIN)] {
+        cases.push(("idempotency_window", ChannelSettings { idempotency_window: absurd, ..none() }));
+        cases.push(("presence_grace", ChannelSettings { presence_grace: absurd, ..none() }));
+        cases.push(("sse_retry", ChannelSettings { sse_retry: absurd, ..none() }));
+        for backoff in [
+            Backoff { initial: absurd, ..Default::default() },
+            Backoff { maximum: absurd, ..Default::default() },
+        ] {
+            cases.push(("backoff", ChannelSettings { backoff: Some(backoff), ..none() }));
+        }
+    }
+    for factor in [0.0, 0.99, -1.0, 100.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let backoff = Some(Backoff { factor: Some(factor), ..Default::default() });
+        cases.push(("backoff", ChannelSettings { backoff, ..none() }));
+    }
+    let backoff = Some(Backoff { initial: seconds(10), factor: None, maximum: seconds(9) });
+    cases.push(("backoff", ChannelSettings { backoff, ..none() }));
+    for attempts in [0, -1, 1_000_001, i32::MAX, i32::MIN] {
+        cases.push(("max_attempts", ChannelSettings { max_attempts: Some(attempts), ..none() }));
+    }
+    let before = wire.look_at("c").await.settings;
+    for (name, settings) in cases {
+        let refusal = refused_settings(&wire, settings).await;
+        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "INVALID_SETTING"));
+        let [field] = refusal.fields.as_slice() else { panic!("one is at fault: {refusal:?}") };
+        assert!(field.starts_with(&format!("settings.{name}")), "{field}");
+    }
+    assert_eq!(wire.look_at("c").await.settings, before);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One stream has a listener at a time: a newer one takes over, and nothing is lost or doubled between them.
 
 use crate::support::{
-    Refused, TestServer, listener,
+    Refused, listener, listeners,
     message::{message, number, numbered, numbers},
     reader::delivered,
     wire::subscription,
@@ -73,11 +73,7 @@ async fn a_stream_takes_over_from_a_pull_that_waits() {
 
 #[tokio::test]
 async fn a_takeover_leaves_the_streams_of_others_alone() {
-    let server = TestServer::start();
-    let wire = server.wire().await;
-    wire.create("c").await;
-    wire.register("c", "a").await;
-    wire.register("c", "b").await;
+    let (_server, wire) = listeners(&["a", "b"]).await;
     let mut watcher = wire.watch("c").await;
     let mut other = wire.listen("c", "b").await;
     let older = wire.listen("c", "a").await;

@@ -1,7 +1,7 @@
 //! Explicit listeners through the SDK: what is handled is acknowledged, what fails comes again, and each message
 //! is handled once.
 
-use super::support::{Proxy, TestServer, next, numbered, numbers, patiently, until};
+use super::support::{Proxy, TestServer, next, numbered, numbers, patiently, until, with_listener};
 use eric::client::{
     Acknowledgement, ChannelSettings, Client, DeadLetterCause, Delivery, End, Event, GapReason, Handling,
     Listen, ListenerSettings, NewChannel, NewListener, Outstanding, Redelivery, Rejection, Result, reason,
@@ -115,7 +115,7 @@ async fn a_rejected_message_comes_again_before_those_behind_it() {
 async fn a_cut_connection_has_nothing_handled_twice() {
     const MESSAGES: i64 = 10_000;
     let (server, client) = explicit().await;
-    let proxy = Proxy::to(server.address).await;
+    let proxy = Proxy::before(server.address()).await;
     send(&client, 0..MESSAGES as u64).await;
     client.notify_end("c", None).await.unwrap();
     let (seen, listen) = (Seen::default(), proxy.client().listen("c", "l"));
@@ -135,7 +135,7 @@ async fn a_cut_connection_has_nothing_handled_twice() {
 async fn cut_connections_and_rejections_together_keep_the_order() {
     const MESSAGES: i64 = 5_000;
     let (server, client) = explicit().await;
-    let proxy = Proxy::to(server.address).await;
+    let proxy = Proxy::before(server.address()).await;
     send(&client, 0..MESSAGES as u64).await;
     client.notify_end("c", None).await.unwrap();
     let (seen, refused) = (Seen::default(), |number: i64, attempt: i32| number % 50 == 7 && attempt == 1);
@@ -262,7 +262,7 @@ async fn what_cannot_be_said_of_a_delivery_has_its_reason() {
 
 #[tokio::test]
 async fn a_handler_needs_an_explicit_listener() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     send(&client, [1]).await;
     let seen = Seen::default();
     let handling = handled(client.listen("c", "l"), &seen, |_, _| Ok(())).into_future();
@@ -421,9 +421,31 @@ async fn what_is_pulled_is_acknowledged_or_comes_again() {
 }
 
 #[tokio::test]
+async fn a_pull_whose_answer_was_lost_is_made_again_by_itself() {
+    let (server, client) = explicit().await;
+    let proxy = Proxy::before(server.address()).await;
+    let distant = proxy.client();
+    send(&client, 0..4).await;
+    let first = distant.pull("c", "l").max_messages(2).await.unwrap();
+    for delivery in &first.deliveries {
+        delivery.acknowledge().await.unwrap();
+    }
+    proxy.swallow_answers();
+    let again = distant.pull("c", "l").max_messages(2).resume_from(&first.resume_token).into_future();
+    let again = tokio::spawn(again);
+    until(async || client.listener("c", "l").await.unwrap().unacknowledged_messages == 2).await;
+    proxy.cut();
+    let again = patiently(again).await.unwrap().unwrap();
+    let got: Vec<u64> = again.deliveries.iter().map(|it| it.message.json().unwrap()).collect();
+    assert_eq!(got, [2, 3]);
+    again.deliveries[1].acknowledge().await.unwrap();
+    assert_eq!(client.listener("c", "l").await.unwrap().backlog_messages, 1, "each for itself");
+}
+
+#[tokio::test]
 async fn in_another_life_the_same_sequences_are_other_messages() {
     let server = TestServer::start();
-    let (address, client) = (server.address, server.client());
+    let (address, client) = (server.address(), server.client());
     let begin = async || {
         client.create_channel("c").await.unwrap();
         client.register("c", NewListener::named("l").explicit()).await.unwrap();
@@ -435,7 +457,7 @@ async fn in_another_life_the_same_sequences_are_other_messages() {
     done.acknowledge().await.unwrap();
 
     drop(server);
-    let _server = TestServer::restart_on(address).await;
+    let _server = TestServer::again_on(address).await;
     assert_eq!(client.server().await.unwrap().channels, 0);
     begin().await;
     send(&client, 10..13).await;

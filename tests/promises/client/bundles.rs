@@ -112,7 +112,7 @@ async fn listeners_come_and_go_while_it_is_open() {
 async fn a_cut_connection_loses_nothing_for_any_of_them() {
     const LISTENERS: u64 = 20;
     let (server, client) = with_listeners(LISTENERS).await;
-    let proxy = Proxy::to(server.address).await;
+    let proxy = Proxy::before(server.address()).await;
     let through = proxy.client();
     let mut bundle = through.listen_many(listens(&through, LISTENERS - 1)).await.unwrap();
     next_after(&client, &mut bundle, LISTENERS - 1).await;

@@ -1,6 +1,6 @@
 //! Subscriptions of the SDK: they resume, and they end.
 
-use super::support::{Proxy, TestServer, next, numbered, numbers};
+use super::support::{Proxy, TestServer, next, numbered, numbers, with_listener};
 use eric::client::{Code, End, Event, Interruption, Message, StartAt};
 use std::{
     sync::{
@@ -13,8 +13,8 @@ use std::{
 #[tokio::test]
 async fn a_cut_connection_loses_nothing_and_repeats_nothing() {
     const MESSAGES: u64 = 20_000;
-    let (server, client) = TestServer::with_listener().await;
-    let proxy = Proxy::to(server.address).await;
+    let (server, client) = with_listener().await;
+    let proxy = Proxy::before(server.address()).await;
     let losses = Arc::new(AtomicUsize::default());
     let counted = losses.clone();
     let listen = proxy.client().listen("c", "l").on_interruption(move |interruption| {
@@ -44,7 +44,7 @@ async fn a_cut_connection_loses_nothing_and_repeats_nothing() {
 
 #[tokio::test]
 async fn a_token_goes_on_in_another_subscription() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut first = client.listen("c", "l").await.unwrap();
     for number in 0..10 {
         client.broadcast("c", numbered(number)).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_token_goes_on_in_another_subscription() {
 
 #[tokio::test]
 async fn a_watcher_begins_where_it_is_told_to() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     client.broadcast("c", numbered(1)).await.unwrap();
     let mut new = client.watch("c").await.unwrap();
     let mut old = client.watch("c").start_at(StartAt::Oldest).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_watcher_begins_where_it_is_told_to() {
 
 #[tokio::test]
 async fn only_the_types_asked_for_come() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut subscription = client.listen("c", "l").types(["number"]).await.unwrap();
     client.broadcast("c", Message::new("other")).await.unwrap();
     client.broadcast("c", numbered(1)).await.unwrap();
@@ -84,7 +84,7 @@ async fn only_the_types_asked_for_come() {
 
 #[tokio::test]
 async fn a_stop_ends_the_iteration() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut subscription = client.listen("c", "l").await.unwrap();
     client.stop_listener("c", "l").await.unwrap();
     assert!(next(&mut subscription).await.is_none());
@@ -93,7 +93,7 @@ async fn a_stop_ends_the_iteration() {
 
 #[tokio::test]
 async fn the_announced_end_ends_the_iteration_after_what_came_before() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut subscription = client.listen("c", "l").await.unwrap();
     client.broadcast("c", numbered(1)).await.unwrap();
     client.notify_end("c", None).await.unwrap();
@@ -104,7 +104,7 @@ async fn the_announced_end_ends_the_iteration_after_what_came_before() {
 
 #[tokio::test]
 async fn a_takeover_ends_the_older_subscription_for_good() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut older = client.listen("c", "l").await.unwrap();
     let mut newer = client.listen("c", "l").await.unwrap();
     let error = next(&mut older).await.unwrap().unwrap_err();
@@ -116,7 +116,7 @@ async fn a_takeover_ends_the_older_subscription_for_good() {
 
 #[tokio::test]
 async fn a_removal_ends_it_with_its_reason() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut listener = client.listen("c", "l").await.unwrap();
     let mut watcher = client.watch("c").await.unwrap();
     client.remove_listener("c", "l").await.unwrap();
@@ -127,7 +127,7 @@ async fn a_removal_ends_it_with_its_reason() {
 
 #[tokio::test]
 async fn what_cannot_be_opened_says_why() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let error = client.listen("c", "nobody").await.err().unwrap();
     assert_eq!((error.code(), error.reason()), (Some(Code::NotFound), Some("LISTENER_NOT_FOUND")));
     let error = client.listen("c", "l").resume_from("no token").await.err().unwrap();
@@ -137,7 +137,7 @@ async fn what_cannot_be_opened_says_why() {
 
 #[tokio::test]
 async fn a_purge_is_a_gap_in_the_stream() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     client.dispatch("c", "l", numbered(1)).await.unwrap();
     client.purge_listener("c", "l", None).await.unwrap();
     client.dispatch("c", "l", numbered(2)).await.unwrap();
@@ -150,14 +150,14 @@ async fn a_purge_is_a_gap_in_the_stream() {
 #[tokio::test]
 async fn a_restarted_server_tells_of_the_life_that_was_lost() {
     let server = TestServer::start();
-    let (address, client) = (server.address, server.client());
+    let (address, client) = (server.address(), server.client());
     client.create_channel("c").await.unwrap();
     let mut subscription = client.watch("c").await.unwrap();
     client.broadcast("c", numbered(1)).await.unwrap();
     assert_eq!(numbers(&mut subscription, 1).await, [1]);
 
     drop(server);
-    let _server = TestServer::restart_on(address).await;
+    let _server = TestServer::again_on(address).await;
     // which also finds out that the connection is gone: a creation would not be repeated
     assert_eq!(client.server().await.unwrap().channels, 0);
     client.create_channel("c").await.unwrap();

@@ -1,6 +1,6 @@
 //! The verbs that send and manage, through the SDK.
 
-use super::support::{Proxy, TestServer, next, numbered, numbers, until_free};
+use super::support::{Proxy, TestServer, next, numbered, numbers, until_free, with_listener};
 use eric::client::{
     Backoff, ChannelSettings, ChannelUpdate, Client, Code, Error, Event, Message, NewChannel, Overflow,
     Payload, Publication,
@@ -55,7 +55,7 @@ async fn a_list_longer_than_a_page_is_read_to_its_end() {
 
 #[tokio::test]
 async fn payloads_arrive_as_they_were_sent() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let messages = [
         Message::new("t"),
         Message::new("t").with_json(&u64::MAX).unwrap(),
@@ -77,7 +77,7 @@ async fn payloads_arrive_as_they_were_sent() {
 
 #[tokio::test]
 async fn a_batch_answers_each_of_its_publications() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let batch = || {
         [
             Publication::dispatch("c", "l", numbered(1)),
@@ -97,7 +97,7 @@ async fn a_batch_answers_each_of_its_publications() {
 
 #[tokio::test]
 async fn a_publisher_keeps_the_order_and_answers_each() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut subscription = client.listen("c", "l").await.unwrap();
     let publisher = client.publish();
     let mut pending = Vec::new();
@@ -115,7 +115,7 @@ async fn a_publisher_keeps_the_order_and_answers_each() {
 
 #[tokio::test]
 async fn an_error_of_one_message_is_told_to_that_one() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let publisher = client.publish();
     let large = Message::new("t").with_binary(vec![0; 2 << 20]);
     let large = publisher.broadcast("c", large).await.unwrap();
@@ -130,9 +130,9 @@ async fn an_error_of_one_message_is_told_to_that_one() {
 #[tokio::test]
 async fn what_a_publisher_sends_over_streams_that_are_lost_arrives_once_and_in_order() {
     const MESSAGES: u64 = 4_000;
-    let (server, client) = TestServer::with_listener().await;
+    let (server, client) = with_listener().await;
     let mut subscription = client.listen("c", "l").await.unwrap();
-    let proxy = Proxy::to(server.address).await;
+    let proxy = Proxy::before(server.address()).await;
     let publisher = impatient(&proxy).publish();
     let mut pending = Vec::new();
     for number in 0..MESSAGES {
@@ -156,8 +156,8 @@ async fn what_a_publisher_sends_over_streams_that_are_lost_arrives_once_and_in_o
 
 #[tokio::test]
 async fn what_was_accepted_when_its_answer_was_lost_is_answered_as_a_duplicate() {
-    let (server, client) = TestServer::with_listener().await;
-    let proxy = Proxy::to(server.address).await;
+    let (server, client) = with_listener().await;
+    let proxy = Proxy::before(server.address()).await;
     let publisher = impatient(&proxy).publish();
     proxy.swallow_answers();
     let pending = publisher.dispatch("c", "l", numbered(1)).await.unwrap();
@@ -172,8 +172,8 @@ async fn what_was_accepted_when_its_answer_was_lost_is_answered_as_a_duplicate()
 
 #[tokio::test]
 async fn a_call_whose_answer_was_lost_is_made_again_and_accepted_once() {
-    let (server, client) = TestServer::with_listener().await;
-    let proxy = Proxy::to(server.address).await;
+    let (server, client) = with_listener().await;
+    let proxy = Proxy::before(server.address()).await;
     let sender = impatient(&proxy);
     let calls = ["dispatch", "broadcast", "batch"];
     for (before, verb) in (0..).zip(calls) {
@@ -200,8 +200,8 @@ async fn a_call_whose_answer_was_lost_is_made_again_and_accepted_once() {
 
 #[tokio::test]
 async fn what_a_publisher_cannot_send_for_long_may_have_been_accepted() {
-    let (server, client) = TestServer::with_listener().await;
-    let proxy = Proxy::to(server.address).await;
+    let (server, client) = with_listener().await;
+    let proxy = Proxy::before(server.address()).await;
     let builder = Client::builder(proxy.url()).repeat_for(Duration::from_millis(100));
     let publisher = builder.connect().unwrap().publish();
     proxy.swallow_answers();
@@ -224,7 +224,7 @@ fn impatient(proxy: &Proxy) -> Client {
 
 #[tokio::test]
 async fn what_was_sent_is_accepted_also_when_the_publisher_is_dropped() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     let mut subscription = client.listen("c", "l").await.unwrap();
     let publisher = client.publish();
     for number in 0..100 {
@@ -236,13 +236,13 @@ async fn what_was_sent_is_accepted_also_when_the_publisher_is_dropped() {
 
 #[tokio::test]
 async fn a_call_waits_for_a_server_that_is_about_to_start() {
-    let address = TestServer::start().address;
+    let address = TestServer::start().address();
     until_free(address).await;
     let client = Client::builder(format!("http://{address}")).repeat_for(Duration::from_secs(20));
     let client = client.connect().unwrap();
     let late = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(400)).await;
-        TestServer::restart_on(address).await
+        TestServer::again_on(address).await
     });
     // not one that may be repeated: but it never left
     client.create_channel("c").await.unwrap();
@@ -251,7 +251,7 @@ async fn a_call_waits_for_a_server_that_is_about_to_start() {
 
 #[tokio::test]
 async fn the_announced_end_is_a_message_to_those_who_pull() {
-    let (_server, client) = TestServer::with_listener().await;
+    let (_server, client) = with_listener().await;
     client.notify_end("c", Some("l")).await.unwrap();
     assert!(client.notify_end("c", Some("l")).await.unwrap().duplicate);
     let end = client.deliver_next("c", "l").await.unwrap().message;

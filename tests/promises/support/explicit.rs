@@ -6,6 +6,7 @@ use eric::v1::{
     Extended, Extension, ListenerSettings, RegisterRequest, RejectRequest, Rejected, Rejection,
     acknowledge_result, extend_result, reject_result, requeue_result,
 };
+use tonic_types::pb;
 
 /// A server with a channel `c` and in it an EXPLICIT listener `l`, and a client of the bare wire.
 pub(crate) async fn explicit() -> (TestServer, Wire) {
@@ -97,15 +98,10 @@ impl Wire {
         items: Vec<Acknowledgement>,
     ) -> Vec<Result<Acknowledged, Refused>> {
         let answer = within(self.call().acknowledge(AcknowledgeRequest { items })).await;
-        let results = answer.expect("the call is OK").into_inner().results;
-        let mut outcomes = Vec::new();
-        for result in results {
-            outcomes.push(match result.outcome.expect("each is answered") {
-                acknowledge_result::Outcome::Acknowledged(acknowledged) => Ok(acknowledged),
-                acknowledge_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-            });
-        }
-        outcomes
+        each(answer.expect("the call is OK").into_inner().results, |result| match result.outcome? {
+            acknowledge_result::Outcome::Acknowledged(acknowledged) => Some(Ok(acknowledged)),
+            acknowledge_result::Outcome::Error(status) => Some(Err(status)),
+        })
     }
 
     pub(crate) async fn try_acknowledge(&self, item: Acknowledgement) -> Result<Acknowledged, Refused> {
@@ -119,15 +115,10 @@ impl Wire {
     /// Each is answered for itself.
     pub(crate) async fn reject_all(&self, items: Vec<Rejection>) -> Vec<Result<Rejected, Refused>> {
         let answer = within(self.call().reject(RejectRequest { items })).await;
-        let results = answer.expect("the call is OK").into_inner().results;
-        let mut outcomes = Vec::new();
-        for result in results {
-            outcomes.push(match result.outcome.expect("each is answered") {
-                reject_result::Outcome::Rejected(rejected) => Ok(rejected),
-                reject_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-            });
-        }
-        outcomes
+        each(answer.expect("the call is OK").into_inner().results, |result| match result.outcome? {
+            reject_result::Outcome::Rejected(rejected) => Some(Ok(rejected)),
+            reject_result::Outcome::Error(status) => Some(Err(status)),
+        })
     }
 
     pub(crate) async fn try_reject(&self, item: Rejection) -> Result<Rejected, Refused> {
@@ -141,11 +132,12 @@ impl Wire {
     pub(crate) async fn try_extend(&self, item: Extension) -> Result<Extended, Refused> {
         let request = v1::ExtendRequest { items: vec![item] };
         let answer = within(self.call().extend(request)).await;
-        let mut results = answer.expect("the call is OK").into_inner().results;
-        match results.remove(0).outcome.expect("each is answered") {
-            extend_result::Outcome::Extended(extended) => Ok(extended),
-            extend_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-        }
+        let results = answer.expect("the call is OK").into_inner().results;
+        let outcome = |result: v1::ExtendResult| match result.outcome? {
+            extend_result::Outcome::Extended(extended) => Some(Ok(extended)),
+            extend_result::Outcome::Error(status) => Some(Err(status)),
+        };
+        each(results, outcome).remove(0)
     }
 
     /// What waits for a listener, page by page.
@@ -181,15 +173,26 @@ impl Wire {
             sequences: sequences.to_vec(),
         };
         let answer = within(self.call().requeue(request)).await.expect("the call is OK");
-        let mut outcomes = Vec::new();
-        for result in answer.into_inner().results {
-            outcomes.push(match result.outcome.expect("each is answered") {
-                requeue_result::Outcome::Receipt(receipt) => Ok(receipt),
-                requeue_result::Outcome::Error(status) => Err(Refused::of_pb(&status)),
-            });
-        }
-        outcomes
+        each(answer.into_inner().results, |result| match result.outcome? {
+            requeue_result::Outcome::Receipt(receipt) => Some(Ok(receipt)),
+            requeue_result::Outcome::Error(status) => Some(Err(status)),
+        })
     }
+}
+
+/// Each is answered for itself.
+fn each<R, T>(
+    results: Vec<R>,
+    outcome: impl Fn(R) -> Option<Result<T, pb::Status>>,
+) -> Vec<Result<T, Refused>> {
+    let mut outcomes = Vec::with_capacity(results.len());
+    for result in results {
+        outcomes.push(match outcome(result).expect("each is answered") {
+            Ok(done) => Ok(done),
+            Err(status) => Err(Refused::of_pb(&status)),
+        });
+    }
+    outcomes
 }
 
 impl Reader {

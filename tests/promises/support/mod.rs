@@ -2,6 +2,7 @@
 
 pub(crate) mod explicit;
 pub(crate) mod http1;
+pub(crate) mod many;
 pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod proxy;
@@ -13,7 +14,7 @@ pub(crate) mod wire;
 
 pub(crate) use reader::{Event, Reader};
 pub(crate) use refused::{Refused, refused};
-pub(crate) use server::{TestServer, channel, listener, listener_of};
+pub(crate) use server::{TestServer, channel, explicit_listeners, listener, listener_of, listeners};
 pub(crate) use wire::Wire;
 
 use std::{future::Future, time::Duration};

@@ -18,6 +18,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -66,6 +67,17 @@ impl Peer {
     pub(crate) async fn begin(&mut self) {
         self.send(PREFACE).await;
         self.frame(SETTINGS, 0, 0, &[]).await;
+    }
+
+    /// Begins the conversation, and lets the server send as much as it likes.
+    pub(crate) async fn begin_wide(&mut self) {
+        const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+        const WIDEST: u32 = (1 << 31) - 1;
+        const NARROW: u32 = (1 << 16) - 1;
+        self.send(PREFACE).await;
+        let wide = [&INITIAL_WINDOW_SIZE[..], &WIDEST.to_be_bytes()].concat();
+        self.frame(SETTINGS, 0, 0, &wide).await;
+        self.frame(WINDOW_UPDATE, 0, 0, &(WIDEST - NARROW).to_be_bytes()).await;
     }
 
     async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

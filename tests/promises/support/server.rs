@@ -135,6 +135,24 @@ pub(crate) async fn channel() -> (TestServer, Wire) {
     (server, wire)
 }
 
+/// The same, with these listeners in it.
+pub(crate) async fn listeners(ids: &[&str]) -> (TestServer, Wire) {
+    let (server, wire) = channel().await;
+    for id in ids {
+        wire.register("c", id).await;
+    }
+    (server, wire)
+}
+
+/// The same, with listeners that acknowledge.
+pub(crate) async fn explicit_listeners(ids: &[&str]) -> (TestServer, Wire) {
+    let (server, wire) = channel().await;
+    for id in ids {
+        wire.register_explicit("c", id).await;
+    }
+    (server, wire)
+}
+
 /// A server with a channel `c` and in it a listener `l`, and a client of the bare wire.
 pub(crate) async fn listener() -> (TestServer, Wire) {
     listener_of(ChannelSettings::default()).await

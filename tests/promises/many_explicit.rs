@@ -1,0 +1,120 @@
+//! Listeners that acknowledge, on one stream: the credit, the rejections and the end of one are no other's.
+
+use crate::support::{
+    Wire,
+    explicit::{rejection, through},
+    explicit_listeners,
+    http1::Http1,
+    many::{Many, change, changed, of},
+    message::numbered,
+    message::sequences,
+    until,
+    wire::subscription,
+    within,
+};
+use eric::v1::{
+    Acknowledgement, ChangeListenRequest, ChangeListenResponse, Credit, ListenRequest, ListenResponse,
+    Rejection, Subscription,
+};
+
+fn with_credit(listener: &str, messages: i32) -> Subscription {
+    let credit = Credit { max_unacknowledged_messages: messages, max_unacknowledged_bytes: 0 };
+    Subscription { credit: Some(credit), ..subscription("c", listener, "") }
+}
+
+fn by(listener: &str, sequence: i64) -> Acknowledgement {
+    Acknowledgement { listener: listener.into(), ..through(sequence) }
+}
+
+async fn five(wire: &Wire) -> Vec<i64> {
+    wire.broadcast_all("c", (0..5).map(numbered)).await.iter().map(|receipt| receipt.sequence).collect()
+}
+
+#[tokio::test]
+async fn one_out_of_credit_delays_no_other_and_goes_on_when_it_has_some() {
+    let (_server, wire) = explicit_listeners(&["poor", "rich"]).await;
+    let subscriptions = vec![with_credit("poor", 2), with_credit("rich", 100)];
+    let request = ListenRequest { subscriptions, max_response_bytes: 0 };
+    let mut stream = Many::try_open(&wire, request).await.unwrap();
+    let first = five(&wire).await;
+    five(&wire).await;
+    stream.until(|stream| stream.of(2).len() == 10 && stream.of(1).len() == 2).await;
+    assert_eq!(wire.listener("c", "poor").await.unacknowledged_messages, 2);
+    wire.acknowledge(by("poor", first[1])).await;
+    stream.until(|stream| stream.of(1) == [0, 1, 2, 3]).await;
+    assert_eq!(stream.of(2), [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn one_that_rejects_delays_no_other_and_rewinds_nobody_else() {
+    let (_server, wire) = explicit_listeners(&["a", "b"]).await;
+    let mut stream = Many::open(&wire, &["a", "b"]).await;
+    let sent = five(&wire).await;
+    stream.until(|stream| stream.of(1).len() == 5 && stream.of(2).len() == 5).await;
+    let rejected = |sequence| Rejection { listener: "a".into(), ..rejection(sequence) };
+    wire.reject(rejected(sent[1])).await;
+    stream.until(|stream| stream.of(1).len() == 9).await;
+    let hour = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
+    wire.reject(Rejection { delay: hour, ..rejected(sent[0]) }).await;
+    five(&wire).await;
+    stream.until(|stream| stream.of(2).len() == 10).await;
+    assert_eq!(stream.of(1), [0, 1, 2, 3, 4, 1, 2, 3, 4]);
+    assert_eq!(stream.of(2), [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    assert_eq!(wire.listener("c", "b").await.generation, 0);
+}
+
+#[tokio::test]
+async fn one_that_is_removed_from_its_stream_has_failed_nothing_and_one_whose_client_goes_has() {
+    let (server, wire) = explicit_listeners(&["withdrawn", "gone"]).await;
+    let client = server.wire().await;
+    let mut stream = Many::open(&client, &["withdrawn", "gone"]).await;
+    five(&wire).await;
+    stream.until(|stream| stream.of(1).len() == 5 && stream.of(2).len() == 5).await;
+    assert_eq!(changed(&change(&wire, &stream.id, &[], &[1]).await.removed), [1]);
+    drop((stream, client));
+    until(async || !wire.listener("c", "gone").await.connected).await;
+    for (listener, attempt) in [("withdrawn", Some(1)), ("gone", Some(2))] {
+        let mut next = wire.listen("c", listener).await;
+        assert_eq!(next.attempt().await.1, attempt, "{listener}");
+        assert_eq!(next.attempt().await.1, Some(1), "for the first alone");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_gives_one_more_credit_and_acknowledges() {
+    let (server, wire) = explicit_listeners(&["a", "b"]).await;
+    let mut browser = Http1::connect(server.address()).await;
+    let subscriptions = vec![with_credit("a", 1), with_credit("b", 1)];
+    browser.post("Listen", &ListenRequest { subscriptions, max_response_bytes: 0 }).await;
+    let opened: ListenResponse = browser.frame().await.unwrap().message();
+    let stream = opened.opened.unwrap().stream;
+    let sent = five(&wire).await;
+    let mut other = Http1::connect(server.address()).await;
+    let change = ChangeListenRequest { stream, add: vec![with_credit("b", 3)], remove: Vec::new() };
+    other.post("ChangeListen", &change).await;
+    let answer: ChangeListenResponse = other.frame().await.unwrap().message();
+    assert_eq!(changed(&answer.added), [2], "it keeps its number");
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    while a.is_empty() || b.len() < 3 {
+        let part: ListenResponse = browser.frame().await.unwrap().message();
+        for batch in part.batches {
+            if batch.subscription == 1 { &mut a } else { &mut b }.extend(sequences(&batch.deliveries));
+        }
+    }
+    assert_eq!((a, b), (sent[..1].to_vec(), sent[..3].to_vec()));
+}
+
+#[tokio::test]
+async fn one_call_answers_for_all_listeners_of_a_stream() {
+    let (_server, wire) = explicit_listeners(&["a", "b", "d"]).await;
+    let mut stream = Many::try_open(&wire, of(&["a", "b", "d"])).await.unwrap();
+    let sent = five(&wire).await;
+    stream.until(|stream| (1..=3).all(|number| stream.of(number).len() == 5)).await;
+    let answers = wire.acknowledge_all(vec![by("a", sent[4]), by("no", sent[4]), by("d", sent[2])]).await;
+    assert_eq!(answers[0].as_ref().unwrap().covered_messages, 5);
+    answers[1].as_ref().unwrap_err().is(tonic::Code::NotFound, "LISTENER_NOT_FOUND", &[]);
+    assert_eq!(answers[2].as_ref().unwrap().covered_messages, 3);
+    for (listener, left) in [("a", 0), ("b", 5), ("d", 2)] {
+        assert_eq!(within(wire.listener("c", listener)).await.unacknowledged_messages, left);
+    }
+}
