@@ -13,6 +13,9 @@ struct Args {
     /// Decides what everybody does; another each time by default.
     #[arg(long)]
     seed: Option<u64>,
+    /// Writes there what everybody saw and said, to look for a cause.
+    #[arg(long)]
+    books: Option<std::path::PathBuf>,
 }
 
 /// How long, and with which chances.
@@ -20,6 +23,7 @@ struct Args {
 pub(crate) struct Plan {
     pub(crate) time: Duration,
     pub(crate) seed: u64,
+    pub(crate) books: Option<std::path::PathBuf>,
 }
 
 impl Plan {
@@ -33,11 +37,11 @@ impl Plan {
             Ok(args) => args,
             Err(error) if ours || !error.use_stderr() => error.exit(),
             Err(_) if names_another(std::env::args().skip(1)) => return None,
-            Err(_) => Args { seconds: None, seed: None },
+            Err(_) => Args { seconds: None, seed: None, books: None },
         };
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
         let seconds = args.seconds.unwrap_or(Self::SHORT).max(0.1);
-        Some(Self { time: Duration::from_secs_f64(seconds), seed })
+        Some(Self { time: Duration::from_secs_f64(seconds), seed, books: args.books })
     }
 }
 

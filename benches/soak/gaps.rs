@@ -1,0 +1,71 @@
+//! What a gap must say, and may.
+
+use crate::books::Accepted;
+use crate::{
+    cast::{Mode, Receiver},
+    event::Gap,
+    trial::Trial,
+};
+use eric::v1::GapReason;
+
+impl Trial<'_> {
+    /// "Wherever a listener cannot get a message that was meant for it, its stream carries a gap at that place: reason, after
+    /// which sequence, through which, and how many where that can be known."
+    pub(crate) fn gap(&mut self, gap: Gap) {
+        let told = format!("{}: {gap:?}", self.receiver.name());
+        // one of another life may cover nothing
+        let range = gap.after + 1..gap.through.max(gap.after) + 1;
+        let covered: Vec<_> = self.waiting.extract_if(range.clone(), |_| true).collect();
+        let all = self.meant.range(range).map(|(sequence, _)| *sequence);
+        self.gone.extend(all);
+        for sequence in &covered {
+            self.is_so(&told, &gap, *sequence);
+        }
+        self.passes(&gap);
+        let Some(count) = gap.count else { return };
+        let never = covered.iter().filter(|sequence| self.never_came(sequence)).count() as i64;
+        if never > count {
+            self.faults.unannounced.push(format!("{told}: {never} are missing"));
+        }
+    }
+
+    /// What is missing is missing for that reason.
+    fn is_so(&mut self, told: &str, gap: &Gap, sequence: i64) {
+        if !may_be(gap.reason, self.receiver, &self.meant[&sequence]) {
+            self.faults.unannounced.push(format!("{told}: {sequence} cannot be missing for that reason"));
+        }
+        // "it goes to the channel's dead letter listener, in one commit with the cursor's step"
+        let single = gap.reason == GapReason::Rejected && gap.count == Some(1);
+        if self.receiver.buries && single && !self.buried.contains(&sequence) {
+            self.faults.lost.push(format!("{told}: {sequence} is no dead letter"));
+        }
+    }
+
+    /// "The last sequence that the gap covers. What comes next is above it."
+    fn passes(&mut self, gap: &Gap) {
+        let known = self.streams.entry(gap.stream).or_default();
+        let newer = known.generation.is_some_and(|generation| generation < gap.generation);
+        known.last = if newer { gap.through } else { known.last.max(gap.through) };
+        // before the first delivery it may stand before where a pull was to go on
+        known.generation = known.generation.map(|generation| generation.max(gap.generation));
+        known.reached = known.reached.max(gap.through);
+    }
+}
+
+fn may_be(reason: GapReason, receiver: &Receiver, message: &Accepted) -> bool {
+    match reason {
+        // "drops the oldest for those who are that far behind"; a dead letter listener "when full drops its oldest"
+        GapReason::Overflow => receiver.drops || receiver.mode == Mode::DeadLetters,
+        // "a message may have a ttl"
+        GapReason::Expired => message.ttl && receiver.mode != Mode::DeadLetters,
+        // "PurgeListener clears the backlog, outstanding messages and window": a watcher has none, and nobody purges the dead
+        GapReason::Purged => receiver.listens(),
+        // EXPLICIT alone rejects; "a dead letter listener has no dead letter of its own", and is dropped then
+        GapReason::Rejected => receiver.acknowledges(),
+        // "a resume token of another life"; all that is kept since its birth comes behind the gap
+        GapReason::OtherLife => false,
+        // nothing grows as old or as large here that it is trimmed
+        GapReason::Trimmed => receiver.mode == Mode::Watcher && receiver.drops,
+        GapReason::Unspecified => false,
+    }
+}
