@@ -1,12 +1,15 @@
 //! What a gap must say, and may.
 
-use crate::books::Accepted;
 use crate::{
+    books::Accepted,
     cast::{Mode, Receiver},
     event::Gap,
     trial::Trial,
 };
 use eric::v1::GapReason;
+
+/// "Beyond 64 waiting gaps the two oldest merge": then so many are said on one stream, but for one that was said before.
+const MANY: usize = 63;
 
 impl Trial<'_> {
     /// "Wherever a listener cannot get a message that was meant for it, its stream carries a gap at that place: reason, after
@@ -18,15 +21,31 @@ impl Trial<'_> {
         let covered: Vec<_> = self.waiting.extract_if(range.clone(), |_| true).collect();
         let all = self.meant.range(range).map(|(sequence, _)| *sequence);
         self.gone.extend(all);
-        for sequence in &covered {
+        let merged = self.may_be_merged(&gap);
+        for sequence in covered.iter().filter(|_| !merged) {
             self.is_so(&told, &gap, *sequence);
         }
         self.passes(&gap);
-        let Some(count) = gap.count else { return };
-        let never = covered.iter().filter(|sequence| self.never_came(sequence)).count() as i64;
+        let Some(count) = gap.count.and_then(|count| usize::try_from(count).ok()) else { return };
+        let never = covered.iter().filter(|sequence| self.never_came(sequence)).count();
         if never > count {
             self.faults.unannounced.push(format!("{told}: {never} are missing"));
         }
+        if merged {
+            self.counts_for_others(gap.after, count.saturating_sub(covered.len()));
+        }
+    }
+
+    /// Only the oldest that a stream says, before many others.
+    fn may_be_merged(&self, gap: &Gap) -> bool {
+        self.gaps_said.get(&gap.stream).is_some_and(|(many, first)| *many >= MANY && *first == gap.through)
+    }
+
+    /// "The two oldest merge, counts added": the one is said in the place of the other, and its count tells of both.
+    fn counts_for_others(&mut self, before: i64, count: usize) {
+        let others: Vec<_> = self.waiting.range(..=before).take(count).copied().collect();
+        self.waiting.retain(|sequence| !others.contains(sequence));
+        self.gone.extend(others);
     }
 
     /// What is missing is missing for that reason.
@@ -35,8 +54,8 @@ impl Trial<'_> {
             self.faults.unannounced.push(format!("{told}: {sequence} cannot be missing for that reason"));
         }
         // "it goes to the channel's dead letter listener, in one commit with the cursor's step"
-        let single = gap.reason == GapReason::Rejected && gap.count == Some(1);
-        if self.receiver.buries && single && !self.buried.contains(&sequence) {
+        let rejected = gap.reason == GapReason::Rejected;
+        if self.receiver.buries && rejected && !self.buried.contains(&sequence) {
             self.faults.lost.push(format!("{told}: {sequence} is no dead letter"));
         }
     }

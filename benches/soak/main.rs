@@ -6,8 +6,8 @@
 //!
 //! In reading order: [`cast`] who there is, and [`enter`] as the server knows them; [`play`] the whole on its [`stage`];
 //! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`] and [`lives`] what they do, over [`road`];
-//! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`gaps`] and
-//! [`flight`], told as a [`verdict`]; [`proof`] that the judge finds what is wrong.
+//! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`order`],
+//! [`gaps`] and [`flight`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
 
 mod args;
 mod books;
@@ -15,11 +15,13 @@ mod cast;
 mod disturb;
 mod enter;
 mod event;
+mod example;
 mod flight;
 mod gaps;
 mod hand;
 mod judge;
 mod lives;
+mod order;
 mod play;
 mod proof;
 mod pull;
@@ -38,12 +40,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Some(plan) = Plan::from_command_line() else { return ExitCode::SUCCESS };
-    println!("soak: {} s, seed {}", plan.time.as_secs_f64(), plan.seed);
-    match run(&plan) {
-        Ok(verdict) => {
-            println!("{verdict}");
-            if verdict.faults.none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+    let sound = example::hold().and_then(|()| {
+        // each seed is played, also where one before it found something
+        plan.seeds.iter().map(|seed| play_and_judge(&plan, *seed)).collect::<Outcome<Vec<_>>>()
+    });
+    match sound {
+        Ok(sound) if sound.iter().all(|sound| *sound) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -51,10 +54,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether nothing is wrong.
 // One thread for all clients: what is written in the books then has one order that is easy to reason about.
-fn run(plan: &Plan) -> Outcome<verdict::Verdict> {
+fn play_and_judge(plan: &Plan, seed: u64) -> Outcome<bool> {
+    println!("soak: {} s, seed {seed}", plan.time.as_secs_f64());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stage = runtime.block_on(play::play(plan))?;
+    let stage = runtime.block_on(play::play(plan.time, seed))?;
     let books = stage.books.lock();
     if let Some(path) = &plan.books {
         std::fs::write(path, format!("{:#?}", &*books))?;
@@ -62,9 +67,9 @@ fn run(plan: &Plan) -> Outcome<verdict::Verdict> {
     let verdict = judge::judge(&stage.cast, &books);
     // a checker that cannot fail proves nothing
     let proof = proof::prove(&stage.cast, &books);
-    println!("{proof}");
+    println!("{proof}\n{verdict}");
     match proof.untold.first() {
         Some(untold) => Err(format!("the checker is blind: {untold}").into()),
-        None => Ok(verdict),
+        None => Ok(verdict.faults.none()),
     }
 }

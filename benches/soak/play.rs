@@ -1,7 +1,6 @@
 //! The whole play: a server, everybody at work for a while, then calm until everything has arrived.
 
 use crate::{
-    args::Plan,
     books::Shelf,
     cast::{Cast, Habit, Mode, SCENES, Who},
     disturb, enter, judge, lives, pull,
@@ -27,21 +26,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What has nothing to wait for is said in this time.
 const QUIET: Duration = Duration::from_secs(8);
 
-pub(crate) async fn play(plan: &Plan) -> Outcome<Rc<Stage>> {
-    LocalSet::new().run_until(acts(plan)).await
+pub(crate) async fn play(time: Duration, seed: u64) -> Outcome<Rc<Stage>> {
+    LocalSet::new().run_until(acts(time, seed)).await
 }
 
-async fn acts(plan: &Plan) -> Outcome<Rc<Stage>> {
+async fn acts(time: Duration, seed: u64) -> Outcome<Rc<Stage>> {
     let server = Server::start(&config())?;
     let cast = Cast::new();
     let (books, roads) = (Shelf::new(cast.receivers.len()), Roads::to(server.address()).await?);
     let mut wire = roads.straight().await?;
     enter::enter(&cast, &mut wire).await?;
-    let stage = Rc::new(Stage { cast, books, roads, seed: plan.seed, act: Cell::new(Act::Wild) });
+    let stage = Rc::new(Stage { cast, books, roads, seed, act: Cell::new(Act::Wild) });
 
     let (mut senders, mut receivers) = (senders(&stage), receivers(&stage));
     disturbers(&stage, &mut senders, &wire);
-    sleep(plan.time).await;
+    sleep(time).await;
     stage.act.set(Act::Calm);
     all_end(&mut senders, "a sender").await?;
     arrive(&stage, &mut wire).await?;

@@ -43,10 +43,12 @@ pub(crate) struct Trial<'a> {
     acknowledged: HashMap<i64, (Stream, usize)>,
     pub(crate) streams: HashMap<Stream, Known>,
     /// By generation, where it began.
-    rewound: HashMap<i64, i64>,
+    pub(crate) rewound: HashMap<i64, i64>,
     /// When each was delivered last.
     pub(crate) delivered: HashMap<i64, usize>,
     pub(crate) buried: HashSet<i64>,
+    /// How many gaps each stream says, and where the first of them ends.
+    pub(crate) gaps_said: HashMap<Stream, (usize, i64)>,
     pub(crate) faults: Faults,
 }
 
@@ -81,6 +83,7 @@ impl<'a> Trial<'a> {
             rewound: rewinds.collect(),
             delivered: delivered.collect(),
             buried: buried.map(|(_, (_, sequence))| *sequence).collect(),
+            gaps_said: gaps_said(events),
             faults: Faults::default(),
         }
     }
@@ -181,49 +184,6 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// "Every listener sees its part of it in rising sequence", in each generation.
-    fn rises(&mut self, told: &str, delivered: Delivered, known: &Known, alone: bool) {
-        let Delivered { stream, generation, sequence, .. } = delivered;
-        let falls = known.generation.is_some_and(|before| {
-            generation < before || generation == before && sequence <= known.last && !alone
-        });
-        if falls {
-            self.faults.out_of_order.push(format!("{told} came after {} on stream {stream}", known.last));
-        }
-    }
-
-    /// Nothing that waits is passed over: "after a reconnect the oldest unacknowledged message comes first; after a Reject
-    /// the rejected one does", and "pulls of one session are one stream: each goes on after the last". In an overtaking
-    /// channel others pass what was rejected, and only what never comes at all is wrong.
-    fn overlooked(&mut self, place: usize, delivered: Delivered, known: &Known) {
-        let Delivered { stream, sequence, generation, .. } = delivered;
-        let from =
-            if known.generation == Some(generation) { known.last } else { self.begun(generation, known) };
-        if self.receiver.overtaking || sequence <= from {
-            return;
-        }
-        let missing: Vec<_> = self.waiting.range(from + 1..sequence).copied().collect();
-        for missing in missing {
-            let (name, history) = (self.receiver.name(), self.history(missing));
-            let told = format!("{name}: {missing} before {sequence} on stream {stream}; {history}");
-            if self.delivered.contains_key(&missing) {
-                self.faults.out_of_order.push(told);
-            } else {
-                self.faults.unannounced.push(told);
-            }
-            // it is told once
-            if self.delivered.get(&missing).is_none_or(|last| *last < place) {
-                self.waiting.remove(&missing);
-            }
-        }
-    }
-
-    /// What lies below was passed by a stream when a generation began.
-    fn begun(&self, generation: i64, known: &Known) -> i64 {
-        let rewound = known.generation.and_then(|_| self.rewound.get(&generation));
-        rewound.map_or(known.reached, |first| known.reached.min(first - 1))
-    }
-
     /// AUTOMATIC: "handed to the transport is delivered", and a token "sets the cursor": nobody who resumes gets it twice.
     fn only_once(&mut self, told: &str, sequence: i64, meant: bool) {
         if self.receiver.acknowledges() || !meant {
@@ -273,4 +233,13 @@ impl<'a> Trial<'a> {
             self.faults.other.push(format!("{name}: {missing} never came, and GetListener tells of {lost}"));
         }
     }
+}
+
+fn gaps_said(events: &[Event]) -> HashMap<Stream, (usize, i64)> {
+    let mut said = HashMap::new();
+    for gap in events.iter().filter_map(Event::gap) {
+        let (many, first) = said.entry(gap.stream).or_insert((0, gap.through));
+        (*many, *first) = (*many + 1, gap.through.min(*first));
+    }
+    said
 }
