@@ -48,7 +48,7 @@ pub(crate) async fn register(wire: &mut Wire, receiver: &Receiver) -> Result<i64
         true => AcknowledgementMode::Explicit,
         false => AcknowledgementMode::Automatic,
     };
-    let ack_deadline = (receiver.habit == Habit::Timed).then(|| millis(150));
+    let ack_deadline = (receiver.habit == Habit::Timed).then(|| millis(400));
     let request = RegisterRequest {
         channel: receiver.channel.to_owned(),
         listener: Some(receiver.listener.to_owned()),

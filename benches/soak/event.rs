@@ -78,9 +78,10 @@ pub(crate) enum Event {
         stream: Stream,
         sequence: i64,
     },
-    /// It was answered, and did not cover the message.
+    /// It was answered in a newer generation, and did not cover the message.
     NotCovered {
         sequence: i64,
+        generation: i64,
     },
     /// A rejection was answered: the listener was rewound to it, in this generation.
     Rewound {
@@ -102,7 +103,7 @@ impl Event {
             Self::Gap(gap) => gap.covers(message),
             Self::Acknowledging { sequence }
             | Self::Acknowledged { sequence, .. }
-            | Self::NotCovered { sequence }
+            | Self::NotCovered { sequence, .. }
             | Self::Rewound { sequence, .. } => *sequence == message,
         }
     }
@@ -113,5 +114,15 @@ impl Event {
 
     pub(crate) fn gap(&self) -> Option<&Gap> {
         if let Self::Gap(gap) = self { Some(gap) } else { None }
+    }
+
+    /// The message.
+    pub(crate) fn acknowledged(&self) -> Option<i64> {
+        if let Self::Acknowledged { sequence, .. } = self { Some(*sequence) } else { None }
+    }
+
+    /// The generation, and where it began.
+    pub(crate) fn rewound(&self) -> Option<(i64, i64)> {
+        if let Self::Rewound { sequence, generation } = self { Some((*generation, *sequence)) } else { None }
     }
 }

@@ -19,7 +19,8 @@ impl Trial<'_> {
         // one of another life may cover nothing
         let range = gap.after + 1..gap.through.max(gap.after) + 1;
         let covered: Vec<_> = self.waiting.extract_if(range.clone(), |_| true).collect();
-        let all = self.meant.range(range).map(|(sequence, _)| *sequence);
+        let all: Vec<_> = self.meant.range(range).map(|(sequence, _)| *sequence).collect();
+        let own = all.iter().filter(|sequence| !self.is_acknowledged(**sequence)).count();
         self.gone.extend(all);
         let merged = self.may_be_merged(&gap);
         for sequence in covered.iter().filter(|_| !merged) {
@@ -32,7 +33,7 @@ impl Trial<'_> {
             self.faults.unannounced.push(format!("{told}: {never} are missing"));
         }
         if merged {
-            self.counts_for_others(gap.after, count.saturating_sub(covered.len()));
+            self.counts_for_others(gap.after, count.saturating_sub(own));
         }
     }
 
@@ -41,10 +42,12 @@ impl Trial<'_> {
         self.gaps_said.get(&gap.stream).is_some_and(|(many, first)| *many >= MANY && *first == gap.through)
     }
 
-    /// "The two oldest merge, counts added": the one is said in the place of the other, and its count tells of both.
+    /// "The two oldest merge, counts added": the one is said in the place of the other, and its count tells of both. It may
+    /// tell of messages too whose acknowledgement was never answered.
     fn counts_for_others(&mut self, before: i64, count: usize) {
         let others: Vec<_> = self.waiting.range(..=before).take(count).copied().collect();
         self.waiting.retain(|sequence| !others.contains(sequence));
+        self.faults.in_doubt += count - others.len();
         self.gone.extend(others);
     }
 
@@ -60,13 +63,13 @@ impl Trial<'_> {
         }
     }
 
-    /// "The last sequence that the gap covers. What comes next is above it."
+    /// "The last sequence that the gap covers. What comes next is above it." Where a generation has begun, or a pull goes on,
+    /// the next delivery says where it stands: one gap may have come late, behind what is in hand.
     fn passes(&mut self, gap: &Gap) {
         let known = self.streams.entry(gap.stream).or_default();
-        let newer = known.generation.is_some_and(|generation| generation < gap.generation);
-        known.last = if newer { gap.through } else { known.last.max(gap.through) };
-        // before the first delivery it may stand before where a pull was to go on
-        known.generation = known.generation.map(|generation| generation.max(gap.generation));
+        if known.generation.is_none_or(|generation| generation >= gap.generation) {
+            known.last = known.last.max(gap.through);
+        }
         known.reached = known.reached.max(gap.through);
     }
 }

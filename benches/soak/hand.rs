@@ -190,7 +190,9 @@ impl Hand {
     }
 
     fn not_covered(&self, these: &[Held]) {
-        let events = these.iter().map(|held| Event::NotCovered { sequence: held.sequence });
+        let events = these
+            .iter()
+            .map(|held| Event::NotCovered { sequence: held.sequence, generation: held.generation });
         self.stage.books.lock().note(self.who, events);
     }
 
@@ -215,7 +217,9 @@ impl Hand {
                 () if same && (all || below(held)) => {
                     Some(Event::Acknowledged { stream: self.stream, sequence })
                 }
-                () if !same && told.covered_messages == 0 => Some(Event::NotCovered { sequence }),
+                () if !same && told.covered_messages == 0 => {
+                    Some(Event::NotCovered { sequence, generation: told.generation })
+                }
                 () => None,
             }
         });

@@ -57,7 +57,8 @@ impl std::fmt::Display for Proof {
 pub(crate) fn prove(cast: &Cast, books: &Books) -> Proof {
     let mut proof = Proof::default();
     for who in 0..cast.receivers.len() {
-        if !judge::try_one(cast, books, who).none() {
+        let faults = judge::try_one(cast, books, who);
+        if !faults.none() || faults.in_doubt > 0 {
             continue;
         }
         let case = Case::new(cast, books, who);
@@ -137,10 +138,7 @@ impl<'a> Case<'a> {
 
     /// Acknowledged, or delivered where that is the same, and delivered once more on a new stream.
     fn repeat(&self) -> Option<Vec<Event>> {
-        let acknowledged = self.events.iter().find_map(|event| match event {
-            Event::Acknowledged { sequence, .. } => Some(*sequence),
-            _ => None,
-        });
+        let acknowledged = self.events.iter().find_map(Event::acknowledged);
         let message = if self.receiver.acknowledges() { acknowledged } else { self.plain().next() }?;
         let first = self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message)?;
         let mut events = self.events.to_vec();
@@ -172,7 +170,12 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
             let life = if receiver.fleeting() { birth } else { 0 };
             flight.may_lose(stream, at).unwrap_or_default().max(life)
         }
-        _ => 0,
+        Event::Delivered(_)
+        | Event::Gap(_)
+        | Event::Acknowledging { .. }
+        | Event::Acknowledged { .. }
+        | Event::NotCovered { .. }
+        | Event::Rewound { .. } => 0,
     };
     events.iter().map(&mut excuse).max().unwrap_or_default()
 }

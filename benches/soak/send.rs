@@ -59,6 +59,13 @@ impl Sender {
         }
     }
 
+    async fn pause(&mut self, most: u64) {
+        sleep(Duration::from_millis(self.rng.u64(..most))).await;
+        while self.stage.crowded.get() && !self.stage.calm() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     fn letter(&mut self) -> Letter {
         self.sent += 1;
         let name = (self.number, self.sent);
@@ -85,7 +92,7 @@ impl Sender {
     /// One message a call, until the connection breaks.
     async fn call(&mut self, mut wire: Wire) {
         while !self.stage.calm() {
-            sleep(Duration::from_millis(self.rng.u64(..25))).await;
+            self.pause(25).await;
             let letter = self.letter();
             let outcome = send(&mut wire, letter.publication.clone()).await;
             if !self.told(&letter, outcome) {
@@ -154,7 +161,7 @@ impl Sender {
             };
             let results = results.results.into_iter().map(|result| result.outcome);
             letters.iter().zip(results).for_each(|(letter, outcome)| self.judged(letter, outcome));
-            sleep(Duration::from_millis(self.rng.u64(..120))).await;
+            self.pause(120).await;
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Stage {
     pub(crate) roads: Roads,
     pub(crate) seed: u64,
     pub(crate) act: Cell<Act>,
+    /// More waits than receivers are fast enough for: senders pause.
+    pub(crate) crowded: Cell<bool>,
 }
 
 impl Stage {

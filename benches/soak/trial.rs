@@ -59,10 +59,7 @@ impl<'a> Trial<'a> {
         let meant = books.meant_for(who, receiver);
         let deliveries = events.iter().enumerate();
         let delivered = deliveries.filter_map(|(place, event)| Some((event.delivered()?.sequence, place)));
-        let rewinds = events.iter().filter_map(|event| match event {
-            Event::Rewound { sequence, generation } => Some((*generation, *sequence)),
-            _ => None,
-        });
+        let rewinds = events.iter().filter_map(Event::rewound);
         let here = |(dead, _): &(Who, i64)| cast.receivers[*dead].channel == receiver.channel;
         let buried =
             books.buried.iter().filter(|(at, (listener, _))| here(at) && *listener == receiver.listener);
@@ -102,7 +99,7 @@ impl<'a> Trial<'a> {
                 Event::Acknowledged { stream, sequence } => {
                     self.acknowledged.entry(sequence).or_insert((stream, place));
                 }
-                Event::NotCovered { sequence } => self.not_covered(sequence),
+                Event::NotCovered { sequence, generation } => self.not_covered(sequence, generation),
                 Event::Rewound { .. } => {}
             }
         }
@@ -143,12 +140,13 @@ impl<'a> Trial<'a> {
     }
 
     /// "An acknowledgement of the previous generation covers what lies below the rewind point, of an older one nothing": the
-    /// message waits still, unless another acknowledgement of it is on its way.
-    fn not_covered(&mut self, sequence: i64) {
+    /// message waits still, unless another acknowledgement of it is on its way. What lies below was covered or gone: "OK".
+    fn not_covered(&mut self, sequence: i64, generation: i64) {
         let on_their_way = self.acknowledging.entry(sequence).or_default();
         *on_their_way = on_their_way.saturating_sub(1);
         let lives = self.meant.contains_key(&sequence) && sequence > self.birth;
-        if *on_their_way == 0 && lives && !self.gone.contains(&sequence) {
+        let below = self.rewound.get(&generation).is_some_and(|first| sequence < *first);
+        if *on_their_way == 0 && lives && !below && !self.gone.contains(&sequence) {
             self.waiting.insert(sequence);
         }
     }
@@ -200,6 +198,10 @@ impl<'a> Trial<'a> {
         let events = self.events.iter().enumerate().filter(|(_, event)| event.concerns(sequence));
         let told: Vec<_> = events.take(12).map(|(place, event)| format!("{place} {event:?}")).collect();
         told.join(", ")
+    }
+
+    pub(crate) fn is_acknowledged(&self, sequence: i64) -> bool {
+        self.acknowledged.contains_key(&sequence)
     }
 
     pub(crate) fn never_came(&self, sequence: &i64) -> bool {

@@ -14,6 +14,8 @@ pub(crate) struct Faults {
     pub(crate) other: Vec<String>,
     /// Messages that were in flight to a client without a token when it was cut off: no fault.
     pub(crate) in_flight: usize,
+    /// Messages that merged gaps may tell of, and others may have acknowledged: no fault.
+    pub(crate) in_doubt: usize,
 }
 
 impl Faults {
@@ -31,6 +33,7 @@ impl Faults {
         self.unannounced.extend(more.unannounced);
         self.other.extend(more.other);
         self.in_flight += more.in_flight;
+        self.in_doubt += more.in_doubt;
     }
 }
 
