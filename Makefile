@@ -9,8 +9,9 @@ run: ## Serve, with every default
 	cargo run --release -- serve
 
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
-# they then measure for two seconds, only to prove that they still run. It leaves the doc tests out.
-test: ## Everything that must pass: units, promises, grpcurl, benches for a moment, doc tests
+# they then measure for two seconds, only to prove that they still run, and the soak counts what two short runs bring.
+# It leaves the doc tests out.
+test: ## Everything that must pass: units, promises, grpcurl, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && ERIC_GRPCURL=$$grpcurl cargo test --all-targets
 	cargo test --doc
 

@@ -1,86 +1,30 @@
-//! What is written down: what was accepted, and what each receiver saw and said, in the order of the clients' one thread.
+//! What is written down: what was accepted, and what each receiver saw and said.
 
-use crate::cast::{Mode, Receiver, Who};
-use eric::v1::{Batch, Delivery, GapReason, message::Payload};
+use crate::{
+    cast::{Mode, Receiver, Who},
+    event::{Begins, Delivered, Event, Gap, Name, Stream},
+};
+use eric::v1::{Batch, Delivery, message::Payload};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
-
-/// Names a message: its sender, and its number there.
-pub(crate) type Name = (u32, u32);
-/// Names a stream of a receiver.
-pub(crate) type Stream = u32;
 
 /// A message that was accepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepted {
     pub(crate) name: Name,
-    /// `None`: everybody.
-    pub(crate) to: Option<Who>,
+    /// The listener; `None`: everybody.
+    pub(crate) to: Option<&'static str>,
     pub(crate) kind: &'static str,
+    /// It may expire.
+    pub(crate) ttl: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Delivered {
-    pub(crate) stream: Stream,
-    pub(crate) generation: i64,
-    pub(crate) sequence: i64,
-    pub(crate) name: Name,
-    /// It was said to have been delivered before.
-    pub(crate) repeat: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gap {
-    pub(crate) stream: Stream,
-    pub(crate) generation: i64,
-    pub(crate) reason: GapReason,
-    pub(crate) after: i64,
-    pub(crate) through: i64,
-    pub(crate) count: Option<i64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
-    /// A stream is about to be asked for. `pulled`: it may go on where another stood.
-    Opened {
-        stream: Stream,
-        pulled: bool,
-    },
-    Delivered(Delivered),
-    Gap(Gap),
-    /// An acknowledgement is about to be sent.
-    Acknowledging {
-        sequence: i64,
-    },
-    /// It was answered, and covers the message.
-    Acknowledged {
-        stream: Stream,
-        sequence: i64,
-    },
-    /// It was answered, and did not cover the message.
-    NotCovered {
-        sequence: i64,
-    },
-    /// The answer to a rejection said that it never comes again. Its gap may be acknowledged before a stream says it.
-    Buried {
-        sequence: i64,
-    },
-}
-
-impl Event {
-    /// Whether it says anything of a message.
-    pub(crate) fn concerns(&self, message: i64) -> bool {
-        match self {
-            Self::Opened { .. } => false,
-            Self::Delivered(delivered) => delivered.sequence == message,
-            Self::Gap(gap) => (gap.after + 1..=gap.through).contains(&message),
-            Self::Acknowledging { sequence }
-            | Self::Acknowledged { sequence, .. }
-            | Self::NotCovered { sequence }
-            | Self::Buried { sequence } => *sequence == message,
-        }
+impl Accepted {
+    /// Whether it is meant for a receiver of its channel.
+    fn is_for(&self, receiver: &Receiver) -> bool {
+        self.to.is_none_or(|to| to == receiver.listener) && receiver.only.is_none_or(|only| only == self.kind)
     }
 }
 
@@ -92,10 +36,12 @@ pub(crate) struct Figures {
     pub(crate) streams: u64,
     pub(crate) pulls: u64,
     pub(crate) rejected: u64,
+    pub(crate) extended: u64,
     pub(crate) cut: u64,
     pub(crate) stalls: u64,
     pub(crate) stops: u64,
     pub(crate) purges: u64,
+    pub(crate) removals: u64,
     pub(crate) looks: u64,
     pub(crate) taken_over: u64,
 }
@@ -105,6 +51,10 @@ pub(crate) struct Books {
     /// By channel and sequence.
     pub(crate) accepted: HashMap<(&'static str, i64), Accepted>,
     sequences: HashMap<Name, i64>,
+    /// What has two places.
+    twice: Vec<(&'static str, Accepted, i64, i64)>,
+    /// Sent to a listener that is removed now and then, and it was never learnt whether it was accepted.
+    pub(crate) unknown: HashSet<Name>,
     pub(crate) events: Vec<Vec<Event>>,
     /// What came to a dead letter listener, by itself and the sequence there: the listener and the sequence it came from.
     pub(crate) buried: HashMap<(Who, i64), (String, i64)>,
@@ -112,6 +62,8 @@ pub(crate) struct Books {
     pub(crate) told_buried: HashMap<(Who, i64), i64>,
     /// What GetListener said of the messages that were lost, at the end.
     pub(crate) lost: HashMap<Who, i64>,
+    /// When the fleeting listeners were registered again.
+    births: HashMap<(&'static str, &'static str), Vec<i64>>,
     pub(crate) faults: Vec<String>,
     pub(crate) figures: Figures,
     streams: Stream,
@@ -122,7 +74,7 @@ pub(crate) struct Shelf(Mutex<Books>);
 
 impl Shelf {
     pub(crate) fn new(receivers: usize) -> Self {
-        Self(Mutex::new(Books { events: vec![Vec::new(); receivers], ..Books::default() }))
+        Self(Mutex::new(Books::of(receivers)))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Books> {
@@ -131,6 +83,10 @@ impl Shelf {
 }
 
 impl Books {
+    pub(crate) fn of(receivers: usize) -> Self {
+        Self { events: vec![Vec::new(); receivers], ..Self::default() }
+    }
+
     pub(crate) fn fault(&mut self, fault: String) {
         self.faults.push(fault);
     }
@@ -139,8 +95,7 @@ impl Books {
     pub(crate) fn accept(&mut self, channel: &'static str, sequence: i64, accepted: Accepted) {
         let first = *self.sequences.entry(accepted.name).or_insert(sequence);
         if first != sequence {
-            let name = accepted.name;
-            self.fault(format!("{channel}: {name:?} was accepted twice, as {first} and as {sequence}"));
+            self.twice.push((channel, accepted, first.min(sequence), first.max(sequence)));
         }
         let there = self.accepted.entry((channel, sequence)).or_insert(accepted);
         if there.name != accepted.name {
@@ -149,23 +104,44 @@ impl Books {
         }
     }
 
-    pub(crate) fn open(&mut self, who: Who, pulled: bool) -> Stream {
+    /// "Retry with the same message id and it is accepted once"; but "a listener that was removed and registered again under
+    /// the same id is another one".
+    pub(crate) fn accepted_twice(&self) -> impl Iterator<Item = String> {
+        let another = |channel, to, first, second| {
+            let births = self.births.get(&(channel, to)).into_iter().flatten();
+            births.into_iter().any(|birth| (first..second).contains(birth))
+        };
+        let wrong = self.twice.iter().filter(move |(channel, accepted, first, second)| {
+            !accepted.to.is_some_and(|to| another(*channel, to, *first, *second))
+        });
+        wrong.map(|(channel, accepted, first, second)| {
+            format!("{channel}: {accepted:?} was accepted twice, as {first} and as {second}")
+        })
+    }
+
+    pub(crate) fn open(&mut self, who: Who, begins: Begins) -> Stream {
         self.streams += 1;
         let stream = self.streams;
-        self.events[who].push(Event::Opened { stream, pulled });
+        self.events[who].push(Event::Opened { stream, begins });
         stream
+    }
+
+    pub(crate) fn born(&mut self, who: Who, receiver: &Receiver, birth: i64) {
+        self.births.entry((receiver.channel, receiver.listener)).or_default().push(birth);
+        self.events[who].push(Event::Born { birth });
     }
 
     /// What a batch brings.
     pub(crate) fn deliver(&mut self, who: Who, stream: Stream, batch: &Batch) {
+        let generation = batch.generation;
         for gap in &batch.gaps {
-            let (after, through, generation) = (gap.after_sequence, gap.through_sequence, batch.generation);
+            let (after, through) = (gap.after_sequence, gap.through_sequence);
             let (reason, count) = (gap.reason(), gap.count);
             self.events[who].push(Event::Gap(Gap { stream, generation, reason, after, through, count }));
         }
         for delivery in &batch.deliveries {
             let sequence = delivery.sequence;
-            let repeat = batch.repeats.iter().any(|repeat| repeat.sequence == sequence);
+            let repeat = batch.repeats.iter().find(|repeat| repeat.sequence == sequence);
             let Some(name) = name(delivery) else {
                 self.fault(format!("{sequence} is no message of ours: {delivery:?}"));
                 continue;
@@ -173,8 +149,9 @@ impl Books {
             if let Some(dead) = &delivery.dead_letter {
                 self.buried.insert((who, sequence), (dead.listener.clone(), dead.sequence));
             }
-            let generation = batch.generation;
-            self.events[who].push(Event::Delivered(Delivered { stream, generation, sequence, name, repeat }));
+            let attempt = repeat.map_or(0, |repeat| repeat.attempt);
+            let delivered = Delivered { stream, generation, sequence, name, attempt };
+            self.events[who].push(Event::Delivered(delivered));
         }
     }
 
@@ -183,11 +160,9 @@ impl Books {
         if receiver.mode == Mode::DeadLetters {
             return self.buried_at(who, receiver.channel);
         }
-        let hears = |accepted: &Accepted| {
-            accepted.to.is_none_or(|to| to == who) && receiver.only.is_none_or(|only| only == accepted.kind)
-        };
-        let of = self.accepted.iter().filter(|((channel, _), it)| *channel == receiver.channel && hears(it));
-        of.map(|((_, sequence), accepted)| (*sequence, *accepted)).collect()
+        let here = self.accepted.iter().filter(|((channel, _), _)| *channel == receiver.channel);
+        let hears = here.filter(|(_, accepted)| accepted.is_for(receiver));
+        hears.map(|((_, sequence), accepted)| (*sequence, *accepted)).collect()
     }
 
     fn buried_at(&self, who: Who, channel: &'static str) -> BTreeMap<i64, Accepted> {
@@ -196,31 +171,6 @@ impl Books {
         let here = came.chain(told).filter(|(dead, ..)| *dead == who);
         here.filter_map(|(_, sequence, from)| Some((sequence, *self.accepted.get(&(channel, from))?)))
             .collect()
-    }
-
-    /// Whether everything that was accepted for a receiver was delivered (or acknowledged, where it does that), or lies
-    /// within a gap that was said.
-    pub(crate) fn settled(&self, who: Who, receiver: &Receiver) -> bool {
-        let mut open: BTreeSet<_> = self.meant_for(who, receiver).into_keys().collect();
-        for event in &self.events[who] {
-            match event {
-                Event::Delivered(delivered) if !receiver.acknowledges() => {
-                    open.remove(&delivered.sequence);
-                }
-                Event::Gap(gap) if gap.after < gap.through => {
-                    open.extract_if(gap.after + 1..=gap.through, |_| true).for_each(drop);
-                }
-                Event::Acknowledging { sequence } | Event::Buried { sequence } => {
-                    open.remove(sequence);
-                }
-                Event::Opened { .. }
-                | Event::Delivered(_)
-                | Event::Gap(_)
-                | Event::Acknowledged { .. }
-                | Event::NotCovered { .. } => {}
-            }
-        }
-        open.is_empty()
     }
 
     pub(crate) fn note(&mut self, who: Who, events: impl IntoIterator<Item = Event>) {

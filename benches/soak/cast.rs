@@ -1,10 +1,6 @@
-//! Who there is: channels of different settings, each with listeners of every kind.
+//! Who there is: receivers of every kind, in channels of different settings.
 
-use crate::{Outcome, road::Wire};
-use eric::v1::{
-    AcknowledgementMode, Backoff, ChannelSettings, CreateChannelRequest, Overflow, Redelivery,
-    RegisterRequest, UpdateChannelRequest,
-};
+use std::iter;
 
 /// How a receiver receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +12,41 @@ pub(crate) enum Mode {
     DeadLetters,
 }
 
+/// What is special about the life that a receiver leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    None,
+    /// It shares its stream with others of all channels.
+    Joint,
+    /// It pulls.
+    Pulls,
+    /// It must acknowledge soon, or ask for more time.
+    Timed,
+    /// Its listener is removed and registered again, now and then.
+    Fleeting,
+    /// It comes back without its token.
+    Forgets,
+    /// Two clients with sessions of their own want its listener; each is a receiver with a view of its own.
+    Fights,
+    /// The second of those: it leaves for good in the calm.
+    FightsAndLeaves,
+}
+
 /// A receiver, by its place in [`Cast::receivers`].
 pub(crate) type Who = usize;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     pub(crate) channel: &'static str,
+    /// Empty: a watcher.
     pub(crate) listener: &'static str,
     pub(crate) mode: Mode,
+    pub(crate) habit: Habit,
     /// It receives only messages of this type.
     pub(crate) only: Option<&'static str>,
     pub(crate) overtaking: bool,
+    /// Its channel drops the oldest where a backlog is full.
+    pub(crate) drops: bool,
     /// Its channel names a dead letter listener.
     pub(crate) buries: bool,
 }
@@ -35,6 +55,101 @@ impl Receiver {
     pub(crate) fn acknowledges(&self) -> bool {
         matches!(self.mode, Mode::Explicit | Mode::DeadLetters)
     }
+
+    /// It has a listener that senders may dispatch to.
+    pub(crate) fn listens(&self) -> bool {
+        matches!(self.mode, Mode::Explicit | Mode::Automatic)
+    }
+
+    pub(crate) fn fights(&self) -> bool {
+        matches!(self.habit, Habit::Fights | Habit::FightsAndLeaves)
+    }
+
+    pub(crate) fn fleeting(&self) -> bool {
+        self.habit == Habit::Fleeting
+    }
+
+    /// Whether it is still there when everything has arrived.
+    pub(crate) fn stays(&self) -> bool {
+        self.habit != Habit::FightsAndLeaves
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let listener = if self.listener.is_empty() { "a watcher" } else { self.listener };
+        let second = if self.stays() { "" } else { " (the second)" };
+        format!("{}/{listener}{second}", self.channel)
+    }
+}
+
+/// The types of messages that are sent, by turns.
+pub(crate) const TYPES: [&str; 2] = ["even", "odd"];
+pub(crate) const DEAD: &str = "dead";
+
+/// A channel, by what decides how its receivers are judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene {
+    pub(crate) channel: &'static str,
+    pub(crate) overtaking: bool,
+    pub(crate) buries: bool,
+    /// How much may wait; beyond it the oldest is dropped, or what is sent is refused.
+    pub(crate) drops: Option<i64>,
+    pub(crate) refuses: Option<i64>,
+    /// Whose habits are at home here, beside the usual ones.
+    habits: &'static [(&'static str, Mode, Habit)],
+}
+
+const USUAL: Scene =
+    Scene { channel: "", overtaking: false, buries: true, drops: None, refuses: None, habits: &[] };
+
+const TIMED: (&str, Mode, Habit) = ("timed", Mode::Explicit, Habit::Timed);
+const FLEETING: (&str, Mode, Habit) = ("fleeting", Mode::Explicit, Habit::Fleeting);
+const FLEETING_PLAIN: (&str, Mode, Habit) = ("fleeting-plain", Mode::Automatic, Habit::Fleeting);
+const FORGETS: (&str, Mode, Habit) = ("forgetful", Mode::Automatic, Habit::Forgets);
+const FOUGHT: (&str, Mode, Habit) = ("fought", Mode::Automatic, Habit::Fights);
+const FOUGHT_TOO: (&str, Mode, Habit) = ("fought", Mode::Automatic, Habit::FightsAndLeaves);
+
+pub(crate) const SCENES: [Scene; 5] = [
+    Scene { channel: "strict", habits: &[TIMED, FLEETING, FORGETS], ..USUAL },
+    Scene { channel: "overtaking", overtaking: true, habits: &[TIMED, FLEETING], ..USUAL },
+    Scene {
+        channel: "dropping",
+        buries: false,
+        drops: Some(40),
+        habits: &[FORGETS, FLEETING_PLAIN],
+        ..USUAL
+    },
+    Scene { channel: "refusing", refuses: Some(60), habits: &[FOUGHT, FOUGHT_TOO], ..USUAL },
+    Scene { channel: "unburied", buries: false, habits: &[FLEETING_PLAIN, FOUGHT, FOUGHT_TOO], ..USUAL },
+];
+
+/// The receivers of every channel.
+const EVERYWHERE: [(&str, Mode, Habit); 7] = [
+    ("steady", Mode::Explicit, Habit::None),
+    ("joint", Mode::Explicit, Habit::Joint),
+    ("pulled", Mode::Explicit, Habit::Pulls),
+    (TYPED, Mode::Explicit, Habit::None),
+    ("plain", Mode::Automatic, Habit::None),
+    ("joint-plain", Mode::Automatic, Habit::Joint),
+    ("", Mode::Watcher, Habit::None),
+];
+const TYPED: &str = "typed";
+
+impl Scene {
+    fn receivers(&self) -> impl Iterator<Item = Receiver> {
+        let dead = self.buries.then_some((DEAD, Mode::DeadLetters, Habit::None));
+        EVERYWHERE.into_iter().chain(self.habits.iter().copied()).chain(dead).zip(iter::repeat(*self)).map(
+            |((listener, mode, habit), scene)| Receiver {
+                channel: scene.channel,
+                listener,
+                mode,
+                habit,
+                only: (listener == TYPED).then_some(TYPES[1]),
+                overtaking: scene.overtaking,
+                drops: scene.drops.is_some(),
+                buries: scene.buries && mode != Mode::DeadLetters,
+            },
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -42,62 +157,9 @@ pub(crate) struct Cast {
     pub(crate) receivers: Vec<Receiver>,
 }
 
-/// The types of messages that are sent, by turns.
-pub(crate) const TYPES: [&str; 2] = ["even", "odd"];
-pub(crate) const DEAD: &str = "dead";
-/// The listeners of every channel, in this order. «joint» ones share one stream with those of all channels.
-const LISTENERS: [(&str, Mode, Option<&str>); 6] = [
-    ("steady", Mode::Explicit, None),
-    ("joint", Mode::Explicit, None),
-    ("pulled", Mode::Explicit, None),
-    ("typed", Mode::Explicit, Some("odd")),
-    ("plain", Mode::Automatic, None),
-    ("joint-plain", Mode::Automatic, None),
-];
-
-pub(crate) struct Setting {
-    pub(crate) id: &'static str,
-    settings: ChannelSettings,
-    buries: bool,
-}
-
-pub(crate) fn channels() -> Vec<Setting> {
-    let backoff = Backoff { initial: Some(millis(5)), factor: Some(2.0), maximum: Some(millis(50)) };
-    let usual = ChannelSettings { max_attempts: Some(4), backoff: Some(backoff), ..Default::default() };
-    let of = |overflow: Overflow, messages| ChannelSettings {
-        dispatch_overflow: Some(overflow.into()),
-        broadcast_overflow: Some(overflow.into()),
-        max_backlog_messages: Some(messages),
-        ..usual.clone()
-    };
-    let overtaking = ChannelSettings { redelivery: Some(Redelivery::Overtaking.into()), ..usual.clone() };
-    vec![
-        Setting { id: "strict", settings: usual.clone(), buries: true },
-        Setting { id: "overtaking", settings: overtaking, buries: true },
-        Setting { id: "dropping", settings: of(Overflow::DropOldest, 40), buries: false },
-        Setting { id: "refusing", settings: of(Overflow::RejectNew, 60), buries: true },
-        Setting { id: "unburied", settings: usual, buries: false },
-    ]
-}
-
 impl Cast {
     pub(crate) fn new() -> Self {
-        let receivers = channels().into_iter().flat_map(|channel| {
-            let overtaking = channel.settings.redelivery == Some(Redelivery::Overtaking.into());
-            let mut all = LISTENERS.to_vec();
-            all.push(("", Mode::Watcher, None));
-            all.extend(channel.buries.then_some((DEAD, Mode::DeadLetters, None)));
-            let receiver = move |(listener, mode, only)| Receiver {
-                channel: channel.id,
-                listener,
-                mode,
-                only,
-                overtaking,
-                buries: channel.buries && mode != Mode::DeadLetters,
-            };
-            all.into_iter().map(receiver)
-        });
-        Self { receivers: receivers.collect() }
+        Self { receivers: SCENES.iter().flat_map(Scene::receivers).collect() }
     }
 
     /// Those that are so.
@@ -108,39 +170,4 @@ impl Cast {
     pub(crate) fn find(&self, channel: &str, listener: &str) -> Option<Who> {
         self.receivers.iter().position(|it| it.channel == channel && it.listener == listener)
     }
-
-    /// Creates the channels and registers the listeners.
-    pub(crate) async fn enter(&self, mut wire: Wire) -> Outcome {
-        for Setting { id, settings, .. } in channels() {
-            let channel = Some(id.to_owned());
-            let request = CreateChannelRequest { channel, settings: Some(settings), allow_existing: false };
-            wire.create_channel(request).await?;
-        }
-        for receiver in self.receivers.iter().filter(|it| it.mode != Mode::Watcher) {
-            let mode = match receiver.acknowledges() {
-                true => AcknowledgementMode::Explicit,
-                false => AcknowledgementMode::Automatic,
-            };
-            let request = RegisterRequest {
-                channel: receiver.channel.to_owned(),
-                listener: Some(receiver.listener.to_owned()),
-                acknowledgement_mode: mode.into(),
-                ..Default::default()
-            };
-            wire.register(request).await?;
-        }
-        for channel in channels().into_iter().filter(|channel| channel.buries) {
-            let settings =
-                ChannelSettings { dead_letter_listener: Some(DEAD.to_owned()), ..Default::default() };
-            let channel = channel.id.to_owned();
-            let request = UpdateChannelRequest { channel, settings: Some(settings), update_mask: None };
-            wire.update_channel(request).await?;
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn millis(millis: u64) -> prost_types::Duration {
-    let nanos = i32::try_from(millis % 1000 * 1_000_000).unwrap_or_default();
-    prost_types::Duration { seconds: i64::try_from(millis / 1000).unwrap_or(i64::MAX), nanos }
 }

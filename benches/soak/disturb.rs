@@ -1,7 +1,7 @@
 //! What happens to receivers: connections are cut and stall, listeners are stopped, started, purged and looked at.
 
 use crate::{
-    cast::{Mode, Who},
+    cast::{Habit, Who},
     road::Wire,
     stage::Stage,
 };
@@ -15,10 +15,10 @@ pub(crate) async fn connections(stage: Rc<Stage>) {
     while !stage.calm() {
         sleep(Duration::from_millis(rng.u64(20..300))).await;
         if rng.bool() {
-            stage.roads.cut_one(&mut rng, &mut stage.books.lock().figures);
+            stage.books.lock().figures.cut += stage.roads.one(&mut rng).cut();
             continue;
         }
-        let road = &stage.roads.breaking[rng.usize(..stage.roads.breaking.len())];
+        let road = stage.roads.one(&mut rng);
         road.stall(true);
         stage.books.lock().figures.stalls += 1;
         sleep(Duration::from_millis(rng.u64(10..500))).await;
@@ -32,9 +32,12 @@ pub(crate) async fn connections(stage: Rc<Stage>) {
 
 pub(crate) async fn listeners(stage: Rc<Stage>, mut wire: Wire) {
     let mut rng = stage.rng(90_002);
-    let those = stage.cast.those(|it| matches!(it.mode, Mode::Explicit | Mode::Automatic));
+    let those = stage.cast.those(|it| it.listens() && it.stays() && !it.fleeting());
+    // one that is stopped misses nothing, with or without a token
+    let forgetful = stage.cast.those(|it| it.habit == Habit::Forgets);
     while !stage.calm() {
         sleep(Duration::from_millis(rng.u64(5..60))).await;
+        let those = if rng.u8(..4) == 0 { &forgetful } else { &those };
         let who = those[rng.usize(..those.len())];
         if let Err(status) = disturb(&stage, &mut wire, who, &mut rng).await {
             stage.books.lock().fault(format!("{}: {status:?}", stage.cast.receivers[who].name()));

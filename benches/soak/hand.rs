@@ -1,36 +1,36 @@
 //! What an EXPLICIT receiver has in hand on one stream, and what it says of it.
 
 use crate::{
-    books::{Event, Stream},
-    cast::{Who, millis},
-    road::Wire,
-    send::broken,
+    cast::{Receiver, Who},
+    event::{Event, Stream},
+    road::{Wire, broken},
     stage::Stage,
 };
 use eric::v1::{
-    AcknowledgeRequest, Acknowledged, Acknowledgement, Attempt, Batch, RejectRequest, Rejected, Rejection,
-    SubscriptionStarted, acknowledge_result, reject_result,
+    AcknowledgeRequest, Acknowledged, Acknowledgement, Attempt, Batch, SubscriptionStarted,
+    acknowledge_result::Outcome,
 };
 use std::rc::Rc;
+use tonic::Code;
 
 #[derive(Clone, Copy)]
-struct Held {
-    sequence: i64,
-    generation: i64,
+pub(crate) struct Held {
+    pub(crate) sequence: i64,
+    pub(crate) generation: i64,
     /// From 2 where it came again.
-    attempt: Option<i32>,
+    pub(crate) attempt: Option<i32>,
 }
 
 pub(crate) struct Hand {
-    stage: Rc<Stage>,
+    pub(crate) stage: Rc<Stage>,
     pub(crate) who: Who,
-    pub(crate) stream: Stream,
-    birth: i64,
-    incarnation: String,
+    stream: Stream,
+    pub(crate) birth: i64,
+    pub(crate) incarnation: String,
     generation: i64,
-    held: Vec<Held>,
+    pub(crate) held: Vec<Held>,
     /// The end of the last gap that was said.
-    gap: i64,
+    pub(crate) gap: i64,
 }
 
 impl Hand {
@@ -72,25 +72,17 @@ impl Hand {
         }
     }
 
-    fn overtaking(&self) -> bool {
-        self.stage.cast.receivers[self.who].overtaking
+    pub(crate) fn receiver(&self) -> &Receiver {
+        &self.stage.cast.receivers[self.who]
+    }
+
+    pub(crate) fn overtaking(&self) -> bool {
+        self.receiver().overtaking
     }
 
     /// Whether it came again by itself.
     fn alone(&self, held: &Held) -> bool {
         self.overtaking() && held.attempt.is_some_and(|attempt| attempt > 1)
-    }
-
-    /// Says something of what is in hand, or nothing. An error: the connection is broken.
-    pub(crate) async fn say(&mut self, wire: &mut Wire, rng: &mut fastrand::Rng) -> Result<(), ()> {
-        match rng.u8(..100) {
-            _ if self.stage.calm() || self.held.len() > 48 => self.acknowledge_all(wire).await,
-            0..50 => self.acknowledge_all(wire).await,
-            50..70 => self.acknowledge_some(wire, rng).await,
-            70..78 => self.reject(wire, rng, false).await,
-            78..80 => self.reject(wire, rng, true).await,
-            _ => Ok(()),
-        }
     }
 
     /// Everything, by one `through`; what others have overtaken, by its attempt.
@@ -110,14 +102,20 @@ impl Hand {
             // what came again by itself may stand behind what has not come yet
             let in_order = these.iter().filter(|held| !self.alone(held)).map(|held| held.sequence);
             let through = in_order.fold(if generation == self.generation { gap } else { 0 }, i64::max);
-            let through = (through > 0).then_some(through);
+            // one by one it is known whether all were covered
+            let singly = self.overtaking() && gap == 0 && these.len() % 2 == 0;
+            let through = (through > 0 && !singly).then_some(through);
             self.acknowledge(wire, generation, through, &these).await?;
         }
         Ok(())
     }
 
     /// Single ones.
-    async fn acknowledge_some(&mut self, wire: &mut Wire, rng: &mut fastrand::Rng) -> Result<(), ()> {
+    pub(crate) async fn acknowledge_some(
+        &mut self,
+        wire: &mut Wire,
+        rng: &mut fastrand::Rng,
+    ) -> Result<(), ()> {
         let generation = self.generation;
         let chosen: Vec<_> =
             self.held.iter().filter(|held| held.generation == generation && rng.bool()).copied().collect();
@@ -135,7 +133,7 @@ impl Hand {
         through: Option<i64>,
         these: &[Held],
     ) -> Result<(), ()> {
-        let receiver = &self.stage.cast.receivers[self.who];
+        let receiver = self.receiver();
         let attempts = these
             .iter()
             .filter(|held| self.alone(held))
@@ -156,46 +154,71 @@ impl Hand {
         let answer = wire.acknowledge(AcknowledgeRequest { items: vec![item.clone()] }).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
         match answer.results.into_iter().next().and_then(|result| result.outcome) {
-            Some(acknowledge_result::Outcome::Acknowledged(told))
+            Some(Outcome::Acknowledged(told))
                 if told.covered_messages == 0 && told.generation > generation + 1 =>
             {
-                // an older generation covers nothing, and what was never rewound does not come again: it is said once
-                // more, and whether it is on its way again is not known
-                let again = Acknowledgement {
-                    generation: Some(told.generation),
-                    through_sequence: None,
-                    sequences: these.iter().map(|held| held.sequence).collect(),
-                    ..item
-                };
-                let answer = wire.acknowledge(AcknowledgeRequest { items: vec![again] }).await;
-                answer.map_err(|status| self.failed(&status))?;
+                self.acknowledge_again(wire, item, these, told.generation).await?;
             }
-            Some(acknowledge_result::Outcome::Acknowledged(told)) => {
-                self.judge(these, &told, through.is_some())
-            }
+            Some(Outcome::Acknowledged(told)) => self.judge(these, &told, through.is_some()),
+            Some(Outcome::Error(error)) if self.may_be_gone(error.code) => self.not_covered(these),
             other => {
-                let mut books = self.stage.books.lock();
-                books.fault(format!("{}: {item:?} was answered with {other:?}", self.name()));
-                books.note(self.who, these.iter().map(|held| Event::NotCovered { sequence: held.sequence }));
+                let fault = format!("{}: {item:?} was answered with {other:?}", self.receiver().name());
+                self.stage.books.lock().fault(fault);
+                self.not_covered(these);
             }
         }
         Ok(())
     }
 
+    /// An older generation covers nothing, and what was never rewound does not come again: it is said once more, and whether
+    /// it is on its way again is not known.
+    async fn acknowledge_again(
+        &self,
+        wire: &mut Wire,
+        item: Acknowledgement,
+        these: &[Held],
+        generation: i64,
+    ) -> Result<(), ()> {
+        let again = Acknowledgement {
+            generation: Some(generation),
+            through_sequence: None,
+            sequences: these.iter().map(|held| held.sequence).collect(),
+            ..item
+        };
+        let answer = wire.acknowledge(AcknowledgeRequest { items: vec![again] }).await;
+        answer.map_err(|status| self.failed(&status)).map(drop)
+    }
+
+    fn not_covered(&self, these: &[Held]) {
+        let events = these
+            .iter()
+            .map(|held| Event::NotCovered { sequence: held.sequence, generation: held.generation });
+        self.stage.books.lock().note(self.who, events);
+    }
+
+    /// A listener that was removed meanwhile, or is another one now.
+    pub(crate) fn may_be_gone(&self, code: i32) -> bool {
+        let gone = code == Code::NotFound as i32 || code == Code::FailedPrecondition as i32;
+        gone && self.receiver().fleeting()
+    }
+
     /// Which of those are acknowledged for certain, and which are not.
     ///
-    /// In a newer generation they may be on their way again, and up to `through_sequence` there are also some that
-    /// were dropped meanwhile. What the same generation does not cover was acknowledged before, or is gone, which is OK.
+    /// In a newer generation they may be on their way again. What the same generation does not cover was acknowledged
+    /// before, or is gone, which is OK. Where others overtake there are no generations: one that lies below
+    /// `through_sequence` may have failed too often meanwhile, and an earlier attempt be on its way still.
     fn judge(&self, these: &[Held], told: &Acknowledged, through: bool) {
         let all = !through && usize::try_from(told.covered_messages) == Ok(these.len());
+        let below = |held: &Held| !self.overtaking() && held.sequence <= told.through_sequence;
         let events = these.iter().filter_map(|held| {
-            let Held { sequence, .. } = *held;
+            let Held { sequence, generation, .. } = *held;
+            let same = generation == told.generation;
             match () {
-                () if held.generation == told.generation && (all || sequence <= told.through_sequence) => {
+                () if same && (all || below(held)) => {
                     Some(Event::Acknowledged { stream: self.stream, sequence })
                 }
-                () if told.covered_messages == 0 && held.generation != told.generation => {
-                    Some(Event::NotCovered { sequence })
+                () if !same && told.covered_messages == 0 => {
+                    Some(Event::NotCovered { sequence, generation: told.generation })
                 }
                 () => None,
             }
@@ -203,65 +226,9 @@ impl Hand {
         self.stage.books.lock().note(self.who, events);
     }
 
-    async fn reject(&mut self, wire: &mut Wire, rng: &mut fastrand::Rng, last: bool) -> Result<(), ()> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
-        let Held { sequence, generation, attempt } = self.held[rng.usize(..self.held.len())];
-        let receiver = &self.stage.cast.receivers[self.who];
-        let item = Rejection {
-            channel: receiver.channel.to_owned(),
-            listener: receiver.listener.to_owned(),
-            birth: self.birth,
-            incarnation: self.incarnation.clone(),
-            generation: Some(generation),
-            sequence,
-            attempt: if self.overtaking() { attempt.unwrap_or(1) } else { 0 },
-            reason: "soak".to_owned(),
-            delay: rng.bool().then(|| millis(rng.u64(..40))),
-            r#final: last,
-        };
-        let answer = wire.reject(RejectRequest { items: vec![item.clone()] }).await;
-        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
-        let gone = tonic::Code::FailedPrecondition as i32;
-        match answer.results.into_iter().next().and_then(|result| result.outcome) {
-            Some(reject_result::Outcome::Rejected(rejected)) => self.rejected(sequence, &rejected),
-            // it was rejected, acknowledged or purged by somebody else meanwhile
-            // it stays in hand, as what is done with
-            Some(reject_result::Outcome::Error(error)) if error.code == gone => {}
-            other => {
-                let fault = format!("{}: {item:?} was answered with {other:?}", self.name());
-                self.stage.books.lock().fault(fault);
-            }
-        }
-        Ok(())
-    }
-
-    fn rejected(&mut self, sequence: i64, rejected: &Rejected) {
-        let overtaking = self.overtaking();
-        self.gap = 0;
-        // what stands behind it comes again
-        self.held
-            .retain(|held| if overtaking { held.sequence != sequence } else { held.sequence < sequence });
-        let receiver = &self.stage.cast.receivers[self.who];
-        let dead = self.stage.cast.find(receiver.channel, crate::cast::DEAD);
-        let mut books = self.stage.books.lock();
-        books.figures.rejected += 1;
-        if rejected.dropped || rejected.dead_letter_sequence > 0 {
-            books.note(self.who, [Event::Buried { sequence }]);
-        }
-        if let Some(dead) = dead.filter(|_| rejected.dead_letter_sequence > 0) {
-            books.told_buried.insert((dead, rejected.dead_letter_sequence), sequence);
-        }
-    }
-
-    fn failed(&self, status: &tonic::Status) {
+    pub(crate) fn failed(&self, status: &tonic::Status) {
         if !broken(status) {
-            self.stage.books.lock().fault(format!("{}: {status:?}", self.name()));
+            self.stage.books.lock().fault(format!("{}: {status:?}", self.receiver().name()));
         }
-    }
-
-    fn name(&self) -> String {
-        self.stage.cast.receivers[self.who].name()
     }
 }

@@ -4,35 +4,49 @@
 //! `make soak` (or `cargo test --bench soak -- --help`). Without arguments, as `cargo test` runs it, it takes a few
 //! seconds, so that it never rots. The seed decides what everybody does, not when: a run is alike, not the same.
 //!
-//! In reading order: [`cast`] who there is; [`send`], [`receive`], [`pull`] and [`disturb`] what they do, over [`road`];
-//! [`books`] what is written down of it; [`judge`] what must be so.
+//! In reading order: [`cast`] who there is, and [`enter`] as the server knows them; [`play`] the whole on its [`stage`];
+//! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`] and [`lives`] what they do, over [`road`];
+//! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`order`],
+//! [`gaps`] and [`flight`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
 
 mod args;
 mod books;
 mod cast;
 mod disturb;
+mod enter;
+mod event;
+mod example;
+mod flight;
+mod gaps;
 mod hand;
 mod judge;
+mod lives;
+mod order;
+mod play;
+mod proof;
 mod pull;
 mod receive;
+mod refuse;
 mod road;
 mod send;
 mod stage;
+mod trial;
+mod verdict;
+mod visit;
 
 use args::Plan;
+use road::Outcome;
 use std::process::ExitCode;
-
-/// What goes wrong here, the server's faults apart, ends the soak and is told to whoever started it.
-type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
     let Some(plan) = Plan::from_command_line() else { return ExitCode::SUCCESS };
-    println!("soak: {} s, seed {}", plan.time.as_secs_f64(), plan.seed);
-    match run(&plan) {
-        Ok(verdict) => {
-            println!("{verdict}");
-            if verdict.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+    let sound = example::hold().and_then(|()| {
+        // each seed is played, also where one before it found something
+        plan.seeds.iter().map(|seed| play_and_judge(&plan, *seed)).collect::<Outcome<Vec<_>>>()
+    });
+    match sound {
+        Ok(sound) if sound.iter().all(|sound| *sound) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -40,9 +54,22 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether nothing is wrong.
 // One thread for all clients: what is written in the books then has one order that is easy to reason about.
-fn run(plan: &Plan) -> Outcome<judge::Verdict> {
+fn play_and_judge(plan: &Plan, seed: u64) -> Outcome<bool> {
+    println!("soak: {} s, seed {seed}", plan.time.as_secs_f64());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stage = runtime.block_on(stage::play(plan))?;
-    Ok(judge::judge(&stage.cast, &stage.books.lock()))
+    let stage = runtime.block_on(play::play(plan.time, seed))?;
+    let books = stage.books.lock();
+    if let Some(path) = &plan.books {
+        std::fs::write(path, format!("{:#?}", &*books))?;
+    }
+    let verdict = judge::judge(&stage.cast, &books);
+    // a checker that cannot fail proves nothing
+    let proof = proof::prove(&stage.cast, &books);
+    println!("{proof}\n{verdict}");
+    match proof.untold.first() {
+        Some(untold) => Err(format!("the checker is blind: {untold}").into()),
+        None => Ok(verdict.faults.none()),
+    }
 }

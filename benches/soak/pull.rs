@@ -1,13 +1,13 @@
 //! Receivers that pull.
 
 use crate::{
-    cast::{Who, millis},
+    cast::Who,
+    event::Begins,
     hand::Hand,
-    road::Wire,
-    send::broken,
+    road::{Wire, broken, millis},
     stage::Stage,
 };
-use eric::v1::{Credit, PullRequest, PullResponse};
+use eric::v1::{Batch, Credit, PullRequest, PullResponse};
 use std::{rc::Rc, time::Duration};
 use tokio::time::sleep;
 use tonic::Code;
@@ -30,11 +30,13 @@ async fn pull_some(
     session: &str,
     rng: &mut fastrand::Rng,
 ) -> Result<(), ()> {
+    // an answer that is lost ends the session: what it took is not known
+    let mut begins = Begins::Afresh;
     for _ in 0..rng.usize(1..30) {
         let stream = {
             let mut books = stage.books.lock();
             books.figures.pulls += 1;
-            books.open(who, true)
+            books.open(who, begins)
         };
         let answer = match wire.pull(request(stage, who, session, rng)).await {
             Ok(answer) => answer.into_inner(),
@@ -50,6 +52,7 @@ async fn pull_some(
             return Err(());
         };
         stage.books.lock().deliver(who, stream, &batch);
+        begins = goes_on(begins, &batch);
         let mut hand = Hand::new(stage, who, stream, &started, &incarnation);
         hand.take(&batch);
         hand.say(&mut wire, rng).await?;
@@ -60,6 +63,13 @@ async fn pull_some(
         hand.acknowledge_all(&mut wire).await?;
     }
     Ok(())
+}
+
+/// Where the next pull of a session stands. A rejection may let it begin earlier, and so does another client.
+fn goes_on(begins: Begins, batch: &Batch) -> Begins {
+    let delivered = batch.deliveries.iter().map(|delivery| delivery.sequence);
+    let last = batch.gaps.iter().map(|gap| gap.through_sequence).chain(delivered).max();
+    last.map_or(begins, Begins::Behind)
 }
 
 fn request(stage: &Stage, who: Who, session: &str, rng: &mut fastrand::Rng) -> PullRequest {

@@ -1,16 +1,15 @@
-//! Receivers on streams: alone, many on one, for long or for a short visit.
+//! Clients on streams: alone, many on one, for long or for a short visit, with or without what they knew before.
 
 use crate::{
-    books::Stream,
-    cast::{Mode, Receiver, Who},
-    hand::Hand,
-    road::Wire,
-    send::broken,
+    cast::{Habit, Mode, Who},
+    event::{Begins, Event},
+    road::{Wire, broken},
     stage::Stage,
+    visit::{Token, Visit},
 };
 use eric::v1::{
-    Batch, ChangeListenRequest, Credit, ListenRequest, ListenResponse, Subscription, SubscriptionStarted,
-    TakeOver, WatchRequest, WatchResponse, WatchSubscription,
+    Credit, GetListenerRequest, ListenRequest, ListenResponse, Subscription, TakeOver, WatchRequest,
+    WatchResponse, WatchSubscription,
 };
 use futures_util::{StreamExt as _, stream::LocalBoxStream};
 use std::{collections::HashMap, rc::Rc, time::Duration};
@@ -28,28 +27,17 @@ pub(crate) struct Client {
     all: Vec<Who>,
     rng: fastrand::Rng,
     /// By receiver, where it goes on.
-    tokens: HashMap<Who, String>,
+    tokens: HashMap<Who, Token>,
     session: String,
-    rival: bool,
-}
-
-/// A stream that is open.
-struct Visit {
-    parts: Parts,
-    wire: Wire,
-    stream: String,
-    incarnation: String,
-    /// The books' number of each receiver's stream.
-    opened: HashMap<Who, Stream>,
-    numbers: HashMap<i32, Who>,
-    hands: HashMap<Who, Hand>,
+    /// It is there only to disturb, and not in the calm.
+    leaves: bool,
 }
 
 impl Client {
     pub(crate) fn new(stage: &Rc<Stage>, all: Vec<Who>, number: u64) -> Self {
         let session = format!("session-{number}");
         let (stage, rng) = (Rc::clone(stage), stage.rng(number));
-        Self { stage, all, rng, tokens: HashMap::new(), session, rival: false }
+        Self { stage, all, rng, tokens: HashMap::new(), session, leaves: false }
     }
 
     /// Always there, until everything has arrived.
@@ -62,8 +50,9 @@ impl Client {
     }
 
     /// Takes over whoever it is, reads a little and goes.
-    pub(crate) async fn disturb(mut self, those: Vec<Who>) {
-        self.rival = true;
+    pub(crate) async fn disturb(mut self) {
+        let those = self.all.clone();
+        self.leaves = true;
         while !self.stage.calm() {
             sleep(Duration::from_millis(self.rng.u64(50..400))).await;
             self.all = vec![those[self.rng.usize(..those.len())]];
@@ -73,23 +62,38 @@ impl Client {
         }
     }
 
+    /// Wants its listener again and again, and goes on where it was.
+    pub(crate) async fn fight(mut self) {
+        self.leaves = true;
+        while !self.stage.calm() {
+            sleep(Duration::from_millis(self.rng.u64(20..200))).await;
+            let most = 1 + self.rng.usize(..40);
+            self.visit(most).await;
+        }
+    }
+
     async fn visit(&mut self, most: usize) {
         let Ok(wire) = self.stage.roads.any(&mut self.rng).await else { return };
-        let Some(mut visit) = self.open(wire).await else { return };
+        let Some((mut visit, mut parts)) = self.open(wire).await else { return };
         let mut read = 0;
         // in the calm nobody leaves, but for those who only disturb
         while self.stays(read < most) {
-            match timeout(IDLE, visit.parts.next()).await {
+            match timeout(IDLE, parts.next()).await {
                 Err(_) => {
                     if self.idle(&mut visit).await.is_err() {
                         return;
                     }
                 }
-                Ok(None) => return,
-                Ok(Some(Err(status))) => return self.ended(&status),
+                Ok(None) => return visit.ended(),
+                Ok(Some(Err(status))) => {
+                    if !broken(&status) {
+                        visit.ended();
+                    }
+                    return self.refused(&status);
+                }
                 Ok(Some(Ok(part))) => {
                     read += 1;
-                    if self.part(&mut visit, part).await.is_err() {
+                    if visit.part(part, &mut self.tokens, &mut self.rng).await.is_err() {
                         return;
                     }
                 }
@@ -98,32 +102,57 @@ impl Client {
     }
 
     fn stays(&self, wants: bool) -> bool {
-        if self.rival {
+        if self.leaves {
             wants && !self.stage.calm()
         } else {
             (wants || self.stage.calm()) && !self.stage.done()
         }
     }
 
-    async fn open(&mut self, mut wire: Wire) -> Option<Visit> {
-        let opened: HashMap<_, _> = {
-            let mut books = self.stage.books.lock();
-            books.figures.streams += 1;
-            self.all.iter().map(|&who| (who, books.open(who, false))).collect()
-        };
-        let numbers = (1..).zip(self.all.iter().copied()).collect();
+    async fn open(&mut self, mut wire: Wire) -> Option<(Visit, Parts)> {
+        self.forget(&mut wire).await;
+        let mut visit = Visit::new(&self.stage, wire.clone());
+        self.stage.books.lock().figures.streams += 1;
+        for (number, who) in (1..).zip(self.all.iter().copied()) {
+            visit.begin(who, self.begins(who));
+            visit.numbers.insert(number, who);
+        }
         let watches = self.stage.cast.receivers[self.all[0]].mode == Mode::Watcher;
         let parts = if watches { self.watch(&mut wire).await } else { self.listen(&mut wire).await };
         match parts {
-            Ok(parts) => {
-                let (stream, incarnation, hands) = Default::default();
-                Some(Visit { parts, wire, stream, incarnation, opened, numbers, hands })
-            }
+            Ok(parts) => Some((visit, parts)),
             Err(status) => {
-                self.ended(&status);
+                // a call that was refused has handed over nothing
+                if !broken(&status) {
+                    visit.ended();
+                }
+                self.refused(&status);
                 None
             }
         }
+    }
+
+    /// Some come back without their token, and ask before how much they were handed over.
+    async fn forget(&mut self, wire: &mut Wire) {
+        for &who in self.all.iter().filter(|who| self.stage.cast.receivers[**who].habit == Habit::Forgets) {
+            self.tokens.remove(&who);
+            let receiver = &self.stage.cast.receivers[who];
+            let (channel, listener) = (receiver.channel.to_owned(), receiver.listener.to_owned());
+            let Ok(answer) = wire.get_listener(GetListenerRequest { channel, listener }).await else {
+                continue;
+            };
+            let listener = answer.into_inner().listener.filter(|listener| !listener.connected);
+            let event = listener.map(|listener| Event::HandedOver { through: listener.passed_sequence });
+            self.stage.books.lock().note(who, event);
+        }
+    }
+
+    fn begins(&self, who: Who) -> Begins {
+        self.tokens.get(&who).map_or(Begins::Afresh, |token| Begins::Behind(token.sequence))
+    }
+
+    fn token(&self, who: Who) -> String {
+        self.tokens.get(&who).map(|token| token.text.clone()).unwrap_or_default()
     }
 
     async fn listen(&mut self, wire: &mut Wire) -> Result<Parts, Status> {
@@ -140,7 +169,7 @@ impl Client {
         Subscription {
             channel: receiver.channel.to_owned(),
             listener: receiver.listener.to_owned(),
-            resume_token: self.tokens.get(&who).cloned().unwrap_or_default(),
+            resume_token: self.token(who),
             credit: receiver.acknowledges().then_some(credit),
             types: receiver.only.into_iter().map(str::to_owned).collect(),
             session: self.session.clone(),
@@ -151,7 +180,7 @@ impl Client {
     async fn watch(&self, wire: &mut Wire) -> Result<Parts, Status> {
         let subscription = |who: &Who| WatchSubscription {
             channel: self.stage.cast.receivers[*who].channel.to_owned(),
-            resume_token: self.tokens.get(who).cloned().unwrap_or_default(),
+            resume_token: self.token(*who),
             // before the first token that is the same as from the start
             start_at: eric::v1::StartAt::Oldest.into(),
             types: Vec::new(),
@@ -161,102 +190,37 @@ impl Client {
         Ok(wire.watch(request).await?.into_inner().map(|part| part.map(as_listen)).boxed_local())
     }
 
-    fn ended(&self, status: &Status) {
+    /// A stream ended with an error, or was not begun.
+    fn refused(&self, status: &Status) {
+        let removed = status.code() == Code::NotFound && self.all.iter().any(|who| self.fleeting(*who));
         let mut books = self.stage.books.lock();
         if status.code() == Code::Aborted {
             books.figures.taken_over += 1;
-        } else if !broken(status) {
-            books.fault(format!("a stream of {:?} ended with {status:?}", self.names()));
+        } else if !broken(status) && !removed {
+            let names: Vec<_> = self.all.iter().map(|who| self.stage.cast.receivers[*who].name()).collect();
+            books.fault(format!("a stream of {names:?} ended with {status:?}"));
         }
     }
 
-    fn names(&self) -> Vec<String> {
-        self.all.iter().map(|who| self.stage.cast.receivers[*who].name()).collect()
-    }
-
-    async fn part(&mut self, visit: &mut Visit, part: ListenResponse) -> Result<(), ()> {
-        if let Some(opened) = part.opened {
-            (visit.stream, visit.incarnation) = (opened.stream, opened.incarnation);
-        }
-        part.started.iter().for_each(|started| self.started(visit, started));
-        for batch in part.batches {
-            self.batch(visit, batch).await?;
-        }
-        for ended in part.ended {
-            if let Some(who) = visit.numbers.remove(&ended.subscription) {
-                visit.hands.remove(&who);
-                let mut books = self.stage.books.lock();
-                books.figures.taken_over += u64::from(ended.status.is_some_and(|status| status.code != 0));
-            }
-        }
-        Ok(())
-    }
-
-    fn started(&mut self, visit: &mut Visit, started: &SubscriptionStarted) {
-        let Some(&who) = visit.numbers.get(&started.subscription) else { return };
-        let receiver = &self.stage.cast.receivers[who];
-        if receiver.acknowledges() {
-            let stream = visit.opened[&who];
-            visit.hands.insert(who, Hand::new(&self.stage, who, stream, started, &visit.incarnation));
-        } else {
-            self.tokens.insert(who, started.resume_token.clone());
-        }
-    }
-
-    async fn batch(&mut self, visit: &mut Visit, batch: Batch) -> Result<(), ()> {
-        let Some(&who) = visit.numbers.get(&batch.subscription) else {
-            self.stage.books.lock().fault(format!("a batch of no subscription: {batch:?}"));
-            return Ok(());
-        };
-        self.stage.books.lock().deliver(who, visit.opened[&who], &batch);
-        match visit.hands.get_mut(&who) {
-            None => {
-                self.tokens.insert(who, batch.resume_token);
-                Ok(())
-            }
-            Some(hand) => {
-                hand.take(&batch);
-                hand.say(&mut visit.wire, &mut self.rng).await
-            }
-        }
+    fn fleeting(&self, who: Who) -> bool {
+        self.stage.cast.receivers[who].fleeting()
     }
 
     async fn idle(&mut self, visit: &mut Visit) -> Result<(), ()> {
-        for hand in visit.hands.values_mut() {
-            hand.acknowledge_all(&mut visit.wire).await?;
-        }
-        self.add_again(visit).await
-    }
-
-    /// Those that were taken over or stopped come back to their stream.
-    async fn add_again(&mut self, visit: &mut Visit) -> Result<(), ()> {
-        let gone = |who: &Who| !visit.numbers.values().any(|it| it == who);
-        let gone: Vec<_> = self.all.iter().copied().filter(gone).collect();
-        if gone.is_empty() || visit.stream.is_empty() {
+        visit.idle().await?;
+        // those that were taken over or stopped come back to their stream
+        let gone = visit.gone(&self.all);
+        if gone.is_empty() {
             return Ok(());
         }
-        // their numbers come with the answer: until then nothing of the stream is read
         let add = gone.iter().map(|who| self.subscription(*who)).collect();
-        for &who in &gone {
-            let stream = self.stage.books.lock().open(who, false);
-            visit.opened.insert(who, stream);
-        }
-        let request = ChangeListenRequest { stream: visit.stream.clone(), add, remove: Vec::new() };
-        let answer = visit.wire.change_listen(request).await.map_err(|status| {
+        gone.iter().for_each(|who| visit.begin(*who, self.begins(*who)));
+        visit.add(gone, add).await.map_err(|status| {
             // the stream may have ended meanwhile
             if status.code() != Code::NotFound {
-                self.ended(&status);
+                self.refused(&status);
             }
-        })?;
-        for (who, result) in gone.into_iter().zip(answer.into_inner().added) {
-            use eric::v1::change_listen_result::Outcome;
-            match result.outcome {
-                Some(Outcome::Subscription(number)) => drop(visit.numbers.insert(number, who)),
-                Some(Outcome::Error(error)) if error.code == Code::Aborted as i32 => {}
-                other => self.stage.books.lock().fault(format!("adding was answered with {other:?}")),
-            }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -267,12 +231,5 @@ fn as_listen(part: WatchResponse) -> ListenResponse {
         batches: part.batches,
         ended: part.ended,
         going_away: part.going_away,
-    }
-}
-
-impl Receiver {
-    pub(crate) fn name(&self) -> String {
-        let listener = if self.listener.is_empty() { "a watcher" } else { self.listener };
-        format!("{}/{listener}", self.channel)
     }
 }

@@ -1,6 +1,5 @@
 //! The way to the server: straight, or over a place where connections are cut and stall.
 
-use crate::{Outcome, books::Figures};
 use eric::v1::dispatcher_service_client::DispatcherServiceClient;
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::{
@@ -9,7 +8,13 @@ use tokio::{
     sync::watch,
     task::{JoinSet, spawn_local},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// What goes wrong here, the server's faults apart, ends the soak and is told to whoever started it.
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 pub(crate) type Wire = DispatcherServiceClient<Channel>;
 
@@ -82,7 +87,7 @@ async fn one_way(
 /// All ways to the server.
 pub(crate) struct Roads {
     server: SocketAddr,
-    pub(crate) breaking: Vec<Road>,
+    breaking: Vec<Road>,
 }
 
 impl Roads {
@@ -105,8 +110,9 @@ impl Roads {
         connect(road.map_or(self.server, |road| road.address)).await
     }
 
-    pub(crate) fn cut_one(&self, rng: &mut fastrand::Rng, figures: &mut Figures) {
-        figures.cut += self.breaking[rng.usize(..self.breaking.len())].cut();
+    /// One that breaks.
+    pub(crate) fn one(&self, rng: &mut fastrand::Rng) -> &Road {
+        &self.breaking[rng.usize(..self.breaking.len())]
     }
 }
 
@@ -115,4 +121,15 @@ async fn connect(address: SocketAddr) -> Result<Wire, tonic::transport::Error> {
     // a client on a road that stalls notices, and does not wait for ever
     let endpoint = endpoint.connect_timeout(Duration::from_secs(2)).tcp_nodelay(true);
     Ok(DispatcherServiceClient::new(endpoint.connect().await?))
+}
+
+/// A call whose outcome is not known, or a stream that ended with its connection.
+pub(crate) fn broken(status: &Status) -> bool {
+    use Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
+    matches!(status.code(), Cancelled | DeadlineExceeded | Internal | Unavailable | Unknown)
+}
+
+pub(crate) fn millis(millis: u64) -> prost_types::Duration {
+    let nanos = i32::try_from(millis % 1000 * 1_000_000).unwrap_or_default();
+    prost_types::Duration { seconds: i64::try_from(millis / 1000).unwrap_or(i64::MAX), nanos }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     books::{Accepted, payload},
-    cast::{Mode, TYPES, Who, millis},
-    road::Wire,
+    cast::TYPES,
+    road::{Wire, broken, millis},
     stage::Stage,
 };
 use eric::v1::{
@@ -29,7 +29,7 @@ pub(crate) struct Sender {
     pub(crate) verb: Verb,
     pub(crate) rng: fastrand::Rng,
     sent: u32,
-    listeners: Vec<Who>,
+    listeners: Vec<&'static str>,
 }
 
 #[derive(Clone)]
@@ -40,10 +40,8 @@ struct Letter {
 
 impl Sender {
     pub(crate) fn new(stage: &Rc<Stage>, number: u32, channel: &'static str, verb: Verb) -> Self {
-        let takes = |it: &crate::cast::Receiver| {
-            it.channel == channel && matches!(it.mode, Mode::Explicit | Mode::Automatic)
-        };
-        let listeners = stage.cast.those(takes);
+        let here = stage.cast.those(|it| it.channel == channel && it.listens() && it.stays());
+        let listeners = here.into_iter().map(|who| stage.cast.receivers[who].listener).collect();
         let rng = stage.rng(u64::from(number));
         Self { stage: Rc::clone(stage), number, channel, verb, rng, sent: 0, listeners }
     }
@@ -61,32 +59,40 @@ impl Sender {
         }
     }
 
+    async fn pause(&mut self, most: u64) {
+        sleep(Duration::from_millis(self.rng.u64(..most))).await;
+        while self.stage.crowded.get() && !self.stage.calm() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     fn letter(&mut self) -> Letter {
         self.sent += 1;
         let name = (self.number, self.sent);
         let broadcast = self.verb == Verb::Broadcast || self.verb == Verb::Publish && self.rng.bool();
         let to = (!broadcast).then(|| self.listeners[self.rng.usize(..self.listeners.len())]);
+        let ttl = (self.rng.u8(..100) < 5).then(|| millis(self.rng.u64(1..60)));
         let kind = TYPES[self.sent as usize % 2];
         let message = Message {
             id: format!("{}-{}", name.0, name.1),
             r#type: kind.to_owned(),
-            ttl: (self.rng.u8(..100) < 5).then(|| millis(self.rng.u64(1..60))),
+            ttl,
             payload: Some(payload(name)),
             ..Message::default()
         };
         let receiver = match to {
             None => Receiver::Broadcast(true),
-            Some(who) => Receiver::Listener(self.stage.cast.receivers[who].listener.to_owned()),
+            Some(listener) => Receiver::Listener(listener.to_owned()),
         };
         let (channel, message) = (self.channel.to_owned(), Some(message));
         let publication = Publication { channel, receiver: Some(receiver), message };
-        Letter { about: Accepted { name, to, kind }, publication }
+        Letter { about: Accepted { name, to, kind, ttl: ttl.is_some() }, publication }
     }
 
     /// One message a call, until the connection breaks.
     async fn call(&mut self, mut wire: Wire) {
         while !self.stage.calm() {
-            sleep(Duration::from_millis(self.rng.u64(..25))).await;
+            self.pause(25).await;
             let letter = self.letter();
             let outcome = send(&mut wire, letter.publication.clone()).await;
             if !self.told(&letter, outcome) {
@@ -99,13 +105,32 @@ impl Sender {
     }
 
     async fn repeat(&mut self, wire: &mut Wire, letter: &Letter) {
+        self.may_be_taken_for_another(letter);
         if let Ok(receipt) = send(wire, letter.publication.clone()).await {
             self.accepted(letter, &receipt);
         }
     }
 
+    /// "A listener that was removed and registered again is another one": it may get a message that is sent twice, again.
+    fn may_be_taken_for_another(&self, letter: &Letter) {
+        if self.is_fleeting(letter) {
+            self.stage.books.lock().unknown.insert(letter.about.name);
+        }
+    }
+
+    fn is_fleeting(&self, letter: &Letter) -> bool {
+        let who = letter.about.to.and_then(|to| self.stage.cast.find(self.channel, to));
+        who.is_some_and(|who| self.stage.cast.receivers[who].fleeting())
+    }
+
+    /// Room is made by others, and a listener that is removed comes back: it was not accepted.
+    fn is_refused(&self, letter: &Letter, code: i32) -> bool {
+        code == Code::ResourceExhausted as i32 || code == Code::NotFound as i32 && self.is_fleeting(letter)
+    }
+
     /// Asks until there is an answer, over a connection that is not cut.
     async fn insist(&mut self, letter: Letter) {
+        self.may_be_taken_for_another(&letter);
         loop {
             let Ok(mut wire) = self.stage.roads.straight().await else { continue };
             let request =
@@ -136,7 +161,7 @@ impl Sender {
             };
             let results = results.results.into_iter().map(|result| result.outcome);
             letters.iter().zip(results).for_each(|(letter, outcome)| self.judged(letter, outcome));
-            sleep(Duration::from_millis(self.rng.u64(..120))).await;
+            self.pause(120).await;
         }
     }
 
@@ -152,9 +177,7 @@ impl Sender {
         let mut books = self.stage.books.lock();
         match outcome {
             None => books.fault(format!("{name:?} was not answered")),
-            Some(Outcome::Error(error)) if error.code == Code::ResourceExhausted as i32 => {
-                books.figures.refused += 1;
-            }
+            Some(Outcome::Error(error)) if self.is_refused(letter, error.code) => books.figures.refused += 1,
             Some(Outcome::Error(error)) => books.fault(format!("{name:?} was refused: {error:?}")),
             Some(Outcome::Receipt(receipt)) => {
                 drop(books);
@@ -171,7 +194,7 @@ impl Sender {
                 drop(books);
                 self.accepted(letter, &receipt);
             }
-            Err(status) if status.code() == Code::ResourceExhausted => books.figures.refused += 1,
+            Err(status) if self.is_refused(letter, status.code() as i32) => books.figures.refused += 1,
             Err(status) if broken(&status) => {
                 books.figures.unknown += 1;
                 return false;
@@ -203,10 +226,4 @@ async fn send(wire: &mut Wire, publication: Publication) -> Result<Receipt, Stat
         }
     };
     receipt.ok_or_else(|| Status::unknown("no receipt"))
-}
-
-/// A call whose outcome is not known, or a stream that ended with its connection.
-pub(crate) fn broken(status: &Status) -> bool {
-    use Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
-    matches!(status.code(), Cancelled | DeadlineExceeded | Internal | Unavailable | Unknown)
 }

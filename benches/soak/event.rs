@@ -1,0 +1,128 @@
+//! What a receiver saw and said, one event after the other, in the order of the clients' one thread.
+
+use eric::v1::GapReason;
+
+/// Names a message: its sender, and its number there.
+pub(crate) type Name = (u32, u32);
+/// Names a stream of a receiver.
+pub(crate) type Stream = u32;
+
+/// Where a stream is asked to begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Begins {
+    /// Where the listener stands; with everything unacknowledged, where it acknowledges.
+    Afresh,
+    /// Behind what a token says. A pull: behind the last one of its session, if nobody was there meanwhile.
+    Behind(i64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivered {
+    pub(crate) stream: Stream,
+    pub(crate) generation: i64,
+    pub(crate) sequence: i64,
+    pub(crate) name: Name,
+    /// From 2 where it failed before; 1: it was delivered before; 0: neither was said.
+    pub(crate) attempt: i32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    pub(crate) stream: Stream,
+    pub(crate) generation: i64,
+    pub(crate) reason: GapReason,
+    pub(crate) after: i64,
+    pub(crate) through: i64,
+    pub(crate) count: Option<i64>,
+}
+
+impl Gap {
+    pub(crate) fn covers(&self, message: i64) -> bool {
+        self.after < message && message <= self.through
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// The listener was registered again.
+    Born {
+        birth: i64,
+    },
+    /// No stream of the listener is open, and so far it was handed messages over, as the server says.
+    HandedOver {
+        through: i64,
+    },
+    /// A stream is about to be asked for.
+    Opened {
+        stream: Stream,
+        begins: Begins,
+    },
+    /// It has begun: its first token has come.
+    Started {
+        stream: Stream,
+        birth: i64,
+        at: i64,
+    },
+    /// The server has ended it, behind everything that was on it.
+    Ended {
+        stream: Stream,
+    },
+    Delivered(Delivered),
+    Gap(Gap),
+    /// An acknowledgement is about to be sent.
+    Acknowledging {
+        sequence: i64,
+    },
+    /// It was answered, and covers the message.
+    Acknowledged {
+        stream: Stream,
+        sequence: i64,
+    },
+    /// It was answered in a newer generation, and did not cover the message.
+    NotCovered {
+        sequence: i64,
+        generation: i64,
+    },
+    /// A rejection was answered: the listener was rewound to it, in this generation.
+    Rewound {
+        sequence: i64,
+        generation: i64,
+    },
+}
+
+impl Event {
+    /// Whether it says anything of a message.
+    pub(crate) fn concerns(&self, message: i64) -> bool {
+        match self {
+            Self::Born { .. }
+            | Self::HandedOver { .. }
+            | Self::Opened { .. }
+            | Self::Started { .. }
+            | Self::Ended { .. } => false,
+            Self::Delivered(delivered) => delivered.sequence == message,
+            Self::Gap(gap) => gap.covers(message),
+            Self::Acknowledging { sequence }
+            | Self::Acknowledged { sequence, .. }
+            | Self::NotCovered { sequence, .. }
+            | Self::Rewound { sequence, .. } => *sequence == message,
+        }
+    }
+
+    pub(crate) fn delivered(&self) -> Option<&Delivered> {
+        if let Self::Delivered(delivered) = self { Some(delivered) } else { None }
+    }
+
+    pub(crate) fn gap(&self) -> Option<&Gap> {
+        if let Self::Gap(gap) = self { Some(gap) } else { None }
+    }
+
+    /// The message.
+    pub(crate) fn acknowledged(&self) -> Option<i64> {
+        if let Self::Acknowledged { sequence, .. } = self { Some(*sequence) } else { None }
+    }
+
+    /// The generation, and where it began.
+    pub(crate) fn rewound(&self) -> Option<(i64, i64)> {
+        if let Self::Rewound { sequence, generation } = self { Some((*generation, *sequence)) } else { None }
+    }
+}

@@ -1,0 +1,181 @@
+//! The judge is judged: whatever is taken from books that are sound, or changed in them, must be told.
+//!
+//! Each run does it with its own books, so that no rule that grew lenient can pass a run unnoticed.
+
+use crate::{
+    books::Books,
+    cast::{Cast, Receiver, Who},
+    event::{Begins, Delivered, Event},
+    flight::Flight,
+    judge,
+    trial::Trial,
+    verdict::Faults,
+};
+use std::collections::HashSet;
+
+/// What is done to the books, and where that must be told.
+struct Sabotage {
+    name: &'static str,
+    spoil: fn(&Case<'_>) -> Option<Vec<Event>>,
+    told: fn(&Faults) -> bool,
+}
+
+const SABOTAGES: [Sabotage; 5] = [
+    Sabotage { name: "a lost message", spoil: |case| case.lose_last(), told: missing },
+    Sabotage { name: "a silently missing message", spoil: |case| case.lose_one(), told: missing },
+    Sabotage { name: "a gap that nobody said", spoil: |case| case.silence(), told: missing },
+    Sabotage {
+        name: "two that are swapped",
+        spoil: |case| case.swap(),
+        told: |faults| !faults.out_of_order.is_empty(),
+    },
+    Sabotage {
+        name: "one that came again",
+        spoil: |case| case.repeat(),
+        told: |faults| !faults.other.is_empty(),
+    },
+];
+
+fn missing(faults: &Faults) -> bool {
+    !faults.lost.is_empty() || !faults.unannounced.is_empty()
+}
+
+/// How often it was tried, and where it was not told.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pub(crate) tried: [usize; SABOTAGES.len()],
+    pub(crate) untold: Vec<String>,
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tried = SABOTAGES.iter().zip(self.tried).map(|(it, tried)| format!("{} {tried}", it.name));
+        write!(f, "the checker finds: {}", tried.collect::<Vec<_>>().join(", "))
+    }
+}
+
+pub(crate) fn prove(cast: &Cast, books: &Books) -> Proof {
+    let mut proof = Proof::default();
+    for who in 0..cast.receivers.len() {
+        let faults = judge::try_one(cast, books, who);
+        if !faults.none() || faults.in_doubt > 0 {
+            continue;
+        }
+        let case = Case::new(cast, books, who);
+        for (place, sabotage) in SABOTAGES.iter().enumerate() {
+            let Some(events) = (sabotage.spoil)(&case) else { continue };
+            proof.tried[place] += 1;
+            if !(sabotage.told)(&Trial::new(who, cast, books, &events).hold()) {
+                proof.untold.push(format!("{}: {} is not told", case.receiver.name(), sabotage.name));
+            }
+        }
+    }
+    proof
+}
+
+struct Case<'a> {
+    receiver: &'a Receiver,
+    events: &'a [Event],
+    meant: Vec<i64>,
+    came: HashSet<i64>,
+    /// Nothing up to here need come: it was meant for another life, or may have been in flight.
+    excused: i64,
+}
+
+impl<'a> Case<'a> {
+    fn new(cast: &'a Cast, books: &'a Books, who: Who) -> Self {
+        let (receiver, events) = (&cast.receivers[who], &books.events[who][..]);
+        let came = events.iter().filter_map(Event::delivered).map(|delivered| delivered.sequence).collect();
+        let excused = excused(events, receiver);
+        let meant = books.meant_for(who, receiver).into_keys().filter(|it| *it > excused).collect();
+        Self { receiver, events, meant, came, excused }
+    }
+
+    fn without(&self, message: i64) -> Vec<Event> {
+        self.events.iter().filter(|event| !event.concerns(message)).copied().collect()
+    }
+
+    fn in_a_gap(&self, message: i64) -> bool {
+        self.events.iter().filter_map(Event::gap).any(|gap| gap.covers(message))
+    }
+
+    /// Those that came, and are in no gap.
+    fn plain(&self) -> impl DoubleEndedIterator<Item = i64> {
+        self.meant.iter().copied().filter(|it| self.came.contains(it) && !self.in_a_gap(*it))
+    }
+
+    fn lose_last(&self) -> Option<Vec<Event>> {
+        self.plain().next_back().filter(|_| self.receiver.stays()).map(|message| self.without(message))
+    }
+
+    fn lose_one(&self) -> Option<Vec<Event>> {
+        let all: Vec<_> = self.plain().collect();
+        // the last of one that left may be missing
+        let all = &all[..all.len().checked_sub(1)?];
+        all.get(all.len() / 2).map(|message| self.without(*message))
+    }
+
+    fn silence(&self) -> Option<Vec<Event>> {
+        let furthest = self.came.iter().max()?;
+        let mut in_gaps = self.meant.iter().filter(|it| !self.came.contains(it) && *it < furthest);
+        in_gaps.next().map(|message| self.without(*message))
+    }
+
+    /// Two that came one after the other for the first time.
+    fn swap(&self) -> Option<Vec<Event>> {
+        let neighbours = |pair: &[Event]| {
+            let (Event::Delivered(one), Event::Delivered(two)) = (pair[0], pair[1]) else { return false };
+            one.stream == two.stream
+                && one.generation == two.generation
+                && one.attempt + two.attempt == 0
+                && one.sequence > self.excused
+        };
+        let place = self.events.windows(2).position(neighbours)?;
+        let mut events = self.events.to_vec();
+        events.swap(place, place + 1);
+        Some(events)
+    }
+
+    /// Acknowledged, or delivered where that is the same, and delivered once more on a new stream.
+    fn repeat(&self) -> Option<Vec<Event>> {
+        let acknowledged = self.events.iter().find_map(Event::acknowledged);
+        let message = if self.receiver.acknowledges() { acknowledged } else { self.plain().next() }?;
+        let first = self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message)?;
+        let mut events = self.events.to_vec();
+        let (stream, begins) = (u32::MAX, Begins::Afresh);
+        events.push(Event::Opened { stream, begins });
+        events.push(Event::Delivered(Delivered { stream, attempt: 1, ..*first }));
+        Some(events)
+    }
+}
+
+/// Up to where the promises allow that something that waits does not come.
+fn excused(events: &[Event], receiver: &Receiver) -> i64 {
+    let mut flight = Flight::new(receiver);
+    let mut excuse = |event: &Event| match *event {
+        Event::Born { birth } => birth,
+        Event::HandedOver { through } => {
+            flight.handed_over(through);
+            0
+        }
+        Event::Opened { stream, begins } => {
+            flight.opened(stream, begins);
+            0
+        }
+        Event::Ended { stream } => {
+            flight.ended(stream);
+            0
+        }
+        Event::Started { stream, birth, at } => {
+            let life = if receiver.fleeting() { birth } else { 0 };
+            flight.may_lose(stream, at).unwrap_or_default().max(life)
+        }
+        Event::Delivered(_)
+        | Event::Gap(_)
+        | Event::Acknowledging { .. }
+        | Event::Acknowledged { .. }
+        | Event::NotCovered { .. }
+        | Event::Rewound { .. } => 0,
+    };
+    events.iter().map(&mut excuse).max().unwrap_or_default()
+}

@@ -1,0 +1,247 @@
+//! One receiver is judged: its events are gone through in their order.
+//!
+//! Each rule names the sentence of the promises that it rests on.
+
+use crate::{
+    books::{Accepted, Books},
+    cast::{Cast, Mode, Receiver, Who},
+    event::{Begins, Delivered, Event, Stream},
+    flight::Flight,
+    verdict::Faults,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What is known of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// The event that opened it.
+    opened: usize,
+    pub(crate) generation: Option<i64>,
+    /// The last delivery of its generation.
+    pub(crate) last: i64,
+    /// The furthest delivery.
+    pub(crate) reached: i64,
+}
+
+pub(crate) struct Trial<'a> {
+    pub(crate) receiver: &'a Receiver,
+    books: &'a Books,
+    events: &'a [Event],
+    /// What GetListener said that it has lost.
+    told_lost: Option<i64>,
+    pub(crate) meant: BTreeMap<i64, Accepted>,
+    /// Neither acknowledged, as far as is known, nor within a gap that was said, nor (AUTOMATIC) delivered.
+    pub(crate) waiting: BTreeSet<i64>,
+    /// Within a gap that was said.
+    pub(crate) gone: HashSet<i64>,
+    /// What waited for a life of the listener that is over.
+    discarded: HashSet<i64>,
+    birth: i64,
+    flight: Flight,
+    /// Acknowledgements on their way or answered, by message.
+    acknowledging: HashMap<i64, u32>,
+    acknowledged: HashMap<i64, (Stream, usize)>,
+    pub(crate) streams: HashMap<Stream, Known>,
+    /// By generation, where it began.
+    pub(crate) rewound: HashMap<i64, i64>,
+    /// When each was delivered last.
+    pub(crate) delivered: HashMap<i64, usize>,
+    pub(crate) buried: HashSet<i64>,
+    /// How many gaps each stream says, and where the first of them ends.
+    pub(crate) gaps_said: HashMap<Stream, (usize, i64)>,
+    pub(crate) faults: Faults,
+}
+
+impl<'a> Trial<'a> {
+    /// The events may be others than those in the books: whoever proves the rules changes them.
+    pub(crate) fn new(who: Who, cast: &'a Cast, books: &'a Books, events: &'a [Event]) -> Self {
+        let receiver = &cast.receivers[who];
+        let meant = books.meant_for(who, receiver);
+        let deliveries = events.iter().enumerate();
+        let delivered = deliveries.filter_map(|(place, event)| Some((event.delivered()?.sequence, place)));
+        let rewinds = events.iter().filter_map(Event::rewound);
+        let here = |(dead, _): &(Who, i64)| cast.receivers[*dead].channel == receiver.channel;
+        let buried =
+            books.buried.iter().filter(|(at, (listener, _))| here(at) && *listener == receiver.listener);
+        Self {
+            receiver,
+            books,
+            events,
+            told_lost: books.lost.get(&who).copied(),
+            waiting: meant.keys().copied().collect(),
+            meant,
+            gone: HashSet::new(),
+            discarded: HashSet::new(),
+            birth: 0,
+            flight: Flight::new(receiver),
+            acknowledging: HashMap::new(),
+            acknowledged: HashMap::new(),
+            streams: HashMap::new(),
+            rewound: rewinds.collect(),
+            delivered: delivered.collect(),
+            buried: buried.map(|(_, (_, sequence))| *sequence).collect(),
+            gaps_said: gaps_said(events),
+            faults: Faults::default(),
+        }
+    }
+
+    pub(crate) fn hold(mut self) -> Faults {
+        for (place, event) in self.events.iter().enumerate() {
+            match *event {
+                Event::Born { birth } => self.born(birth),
+                Event::HandedOver { through } => self.flight.handed_over(through),
+                Event::Opened { stream, begins } => self.opened(place, stream, begins),
+                Event::Started { stream, birth, at } => self.started(stream, birth, at),
+                Event::Ended { stream } => self.flight.ended(stream),
+                Event::Delivered(delivered) => self.deliver(place, delivered),
+                Event::Gap(gap) => self.gap(gap),
+                Event::Acknowledging { sequence } => self.acknowledging(sequence),
+                Event::Acknowledged { stream, sequence } => {
+                    self.acknowledged.entry(sequence).or_insert((stream, place));
+                }
+                Event::NotCovered { sequence, generation } => self.not_covered(sequence, generation),
+                Event::Rewound { .. } => {}
+            }
+        }
+        self.end();
+        self.faults
+    }
+
+    /// "Removal and expiry discard the backlog": what waits for a life that is over need not come.
+    fn born(&mut self, birth: i64) {
+        if birth > self.birth {
+            self.birth = birth;
+            self.discarded.extend(self.waiting.extract_if(..=birth, |_| true));
+        }
+    }
+
+    fn opened(&mut self, place: usize, stream: Stream, begins: Begins) {
+        let behind = match begins {
+            Begins::Afresh => 0,
+            Begins::Behind(behind) => behind,
+        };
+        self.streams.insert(stream, Known { opened: place, generation: None, last: behind, reached: behind });
+        self.flight.opened(stream, begins);
+    }
+
+    /// "Without a token, what was in flight may be lost."
+    fn started(&mut self, stream: Stream, birth: i64, at: i64) {
+        if self.receiver.fleeting() {
+            self.born(birth);
+        }
+        if let Some(through) = self.flight.may_lose(stream, at) {
+            self.faults.in_flight += self.waiting.extract_if(..=through, |_| true).count();
+        }
+    }
+
+    fn acknowledging(&mut self, sequence: i64) {
+        *self.acknowledging.entry(sequence).or_default() += 1;
+        self.waiting.remove(&sequence);
+    }
+
+    /// "An acknowledgement of the previous generation covers what lies below the rewind point, of an older one nothing": the
+    /// message waits still, unless another acknowledgement of it is on its way. What lies below was covered or gone: "OK".
+    fn not_covered(&mut self, sequence: i64, generation: i64) {
+        let on_their_way = self.acknowledging.entry(sequence).or_default();
+        *on_their_way = on_their_way.saturating_sub(1);
+        let lives = self.meant.contains_key(&sequence) && sequence > self.birth;
+        let below = self.rewound.get(&generation).is_some_and(|first| sequence < *first);
+        if *on_their_way == 0 && lives && !below && !self.gone.contains(&sequence) {
+            self.waiting.insert(sequence);
+        }
+    }
+
+    fn deliver(&mut self, place: usize, delivered: Delivered) {
+        let Delivered { stream, generation, sequence, name, attempt } = delivered;
+        let told = format!("{}: {sequence} {name:?}", self.receiver.name());
+        let meant = self.meant.get(&sequence).map(|meant| meant.name);
+        // to one that is removed now and then it may have been accepted by a call that was never answered
+        if meant != Some(name) && !(meant.is_none() && self.books.unknown.contains(&name)) {
+            self.faults.other.push(format!("{told} was never sent to it"));
+        }
+        let mut known = self.streams.get(&stream).copied().unwrap_or_default();
+        self.not_again(&told, sequence, stream, &known);
+        // "a rejected message comes again alone, marked", where others may pass it
+        let alone = self.receiver.overtaking && attempt > 1;
+        self.rises(&told, delivered, &known, alone);
+        self.overlooked(place, delivered, &known);
+        self.only_once(&told, sequence, meant.is_some());
+        if !alone {
+            (known.generation, known.last) = (Some(generation), sequence);
+            known.reached = known.reached.max(sequence);
+        }
+        self.streams.insert(stream, known);
+    }
+
+    /// "What was acknowledged never comes again": not on the same stream, nor on one that was opened after the answer.
+    fn not_again(&mut self, told: &str, sequence: i64, stream: Stream, known: &Known) {
+        let Some((by, when)) = self.acknowledged.get(&sequence) else { return };
+        if *by == stream || *when < known.opened {
+            let history = self.history(sequence);
+            self.faults.other.push(format!("{told} came after its acknowledgement was answered; {history}"));
+        }
+    }
+
+    /// AUTOMATIC: "handed to the transport is delivered", and a token "sets the cursor": nobody who resumes gets it twice.
+    fn only_once(&mut self, told: &str, sequence: i64, meant: bool) {
+        if self.receiver.acknowledges() || !meant {
+            return;
+        }
+        if !self.waiting.remove(&sequence) && !self.discarded.remove(&sequence) {
+            let history = self.history(sequence);
+            self.faults.other.push(format!("{told} came twice, or after a gap that covers it; {history}"));
+        }
+    }
+
+    /// What happened to a message, for those who look for the cause.
+    pub(crate) fn history(&self, sequence: i64) -> String {
+        let events = self.events.iter().enumerate().filter(|(_, event)| event.concerns(sequence));
+        let told: Vec<_> = events.take(12).map(|(place, event)| format!("{place} {event:?}")).collect();
+        told.join(", ")
+    }
+
+    pub(crate) fn is_acknowledged(&self, sequence: i64) -> bool {
+        self.acknowledged.contains_key(&sequence)
+    }
+
+    pub(crate) fn never_came(&self, sequence: &i64) -> bool {
+        !self.delivered.contains_key(sequence)
+    }
+
+    /// "Nothing is lost silently": in the end nothing waits. One that has left may miss what came behind its last delivery.
+    fn end(&mut self) {
+        let furthest = self.delivered.keys().copied().max().unwrap_or_default();
+        for sequence in &self.waiting {
+            let (name, history) = (self.receiver.name(), self.history(*sequence));
+            let told = format!("{name}: {sequence} {:?}; {history}", self.meant[sequence]);
+            let skipped = *sequence < furthest && self.never_came(sequence);
+            if skipped {
+                self.faults.unannounced.push(told);
+            } else if self.receiver.stays() {
+                self.faults.lost.push(told);
+            }
+        }
+        self.counted();
+    }
+
+    /// `Listener.lost_messages`: "how many messages it lost to gaps".
+    fn counted(&mut self) {
+        let missing =
+            self.meant.keys().filter(|sequence| **sequence > self.birth && self.never_came(sequence));
+        let missing = missing.count() as i64;
+        let told_lost = self.told_lost.filter(|_| self.receiver.mode == Mode::Explicit);
+        if let Some(lost) = told_lost.filter(|lost| *lost < missing) {
+            let name = self.receiver.name();
+            self.faults.other.push(format!("{name}: {missing} never came, and GetListener tells of {lost}"));
+        }
+    }
+}
+
+fn gaps_said(events: &[Event]) -> HashMap<Stream, (usize, i64)> {
+    let mut said = HashMap::new();
+    for gap in events.iter().filter_map(Event::gap) {
+        let (many, first) = said.entry(gap.stream).or_insert((0, gap.through));
+        (*many, *first) = (*many + 1, gap.through.min(*first));
+    }
+    said
+}
