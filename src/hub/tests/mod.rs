@@ -19,6 +19,7 @@ mod model;
 mod presence;
 mod reject;
 mod resume;
+mod run;
 mod serving;
 mod threads;
 mod window;
