@@ -2,7 +2,11 @@
 //! answer waits until it is safe.
 
 use super::{Dispatcher, convert, status::Refusal, wire};
-use crate::{hub::Accepted, log::Position, message::Message};
+use crate::{
+    hub::{Accepted, Hub, Publication},
+    log::Position,
+    message::Message,
+};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
 use prost::Message as _;
@@ -23,7 +27,7 @@ impl Dispatcher {
     ) -> Result<wire::DispatchResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
-        let message = self.message(request.message, millis())?;
+        let message = self.message(request.message.as_ref(), millis())?;
         let id = message.id().to_owned();
         let accepted = self.hub.dispatch(channel, listener, message)?;
         self.hub.durable(accepted.position).await?;
@@ -35,7 +39,7 @@ impl Dispatcher {
         request: wire::BroadcastRequest,
     ) -> Result<wire::BroadcastResponse, Refusal> {
         let channel = convert::channel_id(&request.channel)?;
-        let message = self.message(request.message, millis())?;
+        let message = self.message(request.message.as_ref(), millis())?;
         let id = message.id().to_owned();
         let accepted = self.hub.broadcast(channel, message)?;
         self.hub.durable(accepted.position).await?;
@@ -60,7 +64,7 @@ impl Dispatcher {
         request: wire::PublishBatchRequest,
     ) -> Result<wire::PublishBatchResponse, Refusal> {
         let wire::PublishBatchRequest { publications, stop_at_error } = request;
-        let batch = self.accept(wire::PublishRequest { publications, stop_at_error });
+        let batch = self.accept(&wire::PublishRequest { publications, stop_at_error });
         Ok(wire::PublishBatchResponse { results: self.results(batch).await })
     }
 
@@ -82,7 +86,7 @@ impl Dispatcher {
         request: Result<wire::PublishRequest, Status>,
     ) -> impl Future<Output = Result<wire::PublishResponse, Status>> {
         // outside of the future: what has come is accepted even if nobody waits for the answer
-        let batch = request.map(|request| self.accept(request));
+        let batch = request.map(|request| self.accept(&request));
         async move {
             let batch = batch.map_err(|status| self.translated(status))?;
             Ok(wire::PublishResponse { results: self.results(batch).await })
@@ -105,23 +109,77 @@ impl Dispatcher {
         self.status(crate::error::Error::ShuttingDown)
     }
 
-    fn accept(&self, request: wire::PublishRequest) -> Batch {
-        let too_large = self.too_large(&request);
-        let mut batch =
-            Batch { results: Vec::with_capacity(request.publications.len()), through: Position::ZERO };
-        let (mut failed, now) = (false, millis());
-        for (place, publication) in request.publications.into_iter().enumerate() {
-            let result = match &too_large {
-                Some(refusal) => Err(refusal.clone()),
-                None if failed && request.stop_at_error => Err(Refusal::preceding_failed()),
-                None => self
-                    .accept_one(publication, now)
-                    .map_err(|refusal| refusal.within(&format!("publications[{place}]"))),
-            };
-            failed |= result.is_err();
-            batch.add(result.map_err(|refusal| refusal.into_pb(self.hub.incarnation())));
+    fn accept(&self, request: &wire::PublishRequest) -> Batch {
+        let mut batch = Batch::of(request);
+        if let Some(refusal) = self.too_large(request) {
+            self.refuse_rest(&mut batch, &refusal);
+            return batch;
         }
+        let (now, mut rest) = (millis(), request.publications.as_slice());
+        while let Some(first) = rest.first().filter(|_| !batch.is_stopped()) {
+            let same = |publication: &&wire::Publication| publication.channel == first.channel;
+            let (run, later) = rest.split_at(rest.iter().take(Hub::LONGEST_RUN).take_while(same).count());
+            self.accept_run(&first.channel, run, now, &mut batch);
+            rest = later;
+        }
+        self.refuse_rest(&mut batch, &Refusal::preceding_failed());
         batch
+    }
+
+    fn refuse_rest(&self, batch: &mut Batch, refusal: &Refusal) {
+        while batch.results.len() < batch.len {
+            self.refuse(batch, refusal.clone());
+        }
+    }
+
+    fn refuse(&self, batch: &mut Batch, refusal: Refusal) {
+        batch.add(Err(refusal.into_pb(self.hub.incarnation())));
+    }
+
+    /// Accepts what goes to one channel, at once where all is well.
+    fn accept_run(&self, channel: &str, run: &[wire::Publication], now: u64, batch: &mut Batch) {
+        let mut ready = Vec::with_capacity(run.len());
+        for publication in run {
+            match self.parsed(publication, now) {
+                Ok(publication) => ready.push(publication),
+                Err(refusal) => {
+                    self.publish(channel, std::mem::take(&mut ready), batch);
+                    self.refuse_next(batch, refusal);
+                }
+            }
+        }
+        self.publish(channel, ready, batch);
+    }
+
+    fn parsed<'a>(&self, publication: &'a wire::Publication, now: u64) -> Result<Publication<'a>, Refusal> {
+        convert::channel_id(&publication.channel)?;
+        let listener = match &publication.receiver {
+            None | Some(Receiver::Broadcast(false)) => return Err(Refusal::missing("receiver")),
+            Some(Receiver::Broadcast(true)) => None,
+            Some(Receiver::Listener(listener)) => Some(convert::listener_id(listener)?),
+        };
+        let message = self.message(publication.message.as_ref(), now)?;
+        Ok(Publication { listener, message })
+    }
+
+    fn publish(&self, channel: &str, run: Vec<Publication<'_>>, batch: &mut Batch) {
+        // where it is no id, nothing has come through
+        let Some(channel) = convert::channel_id(channel).ok().filter(|_| !batch.is_stopped()) else { return };
+        let ids: Vec<_> = run.iter().map(|publication| publication.message.id().to_owned()).collect();
+        let results = self.hub.publish(channel, run, batch.stop_at_error);
+        for (id, result) in ids.into_iter().zip(results) {
+            match result {
+                Ok(accepted) => batch.add(Ok((id, accepted))),
+                Err(error) => self.refuse_next(batch, error.into()),
+            }
+        }
+    }
+
+    fn refuse_next(&self, batch: &mut Batch, refusal: Refusal) {
+        if !batch.is_stopped() {
+            let refusal = refusal.within(&format!("publications[{}]", batch.results.len()));
+            self.refuse(batch, refusal);
+        }
     }
 
     fn too_large(&self, request: &wire::PublishRequest) -> Option<Refusal> {
@@ -132,25 +190,9 @@ impl Dispatcher {
         (request.encoded_len() > bytes).then(|| Refusal::batch_too_large("max_batch_bytes", bytes))
     }
 
-    fn accept_one(&self, publication: wire::Publication, now: u64) -> Result<(String, Accepted), Refusal> {
-        let channel = convert::channel_id(&publication.channel)?;
-        let listener = match &publication.receiver {
-            None | Some(Receiver::Broadcast(false)) => return Err(Refusal::missing("receiver")),
-            Some(Receiver::Broadcast(true)) => None,
-            Some(Receiver::Listener(listener)) => Some(convert::listener_id(listener)?),
-        };
-        let message = self.message(publication.message, now)?;
-        let id = message.id().to_owned();
-        let accepted = match listener {
-            None => self.hub.broadcast(channel, message)?,
-            Some(listener) => self.hub.dispatch(channel, listener, message)?,
-        };
-        Ok((id, accepted))
-    }
-
-    fn message(&self, given: Option<Bytes>, now: u64) -> Result<Message, Refusal> {
+    fn message(&self, given: Option<&Bytes>, now: u64) -> Result<Message, Refusal> {
         let raw = given.ok_or_else(|| Refusal::missing("message"))?;
-        Message::parse(&raw, self.limits.max_payload_bytes, now)
+        Message::parse(raw, self.limits.max_payload_bytes, now)
             .map_err(|invalid| Refusal::message("message", invalid))
     }
 }
@@ -158,12 +200,28 @@ impl Dispatcher {
 /// A batch that was accepted, as far as it was.
 struct Batch {
     results: Vec<wire::PublishResult>,
+    /// So many results there will be.
+    len: usize,
     /// The last position of it.
     through: Position,
+    stop_at_error: bool,
+    failed: bool,
 }
 
 impl Batch {
+    fn of(request: &wire::PublishRequest) -> Self {
+        let len = request.publications.len();
+        let (results, through) = (Vec::with_capacity(len), Position::ZERO);
+        Self { results, len, through, stop_at_error: request.stop_at_error, failed: false }
+    }
+
+    /// Nothing more is accepted.
+    fn is_stopped(&self) -> bool {
+        self.failed && self.stop_at_error
+    }
+
     fn add(&mut self, result: Result<(String, Accepted), tonic_types::pb::Status>) {
+        self.failed |= result.is_err();
         let outcome = match result {
             Ok((id, accepted)) => {
                 self.through = self.through.max(accepted.position);

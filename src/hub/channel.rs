@@ -73,7 +73,11 @@ impl Channel {
     /// As [`Channel::lock`], unless the channel is gone.
     pub(super) fn lock_existing(&self) -> Result<Guard<'_, State>, Error> {
         let state = self.lock();
-        if state.removed { Err(Error::ChannelRemoved { channel: self.id.to_string() }) } else { Ok(state) }
+        if state.removed { Err(self.is_removed()) } else { Ok(state) }
+    }
+
+    pub(super) fn is_removed(&self) -> Error {
+        Error::ChannelRemoved { channel: self.id.to_string() }
     }
 
     /// How many subscriptions are open.

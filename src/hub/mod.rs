@@ -5,7 +5,7 @@
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
 //! `bundle` is all that one `stream` carries, its `members`, `shared` where that is more than one subscription, which take
 //! turns as they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
-//! `channels`, `listeners`, `publish`, `subscribe`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
+//! `channels`, `listeners`, `publish`, `run`, `subscribe`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
 //! what was accepted before; `room`, `upkeep` and `alarm` keep everything bounded.
 
 mod acknowledge;
@@ -42,6 +42,7 @@ mod ready;
 mod recover;
 mod ring;
 mod room;
+mod run;
 mod session;
 mod settings;
 mod shared;
@@ -70,6 +71,7 @@ pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
 pub use options::{Credit, From, ListenOptions, Receiver, TakeOver};
 pub use presence::{PresenceChange, PresenceEvent};
 pub use publish::Accepted;
+pub use run::Publication;
 pub use settings::{
     AcknowledgementMode, Backoff, ChannelSettings, Limits, ListenerSettings, Overflow, Redelivery,
 };

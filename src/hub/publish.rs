@@ -43,17 +43,32 @@ impl Hub {
         let room = self.make_room(kept_bytes(&message));
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
-        let now = self.moment();
-        let named = self.named(&message, Some(&listener), now);
+        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room };
+        let accepted = self.take_dispatch(&channel, &mut state, &listener, message, terms)?;
+        drop(state);
+        if !accepted.duplicate {
+            self.announce_dispatch(accepted.position, &channel, &listener);
+        }
+        Ok(accepted)
+    }
+
+    /// In the channel's critical section.
+    pub(super) fn take_dispatch(
+        &self,
+        channel: &Arc<Channel>,
+        state: &mut State,
+        listener: &Arc<Listener>,
+        message: Message,
+        terms: Terms,
+    ) -> Result<Accepted, Error> {
+        let named = self.named(&message, Some(listener), terms.now);
         // first of all: what was accepted is answered so also where there is no room for more
-        if let Some(position) = named.and_then(|named| named.find(&state)) {
+        if let Some(position) = named.and_then(|named| named.find(state)) {
             return Ok(Accepted { position, receivers: Some(1), duplicate: true });
         }
-        room?;
-        let position = self.queue(&channel, &mut state, &listener, message, Admission::BySettings, now)?;
-        self.remember(named, position, &mut state);
-        drop(state);
-        self.announce_dispatch(position, &channel, &listener);
+        terms.room?;
+        let position = self.queue(channel, state, listener, message, terms.admission, terms.now)?;
+        self.remember(named, position, state);
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
@@ -75,25 +90,41 @@ impl Hub {
         let channel = self.channel(channel)?;
         let room = self.make_room(kept_bytes(&message));
         let mut state = channel.lock_existing()?;
-        let now = self.moment();
+        let mut dropped = Vec::new();
+        let terms = Terms { admission, now: self.moment(), room };
+        let accepted = self.take_broadcast(&channel, &mut state, message, terms, &mut dropped)?;
+        drop(state);
+        self.forget(&dropped);
+        if !accepted.duplicate {
+            self.room.changed();
+            self.announce_broadcast(accepted.position, &channel);
+        }
+        Ok(accepted)
+    }
+
+    /// In the channel's critical section.
+    pub(super) fn take_broadcast(
+        &self,
+        channel: &Channel,
+        state: &mut State,
+        message: Message,
+        terms: Terms,
+        dropped: &mut Vec<Position>,
+    ) -> Result<Accepted, Error> {
+        let Terms { admission, now, room } = terms;
         let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         let named = self.named(&message, None, now);
-        if let Some(position) = named.and_then(|named| named.find(&state)) {
+        if let Some(position) = named.and_then(|named| named.find(state)) {
             return Ok(Accepted { position, receivers: None, duplicate: true });
         }
         room?;
         if admission == Admission::BySettings {
-            self.refuse_if_full(&channel, &mut state, bytes)?;
+            self.refuse_if_full(channel, state, bytes)?;
         }
-        let position = self.append(&channel, &state, None, message, now)?;
-        let mut dropped = Vec::new();
-        state.push_broadcast(position, bytes, expiry, &mut dropped);
+        let position = self.append(channel, state, None, message, now)?;
+        state.push_broadcast(position, bytes, expiry, dropped);
         let receivers = Some(state.hearers() as u64);
-        self.remember(named, position, &mut state);
-        drop(state);
-        self.forget(&dropped);
-        self.room.changed();
-        self.announce_broadcast(position, &channel);
+        self.remember(named, position, state);
         Ok(Accepted { position, receivers, duplicate: false })
     }
 
@@ -249,7 +280,7 @@ impl Hub {
         message.id_given() && !self.id_budget.is_none()
     }
 
-    fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {
+    pub(super) fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {
         if self.log.watermark().position() >= position {
             self.bells.ring_channel(channel);
         } else {
@@ -285,9 +316,17 @@ impl Named {
     }
 }
 
+/// On what terms a message is taken.
+pub(super) struct Terms {
+    pub(super) admission: Admission,
+    pub(super) now: Moment,
+    /// Whether the log has room for it.
+    pub(super) room: Result<(), Error>,
+}
+
 /// Whether a full backlog may refuse.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Admission {
+pub(super) enum Admission {
     BySettings,
     Always,
 }

@@ -1,5 +1,6 @@
 //! What all channels together may take to remember ids, and who may have how much of it.
 
+use super::records::Remembered;
 use std::{
     mem::size_of,
     sync::{
@@ -8,9 +9,12 @@ use std::{
     },
 };
 
-/// What an id takes. Its record stands in a queue that grows by a quarter. Its number stands in a table beside one byte
-/// of its hash; of the table's places, whose number doubles, at least 7 of 32 are taken.
-const ID_BYTES: u64 = (size_of::<super::Remembered>() as u64 * 5).div_ceil(4) + (5_u64 * 32).div_ceil(7);
+/// What an id takes. Of the records up to one in 16 has gone or has not come. Its place stands in a table beside one byte
+/// of its hash: there are two tables with up to three places for each id.
+const ID_BYTES: u64 = (size_of::<Remembered>() as u64 * 17).div_ceil(16) + 2 * 3 * 5;
+/// Room is granted for so large a part of what one has: senders on all cores meet here.
+const MORE: u64 = 16;
+const MOST_AT_ONCE: u64 = 64;
 /// That ids are forgotten before their time is told no more often, in milliseconds.
 const TOLD_EVERY: u64 = 60_000;
 
@@ -58,12 +62,16 @@ impl Budget {
         self.share.load(Ordering::Relaxed)
     }
 
-    /// Whether one who has room for so many ids may have room for one more.
-    pub(super) fn grant(&self, granted: usize) -> bool {
+    /// For how many more there is room where one has room for so many.
+    pub(super) fn grant(&self, granted: usize) -> usize {
+        let left = (self.share() / ID_BYTES).saturating_sub(granted as u64);
         // the parts of those who came first were larger: what they still have must not lead beyond the whole
-        let limit = if bytes(granted + 1) <= self.share() { self.max } else { self.half() };
-        let take = |taken| Some(taken + ID_BYTES).filter(|taken| *taken <= limit);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        let limit = if left > 0 { self.max } else { self.half() };
+        let wanted = (granted as u64 / MORE).clamp(1, MOST_AT_ONCE).min(left.max(1));
+        let more = |taken: u64| wanted.min(limit.saturating_sub(taken) / ID_BYTES);
+        let take = |taken| Some(taken + more(taken) * ID_BYTES).filter(|after| *after > taken);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.map_or(0, |before| usize::try_from(more(before)).unwrap_or(usize::MAX))
     }
 
     pub(super) fn release(&self, ids: usize) {
@@ -132,7 +140,8 @@ mod tests {
 
     /// How many ids one gets who has so many.
     fn granted(budget: &Budget, has: usize) -> usize {
-        (has..).take_while(|granted| budget.grant(*granted)).count()
+        let more = |has: &usize| Some(budget.grant(*has)).filter(|more| *more > 0).map(|more| has + more);
+        std::iter::successors(Some(has), more).last().map_or(0, |last| last - has)
     }
 
     #[test]

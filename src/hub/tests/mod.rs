@@ -20,6 +20,7 @@ mod presence;
 mod reject;
 mod restart;
 mod resume;
+mod run;
 mod serving;
 mod threads;
 mod window;

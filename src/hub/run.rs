@@ -1,0 +1,132 @@
+//! Messages that come together, for one channel: it is looked up once, locked once, and its bells ring once.
+
+use super::{
+    Hub,
+    channel::{Channel, State},
+    listener::Listener,
+    publish::{Accepted, Admission, Terms},
+};
+use crate::{
+    error::Error,
+    id::{ChannelId, ListenerId},
+    log::{Position, kept_bytes},
+    message::Message,
+};
+use std::sync::Arc;
+
+/// A message, and whom it is for.
+#[derive(Debug)]
+pub struct Publication<'a> {
+    /// One listener, or all.
+    pub listener: Option<ListenerId<'a>>,
+    /// The message.
+    pub message: Message,
+}
+
+/// What was accepted and has to be told: to one listener, or to all.
+type Rings = Vec<(Position, Option<Arc<Listener>>)>;
+
+impl Hub {
+    /// The most that [`Hub::publish`] is given at once: for so many a channel is locked.
+    pub const LONGEST_RUN: usize = 64;
+
+    /// Sends one message after the other, as [`Hub::dispatch`] and [`Hub::broadcast`] do, and answers each for itself;
+    /// after an error no more, if it stops there.
+    pub fn publish(
+        &self,
+        channel: ChannelId<'_>,
+        run: Vec<Publication<'_>>,
+        stop_at_error: bool,
+    ) -> Vec<Result<Accepted, Error>> {
+        debug_assert!(run.len() <= Self::LONGEST_RUN, "a channel is not locked for long");
+        let bytes = run.iter().map(|publication| kept_bytes(&publication.message)).sum();
+        match self.channel(channel) {
+            Ok(channel) if self.make_room(bytes).is_ok() => self.take_run(&channel, run, stop_at_error),
+            // there may be room for some, and the others have each its error
+            Ok(_) | Err(_) => answers(run, stop_at_error, |one| match one.listener {
+                None => self.broadcast(channel, one.message),
+                Some(listener) => self.dispatch(channel, listener, one.message),
+            }),
+        }
+    }
+
+    fn take_run(
+        &self,
+        channel: &Arc<Channel>,
+        run: Vec<Publication<'_>>,
+        stop_at_error: bool,
+    ) -> Vec<Result<Accepted, Error>> {
+        let (mut rings, mut dropped) = (Vec::with_capacity(run.len()), Vec::new());
+        let mut state = channel.lock();
+        let now = self.moment();
+        let results = answers(run, stop_at_error, |one| {
+            if state.removed {
+                return Err(channel.is_removed());
+            }
+            let terms = Terms { admission: Admission::BySettings, now, room: Ok(()) };
+            self.take(channel, &mut state, one, terms, &mut rings, &mut dropped)
+        });
+        drop(state);
+        self.forget(&dropped);
+        self.room.changed();
+        self.announce(channel, &rings);
+        results
+    }
+
+    fn take(
+        &self,
+        channel: &Arc<Channel>,
+        state: &mut State,
+        Publication { listener, message }: Publication<'_>,
+        terms: Terms,
+        rings: &mut Rings,
+        dropped: &mut Vec<Position>,
+    ) -> Result<Accepted, Error> {
+        let listener = listener.map(|id| self.listener_in(channel, state, id)).transpose()?;
+        let accepted = match &listener {
+            None => self.take_broadcast(channel, state, message, terms, dropped),
+            Some(listener) => self.take_dispatch(channel, state, listener, message, terms),
+        }?;
+        if !accepted.duplicate {
+            rings.push((accepted.position, listener));
+        }
+        Ok(accepted)
+    }
+
+    fn announce(&self, channel: &Arc<Channel>, rings: &Rings) {
+        let safe = self.log.watermark().position();
+        for (place, (position, listener)) in rings.iter().enumerate() {
+            let next = rings.get(place + 1).filter(|(position, _)| *position <= safe);
+            if next.is_some_and(|(_, next)| same(listener.as_ref(), next.as_ref())) {
+                continue;
+            }
+            match listener {
+                None => self.announce_broadcast(*position, channel),
+                Some(listener) => self.announce_dispatch(*position, channel, listener),
+            }
+        }
+    }
+}
+
+fn same(one: Option<&Arc<Listener>>, other: Option<&Arc<Listener>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+fn answers<'a>(
+    run: Vec<Publication<'a>>,
+    stop_at_error: bool,
+    mut answer: impl FnMut(Publication<'a>) -> Result<Accepted, Error>,
+) -> Vec<Result<Accepted, Error>> {
+    let mut results = Vec::with_capacity(run.len());
+    for one in run {
+        results.push(answer(one));
+        if stop_at_error && results.last().is_some_and(Result::is_err) {
+            break;
+        }
+    }
+    results
+}
