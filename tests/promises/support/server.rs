@@ -113,13 +113,17 @@ impl Drop for TestServer {
 
 /// Every promise holds over a directory, too: with `ERIC_TEST_LOG=directory` each server has one of its own.
 fn directory(config: &mut Config) -> Option<TempDir> {
-    if config.data_dir.is_some() || std::env::var_os("ERIC_TEST_LOG").is_none_or(|log| log != "directory") {
+    if config.data_dir.is_some() || !over_a_directory() {
         return None;
     }
     let directory = tempfile::tempdir().expect("there is a place for temporary files");
     config.max_log_bytes = Some(config.max_log_bytes_in_force());
     config.data_dir = Some(directory.path().to_owned());
     Some(directory)
+}
+
+pub(crate) fn over_a_directory() -> bool {
+    std::env::var_os("ERIC_TEST_LOG").is_some_and(|log| log == "directory")
 }
 
 pub(crate) fn client(url: &str) -> Client {
