@@ -109,12 +109,17 @@ impl Standing {
         let Some(explicit) = &mut self.explicit else { return 0 };
         let known = explicit.holes.drop_through(all.messages, |ordinal| ring.bytes_of(ordinal));
         covered += all - passed - known;
-        let in_hand = if through <= explicit.sent { covered } else { explicit.outstanding };
-        if through > explicit.sent {
+        let beyond = through > explicit.sent;
+        if beyond {
             explicit.touch();
+        } else {
+            explicit.subtract(covered);
         }
-        explicit.subtract(in_hand);
         self.pass(through, ring);
+        if beyond {
+            // what came again alone may be in hand behind it
+            self.recount(ring);
+        }
         covered.messages
     }
 

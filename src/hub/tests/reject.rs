@@ -160,3 +160,27 @@ fn a_log_that_refuses_leaves_what_was_left_to_be_counted() {
     log.fails.store(false, Ordering::SeqCst);
     assert_eq!(stage.listen("l").rest(), [Lost(GapReason::Rejected, sent - 1, sent, Some(1))]);
 }
+
+#[test]
+fn what_came_again_alone_stays_in_hand_when_what_stands_before_it_is_acknowledged() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 3);
+    let mut older = stage.try_listen("l", at_most(1)).unwrap();
+    assert_eq!((older.next(), older.next()), (Some(got([sent[0]])), Some(got([sent[1]]))));
+    let credit = Some(Credit(messages(1)));
+    let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
+    let rejection = Rejection {
+        life: Life::default(),
+        generation: None,
+        position: Position(sent[1]),
+        attempt: Some(1),
+        reason: String::new(),
+        delay: Some(Duration::ZERO),
+        last: false,
+    };
+    stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
+    assert_eq!(stream.rest(), got([sent[1]]));
+    stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
+    assert_eq!((stage.info("l").unacknowledged.messages, stream.rest()), (1, vec![]));
+}
