@@ -61,10 +61,11 @@ impl Checkpoints {
 
     fn look(&self, all: bool) -> rusqlite::Result<()> {
         let mut wal = self.wal("NOOP")?;
-        if wal.rest >= AT_ONCE || (all && wal.rest > 0) {
+        let too_long = wal.size >= LONG;
+        if wal.rest >= AT_ONCE || ((all || too_long) && wal.rest > 0) {
             wal = self.wal("PASSIVE")?;
         }
-        if wal.size >= LONG && wal.rest > 0 {
+        if too_long && wal.rest > 0 {
             self.shared.wal_rest.store(true, Ordering::Relaxed);
         }
         Ok(())

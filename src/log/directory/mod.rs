@@ -255,7 +255,7 @@ impl Log for Directory {
     }
 
     fn recover(&self, found: &mut dyn FnMut(Recovered)) -> Result<(), LogError> {
-        let unavailable = |error| trouble::of_reading(&self.file, &error);
+        let unavailable = |error| trouble::of_recovering(&self.file, &error);
         let dir = self.file.parent().expect("the file lies in the directory");
         let connection = open::reader(dir).map_err(unavailable)?;
         let recovered = recover::recover(&connection, now(), found).map_err(unavailable)?;

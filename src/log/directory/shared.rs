@@ -41,6 +41,8 @@ pub(super) struct State {
 pub(super) struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    /// Apart from the other: what wakes the writer is nothing to those who only sleep.
+    closed: Condvar,
     /// What [`Kept::bytes`] says, for those who only look.
     bytes: AtomicU64,
     pub(super) watermark: Watermark,
@@ -56,8 +58,9 @@ impl Shared {
         let bytes = AtomicU64::new(kept.bytes());
         let standing = Standing::Writing;
         let state = State { standing, recovered, pending, kept, sleeping: false, closing: false };
-        let (state, work, wal_rest) = (Mutex::new(state), Condvar::new(), AtomicBool::new(false));
-        Self { state, work, bytes, watermark, stats: Stats::default(), wal_rest }
+        let (work, closed, wal_rest) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
+        let (state, stats) = (Mutex::new(state), Stats::default());
+        Self { state, work, closed, bytes, watermark, stats, wal_rest }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,7 +76,7 @@ impl Shared {
         let wake = (!state.pending.is_empty() || state.closing) && std::mem::take(&mut state.sleeping);
         drop(state);
         if wake {
-            self.work.notify_all();
+            self.work.notify_one();
         }
         changed
     }
@@ -101,7 +104,7 @@ impl Shared {
 
     /// Sleeps, whatever waits. False: the log closes.
     pub(super) fn sleep(&self, pause: Duration) -> bool {
-        let waited = self.work.wait_timeout_while(self.lock(), pause, |state| !state.closing);
+        let waited = self.closed.wait_timeout_while(self.lock(), pause, |state| !state.closing);
         !waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
@@ -135,8 +138,11 @@ impl Shared {
     }
 
     pub(super) fn close(&self) {
-        self.lock().closing = true;
+        let mut state = self.lock();
+        (state.closing, state.sleeping) = (true, false);
+        drop(state);
         self.work.notify_all();
+        self.closed.notify_all();
     }
 }
 

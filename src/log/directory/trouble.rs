@@ -1,6 +1,6 @@
 //! What is the matter with the file, and whether it passes.
 
-use super::super::LogError;
+use super::{super::LogError, open::OpenError};
 use rusqlite::{Error, ErrorCode};
 use std::path::Path;
 
@@ -26,6 +26,22 @@ pub(super) fn tell_failed(file: &Path, error: &Error) {
 /// As those who read are told.
 pub(super) fn of_reading(file: &Path, error: &Error) -> LogError {
     tracing::error!(file = %file.display(), %error, "the log cannot be read");
+    kind(error)
+}
+
+/// As the one who starts is told, who can do something.
+pub(super) fn of_recovering(file: &Path, error: &Error) -> LogError {
+    let kind = kind(error);
+    if kind == LogError::Corrupt {
+        let damaged = OpenError::Damaged { file: file.to_owned(), what: error.to_string() };
+        tracing::error!("{damaged}");
+    } else {
+        tracing::error!(file = %file.display(), %error, "the log cannot be read");
+    }
+    kind
+}
+
+fn kind(error: &Error) -> LogError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => LogError::Corrupt,
         Some(_) => LogError::Unavailable,

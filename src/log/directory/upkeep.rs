@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Pages that are given back before it is looked at the clock again.
 const PAGES: u32 = 32;
 /// With fewer free pages nothing is given back: the next messages take them.
-const FEW: i64 = 2_048;
+const FEW: i64 = 1_024;
 
 #[derive(Debug)]
 pub(super) struct Upkeep {

@@ -62,11 +62,13 @@ fn a_directory_is_counted_and_checked_while_a_log_is_open() {
     assert_eq!(checked.faults, [""; 0]);
 }
 
+const PAGE: u64 = 8192;
+
 /// Overwrites a page in the middle of the file.
 fn damage(dir: &Path, page: u64) {
     let mut file = fs::File::options().read(true).write(true).open(open::file(dir)).unwrap();
-    file.seek(SeekFrom::Start(page * 4096)).unwrap();
-    file.write_all(&[0xa5; 4096]).unwrap();
+    file.seek(SeekFrom::Start(page * PAGE)).unwrap();
+    file.write_all(&[0xa5; PAGE as usize]).unwrap();
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_damaged_page_is_told_and_the_rest_is_exported() {
     fs::File::open(open::file(dir.path())).unwrap().read_to_end(&mut file).unwrap();
     // the page that holds a message in the middle
     let at = file.windows(8).position(|bytes| bytes == b"\x0a\x06m-1000");
-    damage(dir.path(), at.expect("the message is in the file") as u64 / 4096);
+    damage(dir.path(), at.expect("the message is in the file") as u64 / PAGE);
     let checked = check(dir.path()).unwrap();
     assert!(checked.faults.len() > 1 && checked.messages < 2_001 && checked.messages > 1_900, "{checked:?}");
     let mut lines = Vec::new();

@@ -35,9 +35,7 @@ mod driver {
     #[ignore = "a process of its own, which the test below starts"]
     fn driver() {
         let dir = env::var("POWER_DIR").expect("the test says where");
-        let Ok(log) =
-            Directory::open(Path::new(&dir), &Options { cache_bytes: 10_000, ..Options::default() })
-        else {
+        let Ok(log) = Directory::open(Path::new(&dir), &options()) else {
             return;
         };
         let mut told = Vec::new();
@@ -68,6 +66,12 @@ mod driver {
                 (0..).take_while(|_| going()).all(|n| deleting(log, channel, &mut accepted, life, n))
             });
         });
+    }
+
+    fn options() -> Options {
+        let lax = env::var("ERIC_POWER_LAX").is_ok();
+        let sync = if lax { Sync::Interval(Duration::from_secs(3_600)) } else { Sync::Always };
+        Options { sync, cache_bytes: 10_000, ..Options::default() }
     }
 
     fn channel(log: &Directory) -> Option<Position> {
@@ -285,4 +289,18 @@ fn what_was_accepted_outlives_power_cuts_failed_fsyncs_and_full_disks() {
     }
     println!("{} accepted in {cycles} lives, {cuts} of them cut", lives.accepted.len());
     assert!(cuts > cycles / 4 && !lives.accepted.is_empty());
+}
+
+/// The layer itself: a log that does not wait for the disk does lose what it has accepted.
+#[test]
+fn what_was_not_synced_is_lost() {
+    let lost = (0..8).any(|seed| {
+        let mut lives = Lives::new();
+        lives.live(0, &[("POWER_CUT_AT", 500)]);
+        lives.live(1, &[("POWER_CUT_AT", 500), ("ERIC_POWER_LAX", 1), ("POWER_SEED", seed)]);
+        let left = lives.left();
+        let kept = |position: &u64| *position <= left.through || left.messages.contains_key(position);
+        !lives.accepted.keys().all(kept)
+    });
+    assert!(lost);
 }
