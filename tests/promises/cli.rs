@@ -72,7 +72,7 @@ async fn a_first_conversation_works() {
     assert!(done(&server, &["channel", "show", "prices"]).await.contains("prices"));
     assert!(done(&server, &["listener", "list", "prices"]).await.contains("alice"));
     assert!(done(&server, &["listener", "show", "prices", "alice"]).await.contains("alice"));
-    let durability = if support::server::over_a_directory() { "disk" } else { "memory" };
+    let durability = if crate::support::server::over_a_directory() { "disk" } else { "memory" };
     assert!(done(&server, &["info"]).await.contains(durability));
     done(&server, &["listener", "start", "prices", "alice"]).await;
     done(&server, &["listener", "stop", "prices", "alice"]).await;

@@ -233,8 +233,9 @@ impl Life {
         let dead_letter_listener = self.room.settings.dead_letter_listener.clone();
         let settings = ChannelSettings { dead_letter_listener, ..settings.clone() };
         (0..3).for_each(|listener| self.inspect(listener));
+        // the change itself; where the room stands with it comes behind
+        let (mark, now) = (self.mark() + 1, self.now());
         self.hub.update_channel(channel_id("room"), |_| Ok::<_, Error>(settings.clone())).unwrap();
-        let (mark, now) = (self.mark(), self.now());
         self.room.update(settings, mark, now);
     }
 
@@ -245,8 +246,9 @@ impl Life {
             dead_letter_listener: grave.map(|grave| LISTENERS[grave].into()),
             ..self.room.settings.clone()
         };
+        // the change itself; where the room stands with it comes behind
+        let (mark, now) = (self.mark() + 1, self.now());
         self.hub.update_channel(channel_id("room"), |_| Ok::<_, Error>(settings.clone())).unwrap();
-        let (mark, now) = (self.mark(), self.now());
         self.room.settings = settings;
         self.room.name(grave, mark, now);
     }

@@ -271,11 +271,13 @@ impl Life {
     fn update(&mut self, channel: usize, settings: ChannelSettings) {
         // what is too much now is dropped now: a later limit may be higher
         (0..LISTENERS.len()).for_each(|listener| self.inspect(channel, listener));
+        // the change itself; where the channel stands with it comes behind
+        let change = self.hub.log.watermark().position().0 + 1;
         let answer =
             self.hub.update_channel(channel_id(CHANNELS[channel]), |_| Ok::<_, Error>(settings.clone()));
         assert_eq!(answer.is_ok(), self.rooms.contains_key(&channel));
         if let Some(room) = self.rooms.get_mut(&channel) {
-            room.update(settings, self.hub.log.watermark().position().0);
+            room.update(settings, change);
         }
     }
 
