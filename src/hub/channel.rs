@@ -209,8 +209,13 @@ impl State {
                 self.now(),
                 &mut Vec::new(),
             );
+            let first = standing.first_in_hand(&self.ring);
             standing.hear_no_more(at, &self.ring, &self.silence);
-            standing.begin_with_another(&self.silence, self.now());
+            if standing.first_in_hand(&self.silence) == first {
+                standing.advance(&self.silence, self.now());
+            } else {
+                standing.begin_with_another(&self.silence, self.now());
+            }
         }
     }
 

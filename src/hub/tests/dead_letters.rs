@@ -87,3 +87,19 @@ fn sending_a_dead_letter_back_makes_room_for_the_next() {
     assert!(sent_back[0].is_ok() && stream.woken());
     assert_eq!(stream.rest(), got([letters[1]]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_begins_to_receive_dead_letters_has_no_more_time_for_what_it_has_in_hand() {
+    let stage = Stage::new(room());
+    let settings =
+        ListenerSettings { ack_deadline: Some(Duration::from_millis(400)), ..ListenerSettings::default() };
+    stage.explicit("grave", settings);
+    let own = stage.dispatch("grave");
+    let mut stream = stage.listen("grave");
+    assert_eq!(stream.rest(), got([own]));
+    tokio::time::advance(Duration::from_millis(300)).await;
+    stage.bury_in("grave");
+    tokio::time::advance(Duration::from_millis(100)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.info("grave").generation, 1, "it was not acknowledged in time");
+}
