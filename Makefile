@@ -10,9 +10,10 @@ run: ## Serve, with every default
 
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
 # they then measure for two seconds, only to prove that they still run, and the soak counts what two short runs bring.
-# It leaves the doc tests out.
+# It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
 test: ## Everything that must pass: units, promises, grpcurl, benches and soak for a moment, doc tests
-	grpcurl=$$(scripts/tool grpcurl) && ERIC_GRPCURL=$$grpcurl cargo test --all-targets
+	grpcurl=$$(scripts/tool grpcurl) && export ERIC_GRPCURL=$$grpcurl && cargo test --all-targets && \
+		ERIC_TEST_LOG=directory cargo test --test promises
 	cargo test --doc
 
 # What is quick comes first.
