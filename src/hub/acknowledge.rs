@@ -139,7 +139,7 @@ impl Hub {
         id: ListenerId<'_>,
     ) -> Result<Arc<Listener>, Error> {
         let listener = self.listener_in(channel, state, id)?;
-        listener.must_be_explicit(channel)?;
+        listener.must_be_explicit(&channel.id)?;
         Ok(listener)
     }
 

@@ -6,12 +6,13 @@ use super::{
     desk::{Desk, Ending},
     expiry::Expiry,
     ids::Ids,
-    listener::{Allowance, Listener, Seated, Standing},
+    listener::Listener,
     lowest::Lowest,
     presence::Presence,
     queue::Window,
     ring::{InHand, Ring},
-    settings::{ChannelSettings, Overflow},
+    settings::{AcknowledgementMode, ChannelSettings, Overflow},
+    standing::{Allowance, Seated, Standing},
     tally::Tally,
     unsaved::{Guard, Mark, Who},
 };
@@ -63,6 +64,18 @@ impl Channel {
             unsaved,
             state: Mutex::new(state),
         }
+    }
+
+    /// A listener of this channel, that is to be added.
+    pub(super) fn listener(
+        &self,
+        id: Arc<str>,
+        birth: Position,
+        created_at: i64,
+        mode: AcknowledgementMode,
+        standing: Standing,
+    ) -> Listener {
+        Listener::new(id, birth, created_at, mode, self.birth, self.unsaved.of_another(), standing)
     }
 
     /// The critical section: it fixes admission, membership and position.

@@ -1,6 +1,6 @@
 //! Where a stream stands, and what it has found to be next.
 
-use super::{gap::Gap, look::Next, tally::Tally};
+use super::{gap::Gap, next::Next, tally::Tally};
 use crate::log::Position;
 
 /// Where a stream stands. It is behind its listener's standing while it repeats what an older token asked for.

@@ -298,7 +298,11 @@ impl Hub {
     ) -> Result<Requeued, Error> {
         let none = Error::NotOutstanding { sequence: position.0 };
         self.settle(state, &mut from.lock());
-        if !from.lock().waits(position, state) {
+        let waits = {
+            let standing = from.lock();
+            standing.waits(position, state.ring_for(&standing))
+        };
+        if !waits {
             return Err(none);
         }
         let mut found = Vec::new();
@@ -328,7 +332,7 @@ impl Hub {
     }
 
     /// Makes the rules true for a listener, and forgets what went by that.
-    pub(super) fn settle(&self, state: &State, standing: &mut super::listener::Standing) {
+    pub(super) fn settle(&self, state: &State, standing: &mut super::standing::Standing) {
         let mut dropped = Vec::new();
         state.settle(standing, &mut dropped);
         self.forget(&dropped);

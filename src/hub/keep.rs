@@ -4,7 +4,8 @@ use super::{
     Hub,
     channel::{Channel, State},
     kept,
-    listener::{Listener, Standing},
+    listener::Listener,
+    standing::Standing,
     unsaved::Who,
 };
 use crate::log::{Change, Durability, Whom};
@@ -43,7 +44,7 @@ impl Hub {
 
     /// What is gone meanwhile is on record as that.
     fn keep_one(&self, who: Who, keep: &mut dyn FnMut(Change)) {
-        let Some(channel) = self.channels().by_birth.get(&who.channel).cloned() else { return };
+        let Some(channel) = self.born(who.channel) else { return };
         let Some(birth) = who.listener else {
             channel.unsaved.clear();
             let state = channel.lock();

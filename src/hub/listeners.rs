@@ -6,9 +6,10 @@ use super::{
     desk::Ending,
     gone::How,
     kept::{self, ListenerKept},
-    listener::{Listener, Standing},
+    listener::Listener,
     options::From,
     settings::{AcknowledgementMode, ListenerSettings},
+    standing::Standing,
     tally::Tally,
 };
 use crate::{
@@ -121,8 +122,7 @@ impl Hub {
         if new.mode == AcknowledgementMode::Explicit {
             standing.begin_explicit();
         }
-        let listener =
-            Arc::new(Listener::new(id.as_str().into(), birth, created_at, new.mode, &channel, standing));
+        let listener = Arc::new(channel.listener(id.as_str().into(), birth, created_at, new.mode, standing));
         state.add(Arc::clone(&listener));
         {
             let mut standing = listener.lock();

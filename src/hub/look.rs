@@ -3,10 +3,10 @@
 use super::{
     batch::Room,
     cursor::{Cursor, Look},
-    expiry::Expiry,
     gap::{Gap, GapReason},
-    listener::Standing,
+    next::Next,
     ring::Ring,
+    standing::Standing,
     tally::Tally,
 };
 use crate::log::Position;
@@ -25,16 +25,6 @@ pub(super) struct View<'a> {
     pub(super) safe: Position,
     /// By the hub's clock, in milliseconds.
     pub(super) now: u64,
-}
-
-/// A message in a receiver's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Next {
-    pub(super) position: Position,
-    pub(super) bytes: u64,
-    pub(super) expiry: Expiry,
-    /// Its number among the channel's broadcasts; `None`: it is the listener's own.
-    pub(super) ordinal: Option<u64>,
 }
 
 /// Messages that fit in a batch.
@@ -178,13 +168,13 @@ impl View<'_> {
     /// What is in the receiver's order behind a position, and not acknowledged by itself.
     fn pending(self, at: Position) -> impl Iterator<Item = Next> {
         let standing = self.standing;
-        merged(standing, self.ring, at).filter(move |next| standing.wants(next))
+        standing.merged(self.ring, at).filter(move |next| standing.wants(next))
     }
 
     /// What waits for the receiver behind a position, those that come again by themselves included.
     pub(super) fn waiting(self, at: Position) -> impl Iterator<Item = Next> {
         let standing = self.standing;
-        merged(standing, self.ring, at).filter(move |next| !standing.is_acknowledged(next))
+        standing.merged(self.ring, at).filter(move |next| !standing.is_acknowledged(next))
     }
 
     /// A token may reach back further than what is kept.
@@ -194,10 +184,10 @@ impl View<'_> {
             return None;
         }
         let gone = gone(standing, ring);
-        let reason = if standing.cleared >= gone { GapReason::Purged } else { gone_reason(ring, cursor.at) };
+        let reason = if standing.cleared >= gone { GapReason::Purged } else { ring.why_gone(cursor.at) };
         let floor = gone.max(standing.cleared).min(standing.passed).min(self.safe);
         let noted = noted.map_or(floor, |gap| gap.after);
-        let through = floor.min(noted).min(before_next(standing, ring, cursor.at));
+        let through = floor.min(noted).min(standing.before_next(ring, cursor.at));
         let gap = Gap { reason, after: cursor.at, through, count: None };
         cursor.at = cursor.at.max(through);
         (gap.after < through).then_some(gap)
@@ -247,15 +237,6 @@ impl View<'_> {
     }
 }
 
-/// Why broadcasts that are gone are so, for one who stands there.
-pub(super) fn gone_reason(ring: &Ring, at: Position) -> GapReason {
-    match () {
-        () if ring.overflowed() > at => GapReason::Overflow,
-        () if ring.expired() > at => GapReason::Expired,
-        () => GapReason::Trimmed,
-    }
-}
-
 /// Whether everything behind a position that was meant for the receiver is kept, noted gaps apart.
 fn nothing_lost_after(standing: &Standing, ring: &Ring, at: Position) -> bool {
     at >= standing.floor(ring) && (at >= standing.passed || at >= gone(standing, ring).max(standing.cleared))
@@ -264,38 +245,4 @@ fn nothing_lost_after(standing: &Standing, ring: &Ring, at: Position) -> bool {
 /// The last position of what was handed over, or told as a gap, and is not remembered any more.
 fn gone(standing: &Standing, ring: &Ring) -> Position {
     standing.floor(ring).max(standing.queue.floor()).max(standing.gaps.forgotten())
-}
-
-/// The place before the next message.
-pub(super) fn before_next(standing: &Standing, ring: &Ring, at: Position) -> Position {
-    merged(standing, ring, at).next().map_or(Position(u64::MAX), |next| next.position.before())
-}
-
-/// Broadcasts and own dispatches behind a position, in one order.
-pub(super) fn merged(standing: &Standing, ring: &Ring, at: Position) -> impl Iterator<Item = Next> {
-    // what was purged may still be kept for others
-    let at = at.max(standing.cleared);
-    let mut broadcasts = ring.after(at.max(standing.hears_from)).peekable();
-    let mut own = standing.queue.after(at).peekable();
-    std::iter::from_fn(move || {
-        let own_first = match (broadcasts.peek(), own.peek()) {
-            (Some(broadcast), Some(dispatch)) => dispatch.position < broadcast.position,
-            (broadcast, _) => broadcast.is_none(),
-        };
-        if own_first { own.next().map(Next::from) } else { broadcasts.next().map(Next::from) }
-    })
-}
-
-impl From<super::ring::Broadcast> for Next {
-    fn from(broadcast: super::ring::Broadcast) -> Self {
-        let super::ring::Broadcast { position, bytes, ordinal, expiry } = broadcast;
-        Self { position, bytes, expiry, ordinal: Some(ordinal) }
-    }
-}
-
-impl From<super::queue::Dispatch> for Next {
-    fn from(dispatch: super::queue::Dispatch) -> Self {
-        let super::queue::Dispatch { position, bytes, expiry } = dispatch;
-        Self { position, bytes, expiry, ordinal: None }
-    }
 }

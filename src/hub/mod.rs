@@ -1,7 +1,7 @@
 //! The hub: every verb of the service is one method here, over any log.
 //!
 //! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
-//! broadcasts and `listener`s, each with a `queue` of its own dispatches and its `gap`s; `look` says what is
+//! broadcasts and `listener`s, each with its `standing`: a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
 //! `bundle` is all that one `stream` carries, its `members`, `shared` where that is more than one subscription, which take
 //! turns as they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
@@ -10,6 +10,7 @@
 
 mod acknowledge;
 mod alarm;
+mod attendance;
 mod batch;
 mod bell;
 mod browse;
@@ -33,6 +34,7 @@ mod lives;
 mod look;
 mod lowest;
 mod members;
+mod next;
 mod options;
 mod place;
 mod presence;
@@ -46,6 +48,7 @@ mod run;
 mod session;
 mod settings;
 mod shared;
+mod standing;
 mod stream;
 mod subscribe;
 mod subscription;
@@ -282,6 +285,11 @@ impl Hub {
     fn channel(&self, id: ChannelId<'_>) -> Result<Arc<Channel>, Error> {
         let channel = self.channels().by_id.get(id.as_str()).cloned();
         channel.ok_or_else(|| self.no_channel(id))
+    }
+
+    /// The channel of this birth.
+    fn born(&self, birth: Position) -> Option<Arc<Channel>> {
+        self.channels().by_birth.get(&birth).cloned()
     }
 
     fn no_channel(&self, id: ChannelId<'_>) -> Error {

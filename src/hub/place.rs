@@ -1,6 +1,6 @@
 //! A subscription's place: its seat at a desk, and its part of a limit.
 
-use super::{Hub, channel::Channel, listener::Seated};
+use super::{Hub, channel::Channel, standing::Seated};
 use std::sync::{Arc, atomic::Ordering};
 
 /// A place among the open subscriptions. Dropping it leaves nothing behind.
@@ -11,6 +11,17 @@ pub(super) struct Place {
     pub(super) seated: Seated,
     /// It is a stream of its own, and counts as one.
     pub(super) alone: bool,
+}
+
+/// What the end of a subscription means for what it has delivered and what is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Close {
+    /// Its client went away.
+    Client,
+    /// A Pull was answered: another one may go on.
+    Pull,
+    /// It was withdrawn, or the server ended it: that is no attempt.
+    Withdrawn,
 }
 
 impl Drop for Place {

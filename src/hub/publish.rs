@@ -5,8 +5,9 @@ use super::{
     channel::{Channel, State},
     expiry::Expiry,
     ids::{Key, Remembered},
-    listener::{Listener, Standing},
+    listener::Listener,
     settings::Overflow,
+    standing::Standing,
 };
 use crate::{
     error::Error,
@@ -175,7 +176,7 @@ impl Hub {
         }
         let position =
             self.queue(&channel, &mut state, &listener, message.clone(), Admission::Always, self.moment())?;
-        listener.lock().end = Some(Box::new(super::listener::End { position, message: message.clone() }));
+        listener.lock().end = Some(Box::new(super::standing::End { position, message: message.clone() }));
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
         Ok((message, Accepted { position, receivers: Some(1), duplicate: false }))

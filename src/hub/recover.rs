@@ -8,8 +8,8 @@ use super::{
     gone::How,
     ids::Remembered,
     kept::{self, ChannelKept, ListenerKept},
-    listener::{End, Listener, Regained, Standing},
     settings::{AcknowledgementMode, ChannelSettings, ListenerSettings},
+    standing::{End, Regained, Standing},
     unsaved::Mark,
 };
 use crate::{
@@ -162,7 +162,7 @@ impl Hub {
         let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring);
         let mode = if explicit { AcknowledgementMode::Explicit } else { AcknowledgementMode::Automatic };
         state.last = state.last.max(standing.queue.last_waiting().unwrap_or_default());
-        let listener = Arc::new(Listener::new(id, birth, created_at, mode, channel, standing));
+        let listener = Arc::new(channel.listener(id, birth, created_at, mode, standing));
         state.add(Arc::clone(&listener));
         let mut standing = listener.lock();
         state.age(&listener, &mut standing);
@@ -185,7 +185,7 @@ impl Hub {
     }
 
     fn regain_id(&self, id: &AcceptedId) {
-        let Some(channel) = self.channels().by_birth.get(&id.channel).cloned() else { return };
+        let Some(channel) = self.born(id.channel) else { return };
         let now = self.moment();
         let left = id.until.saturating_sub(now.unix_nanos / 1_000_000);
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };

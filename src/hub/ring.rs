@@ -4,6 +4,7 @@ mod kept;
 
 use super::{
     expiry::Expiry,
+    gap::GapReason,
     tally::{Quota, Tally},
 };
 use crate::log::Position;
@@ -101,14 +102,13 @@ impl Ring {
         self.floor
     }
 
-    /// The last one that went because a backlog's limit was passed.
-    pub(super) fn overflowed(&self) -> Position {
-        self.overflowed
-    }
-
-    /// The last one that went because it had expired.
-    pub(super) fn expired(&self) -> Position {
-        self.expired
+    /// Why broadcasts that are gone are so, for one who stands there.
+    pub(super) fn why_gone(&self, at: Position) -> GapReason {
+        match () {
+            () if self.overflowed > at => GapReason::Overflow,
+            () if self.expired > at => GapReason::Expired,
+            () => GapReason::Trimmed,
+        }
     }
 
     /// The first that is kept.
@@ -251,7 +251,7 @@ mod tests {
         let (mut ring, mut dropped) = (ring(), Vec::new());
         ring.drop_beyond(Quota { messages: 10, bytes: 9 }, &mut dropped);
         assert_eq!(dropped, [Position(10), Position(20), Position(30)]);
-        assert_eq!((ring.floor(), ring.overflowed()), (Position(30), Position(30)));
+        assert_eq!((ring.floor(), ring.overflowed), (Position(30), Position(30)));
         assert_eq!(ring.kept(), Tally { messages: 2, bytes: 9 });
         assert_eq!(ring.tally_through(Position(30)), ring.dropped());
         ring.drop_beyond(Quota { messages: 1, bytes: 1 }, &mut dropped);
@@ -263,7 +263,7 @@ mod tests {
         let (mut ring, mut expired) = (Ring::new(Position(1)), Vec::new());
         [5, 9, 5, 5].iter().zip(2..).for_each(|(at, n)| ring.push(Position(n), 1, Expiry::at(*at)));
         ring.expire(5, &InHand::NOTHING, &mut expired);
-        assert_eq!((expired.len(), ring.floor(), ring.expired()), (3, Position(2), Position(2)));
+        assert_eq!((expired.len(), ring.floor(), ring.expired), (3, Position(2), Position(2)));
         let left: Vec<_> = ring.after(Position(0)).map(|kept| kept.expiry.is_past(5)).collect();
         assert_eq!(left, [false, true, true]);
         expired.clear();

@@ -9,13 +9,13 @@ use super::{
     desk::Ending,
     explicit::{Explicit, Failing},
     gap::{Gap, GapReason},
-    listener::{Listener, Seated, Standing},
-    look,
+    listener::Listener,
     options::{From, ListenOptions, Receiver, TakeOver},
-    place::Place,
+    place::{Close, Place},
     ring::Ring,
     settings::Limits,
-    subscription::{Beginning, Close, Owner, Subscription},
+    standing::{Seated, Standing},
+    subscription::{Beginning, Owner, Subscription},
     token::ResumeToken,
 };
 use crate::{
@@ -156,7 +156,7 @@ impl Hub {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(channel, &state, id)?;
         if options.credit.is_some() {
-            listener.must_be_explicit(channel)?;
+            listener.must_be_explicit(&channel.id)?;
         }
         let now = self.clock_ms();
         let life = {
@@ -337,7 +337,7 @@ fn go_on(standing: &Standing) -> Beginning {
 /// With the oldest that is kept since the listener's birth.
 fn begin_again(standing: &Standing, ring: &Ring) -> Beginning {
     let noted = standing.gaps.first_to_say(standing.start).map_or(standing.passed, |gap| gap.after);
-    let through = look::before_next(standing, ring, standing.start).min(noted);
+    let through = standing.before_next(ring, standing.start).min(noted);
     let cursor = Cursor { at: through, said: through };
     Beginning { cursor, gap: Some(other_life(standing.start, through)) }
 }

@@ -6,12 +6,13 @@ use super::{
     cursor::{Cursor, Look},
     desk::{Ending, Tail},
     expiry::Expiry,
-    listener::{Allowance, Listener, Standing},
+    listener::Listener,
     look::View,
     options::{Credit, ListenOptions},
-    place::Place,
+    place::{Close, Place},
     presence::{PresenceChange, Watch},
     settings::AcknowledgementMode,
+    standing::{Allowance, Standing},
     tally::Quota,
     token::ResumeToken,
 };
@@ -56,17 +57,6 @@ impl Beginning {
     pub(super) fn at(cursor: Cursor) -> Self {
         Self { cursor, gap: None }
     }
-}
-
-/// What the end of a subscription means for what it has delivered and what is not acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Close {
-    /// Its client went away.
-    Client,
-    /// A Pull was answered: another one may go on.
-    Pull,
-    /// It was withdrawn, or the server ended it: that is no attempt.
-    Withdrawn,
 }
 
 /// Where a subscription began.
@@ -161,7 +151,7 @@ impl Subscription {
     /// [`Error::NotExplicit`].
     pub fn set_credit(&mut self, credit: Credit) -> Result<(), Error> {
         let Owner::Listener(listener) = &self.owner else { return Ok(()) };
-        listener.must_be_explicit(&self.place.channel)?;
+        listener.must_be_explicit(&self.place.channel.id)?;
         {
             let mut standing = listener.lock();
             let own = standing.seated == Some(self.place.seated);

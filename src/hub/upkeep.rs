@@ -2,13 +2,8 @@
 //! pass.
 
 use super::{
-    Hub,
-    channel::Channel,
-    dead_letter::Failure,
-    explicit::Failing,
-    listener::{Listener, Standing},
-    queue::Dispatch,
-    ring::Ring,
+    Hub, alarm::Whom, channel::Channel, dead_letter::Failure, explicit::Failing, listener::Listener,
+    queue::Dispatch, ring::Ring, standing::Standing,
 };
 use crate::log::Position;
 use std::{
@@ -99,6 +94,49 @@ impl Hub {
         });
         // one that is due and could not be dealt with is not tried in a loop
         [idle, expiry, explicit.map(|moment| moment.max(now + 1))].into_iter().flatten().min()
+    }
+}
+
+impl Hub {
+    /// Has a listener looked after at a moment, unless that is so sooner.
+    pub(super) fn set_alarm(
+        &self,
+        channel: &Channel,
+        listener: &Listener,
+        standing: &mut Standing,
+        moment: Option<u64>,
+    ) {
+        let Some(moment) = moment.filter(|moment| standing.alarm.is_none_or(|alarm| *moment < alarm)) else {
+            return;
+        };
+        self.silence(listener, standing);
+        standing.alarm = Some(moment);
+        let whom = Whom::Listener { channel: channel.birth, listener: listener.birth };
+        self.alarms.put(moment, whom);
+    }
+
+    /// Takes a listener's alarm back.
+    pub(super) fn silence(&self, listener: &Listener, standing: &mut Standing) {
+        if let Some(alarm) = standing.alarm.take() {
+            self.alarms.cancel(alarm, listener.birth);
+        }
+    }
+
+    /// Looks after everybody whose alarm rings by now.
+    pub(super) fn ring_alarms(&self) {
+        let now = self.clock_ms();
+        while let Some(whom) = self.alarms.due(now) {
+            match whom {
+                Whom::Listener { channel, listener } => {
+                    let Some(channel) = self.born(channel) else { continue };
+                    let listener = channel.lock().born(listener).cloned();
+                    listener.into_iter().for_each(|listener| self.look_after(&channel, &listener, now));
+                }
+                Whom::Presence { channel } => {
+                    self.born(channel).into_iter().for_each(|channel| self.look_after_presence(&channel));
+                }
+            }
+        }
     }
 }
 

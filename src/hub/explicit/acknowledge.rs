@@ -1,7 +1,7 @@
 //! What is acknowledged never comes again.
 
 use super::{
-    super::{listener::Standing, ring::Ring, tally::Tally},
+    super::{ring::Ring, standing::Standing, tally::Tally},
     Explicit,
 };
 use crate::{error::Error, log::Position};
@@ -131,7 +131,8 @@ impl Standing {
         dropped: &mut Vec<Position>,
     ) -> u64 {
         let Some(explicit) = &self.explicit else { return 0 };
-        let named: Vec<_> = super::super::look::merged(self, ring, self.passed)
+        let named: Vec<_> = self
+            .merged(ring, self.passed)
             .take_while(|next| next.position <= through)
             .filter(|next| explicit.wants(next))
             .map(|next| next.position)
@@ -164,7 +165,7 @@ impl Standing {
             return None;
         }
         let explicit = self.explicit.as_ref()?;
-        let found = super::super::look::merged(self, ring, position.before()).next();
+        let found = self.merged(ring, position.before()).next();
         found.filter(|next| next.position == position && !explicit.acknowledged(next))
     }
 

@@ -6,10 +6,10 @@ use super::{
         cursor::{Cursor, Look},
         desk::Tail,
         gap::GapReason,
-        listener::Standing,
-        look::{Next, merged},
+        next::Next,
         ring::Ring,
         settings::Redelivery,
+        standing::Standing,
         tally::{Quota, Tally},
     },
     Explicit,
@@ -149,21 +149,22 @@ impl Standing {
     /// The first that is neither acknowledged nor gone, delivered or not.
     pub(in super::super) fn first_in_hand(&self, ring: &Ring) -> Option<Next> {
         let explicit = self.explicit.as_ref()?;
-        merged(self, ring, self.passed).find(|next| !explicit.acknowledged(next))
+        self.merged(ring, self.passed).find(|next| !explicit.acknowledged(next))
     }
 
     /// The first that is neither acknowledged, nor gone, nor expired by now, where a stream had it in hand.
     pub(in super::super) fn first_left(&self, ring: &Ring, now: u64) -> Option<Position> {
         let explicit = self.explicit.as_ref()?;
         let there = |next: &Next| !explicit.acknowledged(next) && !next.expiry.is_past(now);
-        let first = merged(self, ring, self.passed).find(there)?.position;
+        let first = self.merged(ring, self.passed).find(there)?.position;
         explicit.in_hand(first).then_some(first)
     }
 
     /// Counts anew what is outstanding, where it cannot be told by what has changed.
     pub(in super::super) fn recount(&mut self, ring: &Ring) {
         let Some(explicit) = &self.explicit else { return };
-        let in_hand = merged(self, ring, self.passed)
+        let in_hand = self
+            .merged(ring, self.passed)
             .take_while(|next| next.position <= explicit.sent || explicit.overtaking())
             .filter(|next| !explicit.acknowledged(next) && explicit.in_hand(next.position));
         let outstanding = in_hand.fold(Tally::default(), |mut tally, next| {

@@ -14,7 +14,7 @@ pub(super) use acknowledge::Covers;
 pub(super) use reject::{Failed, Failing};
 
 use super::{
-    look::Next,
+    next::Next,
     ring::Ring,
     settings::Redelivery,
     tally::{Quota, Tally},

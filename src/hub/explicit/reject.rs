@@ -4,10 +4,10 @@ use super::{
     super::{
         expiry::Expiry,
         gap::{Gap, GapReason},
-        listener::Standing,
-        look::Next,
+        next::Next,
         ring::Ring,
         settings::{ChannelSettings, Redelivery},
+        standing::Standing,
     },
     Explicit,
 };

@@ -1,13 +1,19 @@
 //! The roll of a channel: who listens, in the order in which they came, and between them what has changed lately. It is one
 //! list for all who watch; each of them is a place in it.
 
-use super::{super::alarm::Alarms, Attendance, Channel, Listener, OPEN, PresenceChange, PresenceEvent};
+use super::{
+    super::{
+        alarm::{Alarms, Whom},
+        attendance::{Attendance, OPEN},
+    },
+    PresenceChange, PresenceEvent, Who,
+};
 use crate::log::Position;
 use slab::Slab;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
-    sync::{Arc, Weak},
+    sync::Arc,
     task::Waker,
 };
 
@@ -66,7 +72,7 @@ struct Watcher {
 /// Who listens on a channel, and what has changed since.
 #[derive(Debug)]
 pub(super) struct Roll {
-    channel: Weak<Channel>,
+    /// The birth of its channel.
     birth: Position,
     alarms: Arc<Alarms>,
     last: u64,
@@ -90,10 +96,9 @@ pub(super) struct Roll {
 }
 
 impl Roll {
-    pub(super) fn new(channel: &Arc<Channel>, alarms: &Arc<Alarms>) -> Box<Self> {
+    pub(super) fn new(birth: Position, alarms: &Arc<Alarms>) -> Box<Self> {
         Box::new(Self {
-            channel: Arc::downgrade(channel),
-            birth: channel.birth,
+            birth,
             alarms: Arc::clone(alarms),
             last: 0,
             entries: BTreeMap::new(),
@@ -135,20 +140,14 @@ impl Roll {
     }
 
     /// How a listener stands now.
-    pub(super) fn note(
-        &mut self,
-        listener: &Listener,
-        session: Option<&Arc<str>>,
-        attendance: Attendance,
-        now: u64,
-    ) {
+    pub(super) fn note(&mut self, listener: Who<'_>, attendance: Attendance, now: u64) {
         let known = self.present.get(&listener.birth).copied();
         // his time may have come and nobody has looked yet
         let known = known.filter(|number| !self.end_if_due(*number, now));
         match known {
-            Some(number) if attendance.lasts(now) => self.prolong(number, session, attendance.until),
+            Some(number) if attendance.lasts(now) => self.prolong(number, listener.session, attendance.until),
             Some(number) => self.end(number),
-            None if attendance.lasts(now) => self.come(listener, session, attendance),
+            None if attendance.lasts(now) => self.come(listener, attendance),
             None => return,
         }
         self.tell(now);
@@ -212,11 +211,11 @@ impl Roll {
         self.last
     }
 
-    fn come(&mut self, listener: &Listener, session: Option<&Arc<str>>, attendance: Attendance) {
+    fn come(&mut self, listener: Who<'_>, attendance: Attendance) {
         let number = self.push(Entry {
             birth: listener.birth,
-            listener: Arc::clone(&listener.id),
-            session: session.cloned(),
+            listener: Arc::clone(listener.id),
+            session: listener.session.cloned(),
             at: attendance.since,
             until: OPEN,
             what: What::Came { over: u64::MAX },
@@ -297,7 +296,7 @@ impl Roll {
         if let Some(alarm) = self.alarm.replace(next) {
             self.alarms.cancel(alarm, self.birth);
         }
-        self.alarms.put_presence(next, self.birth, Weak::clone(&self.channel));
+        self.alarms.put(next, Whom::Presence { channel: self.birth });
     }
 }
 

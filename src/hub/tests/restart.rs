@@ -1,12 +1,12 @@
 //! A start over a log that has outlived a process finds everything as it was left.
 
 use super::*;
-use crate::hub::{channel::State, listener::Standing, look::merged};
+use crate::hub::{channel::State, standing::Standing};
 
 /// What can be seen of one listener, or of a channel's ring.
 fn seen(standing: &Standing, state: &State) -> (kept::ListenerKept, Tally, Vec<(u64, u64)>) {
     let ring = state.ring_for(standing);
-    let waiting = merged(standing, ring, Position::ZERO);
+    let waiting = standing.merged(ring, Position::ZERO);
     let waiting = waiting.map(|next| (next.position.0, next.ordinal.unwrap_or_default()));
     (standing.kept_state(), standing.backlog(ring), waiting.collect())
 }
