@@ -1,12 +1,6 @@
 //! The verbs by which an EXPLICIT listener says what it is done with.
 
-use super::{
-    Hub,
-    channel::{Channel, State},
-    explicit::Covers,
-    listener::Listener,
-    token::Incarnation,
-};
+use super::{Hub, channel::Channel, explicit::Covers, listener::Listener, state::State, token::Incarnation};
 use crate::{
     error::Error,
     id::{ChannelId, ListenerId},

@@ -1,15 +1,8 @@
 //! The verbs of channels.
 
 use super::{
-    Hub,
-    channel::{Channel, State},
-    desk::Ending,
-    gone::How,
-    kept,
-    listener::Listener,
-    settings::ChannelSettings,
-    tally::Tally,
-    unsaved::Mark,
+    Hub, channel::Channel, desk::Ending, gone::How, kept, listener::Listener, settings::ChannelSettings,
+    state::State, tally::Tally, unsaved::Mark,
 };
 use crate::{
     error::{Error, Limit},

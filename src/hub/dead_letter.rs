@@ -3,11 +3,12 @@
 use super::{
     Hub,
     acknowledge::Life,
-    channel::{Channel, State},
+    channel::Channel,
     expiry::Expiry,
     explicit::{Failed, Failing},
     listener::Listener,
     publish::Accepted,
+    state::State,
 };
 use crate::{
     error::Error,

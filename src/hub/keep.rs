@@ -1,12 +1,7 @@
 //! What a log that outlives its process is told: who has changed, once a second, and at once what an answer promises.
 
 use super::{
-    Hub,
-    channel::{Channel, State},
-    kept,
-    listener::Listener,
-    standing::Standing,
-    unsaved::Who,
+    Hub, channel::Channel, kept, listener::Listener, standing::Standing, state::State, unsaved::Who,
 };
 use crate::log::{Change, Durability, Whom};
 

@@ -2,7 +2,7 @@
 
 use super::{
     Hub,
-    channel::{Channel, State},
+    channel::Channel,
     desk::Ending,
     gone::How,
     kept::{self, ListenerKept},
@@ -10,6 +10,7 @@ use super::{
     options::From,
     settings::{AcknowledgementMode, ListenerSettings},
     standing::Standing,
+    state::State,
     tally::Tally,
 };
 use crate::{

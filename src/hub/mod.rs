@@ -1,6 +1,6 @@
 //! The hub: every verb of the service is one method here, over any log.
 //!
-//! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `ring` of
+//! In reading order: `settings` and `tally` say what may be bounded; a `channel` has a `state`: a `ring` of
 //! broadcasts and `listener`s, each with its `standing`: a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
 //! `bundle` is all that one `stream` carries, its `members`, `shared` where that is more than one subscription, which take
@@ -49,6 +49,7 @@ mod session;
 mod settings;
 mod shared;
 mod standing;
+mod state;
 mod stream;
 mod subscribe;
 mod subscription;
@@ -313,7 +314,7 @@ impl Hub {
     fn listener_in(
         &self,
         channel: &Channel,
-        state: &channel::State,
+        state: &state::State,
         id: ListenerId<'_>,
     ) -> Result<Arc<Listener>, Error> {
         state.listener(id.as_str()).cloned().ok_or_else(|| self.no_listener(channel, id))

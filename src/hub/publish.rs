@@ -2,12 +2,13 @@
 
 use super::{
     Hub, Moment,
-    channel::{Channel, State},
+    channel::Channel,
     expiry::Expiry,
     ids::{Key, Remembered},
     listener::Listener,
     settings::Overflow,
     standing::Standing,
+    state::State,
 };
 use crate::{
     error::Error,

@@ -2,7 +2,7 @@
 
 use super::{
     Hub, Moment,
-    channel::{Channel, State},
+    channel::Channel,
     dead_letter::letter_bytes,
     expiry::Expiry,
     gone::How,
@@ -10,6 +10,7 @@ use super::{
     kept::{self, ChannelKept, ListenerKept},
     settings::{AcknowledgementMode, ChannelSettings, ListenerSettings},
     standing::{End, Regained, Standing},
+    state::State,
     unsaved::Mark,
 };
 use crate::{

@@ -2,9 +2,10 @@
 
 use super::{
     Hub,
-    channel::{Channel, State},
+    channel::Channel,
     listener::Listener,
     publish::{Accepted, Admission, Terms},
+    state::State,
 };
 use crate::{
     error::Error,

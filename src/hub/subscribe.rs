@@ -3,7 +3,7 @@
 use super::{
     Hub,
     batch::Handed,
-    channel::{Channel, State},
+    channel::Channel,
     cursor::Cursor,
     dead_letter::Failure,
     desk::Ending,
@@ -15,6 +15,7 @@ use super::{
     ring::Ring,
     settings::Limits,
     standing::{Seated, Standing},
+    state::State,
     subscription::{Beginning, Owner, Subscription},
     token::ResumeToken,
 };

@@ -1,7 +1,7 @@
 //! A start over a log that has outlived a process finds everything as it was left.
 
 use super::*;
-use crate::hub::{channel::State, standing::Standing};
+use crate::hub::{standing::Standing, state::State};
 
 /// What can be seen of one listener, or of a channel's ring.
 fn seen(standing: &Standing, state: &State) -> (kept::ListenerKept, Tally, Vec<(u64, u64)>) {

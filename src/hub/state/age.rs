@@ -1,0 +1,149 @@
+//! Windows grow old, and messages expire: what nobody may ask for any longer goes.
+
+use super::{Arc, ChannelSettings, InHand, Listener, Position, Standing, State, Tally, to_key};
+use crate::hub::queue::Window;
+
+/// How often in a replay window it is noted how far everybody has come: what is old may stay for so much longer.
+const SAMPLES: u32 = 64;
+
+impl State {
+    /// Has a listener's window looked at when its oldest message is old, unless that is arranged.
+    pub(in crate::hub) fn age(&mut self, listener: &Listener, standing: &mut Standing) {
+        if standing.ageing {
+            return;
+        }
+        if let Some(since) = standing.queue.window_since() {
+            standing.ageing = true;
+            let due = since.saturating_add(seconds(self.settings.replay_window)).saturating_add(1);
+            self.ageing.insert((due, listener.birth));
+        }
+    }
+
+    /// The window lasts for another time.
+    pub(super) fn age_anew(&mut self) {
+        for (_, birth) in std::mem::take(&mut self.ageing) {
+            if let Some(listener) = self.by_birth.get(&birth).cloned() {
+                let mut standing = listener.lock();
+                standing.ageing = false;
+                self.age(&listener, &mut standing);
+            }
+        }
+    }
+
+    /// Lets go of what has grown old.
+    pub(in crate::hub) fn trim(&mut self, now: u32, dropped: &mut Vec<Position>) {
+        self.trim_windows(now, dropped);
+        if self.ring.kept() != Tally::default() {
+            self.trim_ring(now, dropped);
+        }
+    }
+
+    fn trim_windows(&mut self, now: u32, dropped: &mut Vec<Position>) {
+        while let Some(&(due, birth)) = self.ageing.first()
+            && due <= now
+        {
+            self.ageing.remove(&(due, birth));
+            let Some(listener) = self.by_birth.get(&birth).cloned() else { continue };
+            let mut standing = listener.lock();
+            standing.queue.trim_window(self.window(now), dropped);
+            standing.ageing = false;
+            self.age(&listener, &mut standing);
+        }
+    }
+
+    /// A broadcast goes when everybody had passed it for as long as the window lasts, or when the window holds more.
+    fn trim_ring(&mut self, now: u32, dropped: &mut Vec<Position>) {
+        let passed = self.passed_by_all();
+        let window = seconds(self.settings.replay_window);
+        let apart = (window / SAMPLES).max(1);
+        if self
+            .passed_by_all
+            .back()
+            .is_none_or(|(at, known)| *known < passed && now >= at.saturating_add(apart))
+        {
+            self.passed_by_all.push_back((now, passed));
+        }
+        while let Some((_, through)) =
+            self.passed_by_all.pop_front_if(|(at, _)| at.saturating_add(window) < now)
+        {
+            self.ring.drop_through(through, dropped);
+        }
+        while !self.window_fits(passed) && self.ring.drop_first(dropped) {}
+    }
+
+    fn window_fits(&self, passed: Position) -> bool {
+        let Some(first) = self.ring.first().filter(|first| *first <= passed) else { return true };
+        debug_assert!(first > self.ring.floor(), "what is kept lies above the floor");
+        let window = self.ring.tally_through(passed) - self.ring.dropped();
+        let quota = self.settings.max_replay;
+        window.messages <= quota.messages && window.bytes <= quota.bytes
+    }
+
+    fn passed_by_all(&mut self) -> Position {
+        let by_birth = &self.by_birth;
+        let passed = |birth: Position| match by_birth.get(&birth).map(|listener| listener.lock()) {
+            Some(standing) if !standing.deaf => to_key(standing.heard()),
+            Some(_) | None => i64::MAX,
+        };
+        let lowest = self.behind.first(passed).map(|(key, _)| Position(key.unsigned_abs()));
+        lowest.map_or(self.ring.last(), |lowest| lowest.min(self.ring.last()))
+    }
+
+    /// Empties every replay window, to make room. Tells nothing: what goes was delivered.
+    pub(in crate::hub) fn drop_windows(&mut self, dropped: &mut Vec<Position>) {
+        for (_, birth) in std::mem::take(&mut self.ageing) {
+            if let Some(listener) = self.by_birth.get(&birth) {
+                let mut standing = listener.lock();
+                standing.ageing = false;
+                standing.queue.drop_window(Position(u64::MAX), dropped);
+            }
+        }
+        let passed = self.passed_by_all();
+        self.ring.drop_through(passed, dropped);
+    }
+
+    /// Everything that is kept, to be forgotten with the channel.
+    pub(in crate::hub) fn drop_all(&mut self, dropped: &mut Vec<Position>) {
+        self.ring.drop_through(Position(u64::MAX), dropped);
+        for listener in self.by_birth.values() {
+            listener.lock().queue.drop_all(dropped);
+        }
+    }
+
+    /// Which part of a listener's window still stands.
+    pub(in crate::hub) fn window(&self, now: u32) -> Window {
+        window(&self.settings, now)
+    }
+
+    /// Lets go of broadcasts that have expired.
+    pub(in crate::hub) fn expire(&mut self, now: u64, expired: &mut Vec<Position>) {
+        if !self.ring.has_expired(now) {
+            return;
+        }
+        let mut in_hand = InHand::NOTHING;
+        self.holders.retain(|_, holder| {
+            let standing = holder.lock();
+            let attended = standing.attended(now);
+            let explicit = standing.explicit.as_ref().filter(|explicit| explicit.outstanding().messages > 0);
+            if let Some(explicit) = explicit.filter(|_| attended) {
+                in_hand.add(standing.passed, explicit.in_hand_through());
+            }
+            attended
+        });
+        self.ring.expire(now, &in_hand, expired);
+    }
+
+    /// An EXPLICIT listener has a stream: broadcasts that it has in hand are not dropped because they have expired.
+    pub(in crate::hub) fn holds(&mut self, listener: &Arc<Listener>) {
+        self.holders.insert(listener.birth, Arc::clone(listener));
+    }
+}
+
+/// Which part of a listener's window still stands.
+pub(in crate::hub) fn window(settings: &ChannelSettings, now: u32) -> Window {
+    Window { handed_since: now.saturating_sub(seconds(settings.replay_window)), quota: settings.max_replay }
+}
+
+fn seconds(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).unwrap_or(u32::MAX)
+}
