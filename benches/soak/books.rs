@@ -2,7 +2,7 @@
 
 use crate::{
     cast::{Mode, Receiver, Who},
-    event::{Begins, Delivered, Event, Gap, Name, Stream},
+    event::{Begins, Delivered, Event, Gap, Name, Stream, now},
 };
 use eric::v1::{Batch, Delivery, message::Payload};
 use std::{
@@ -44,6 +44,7 @@ pub(crate) struct Figures {
     pub(crate) removals: u64,
     pub(crate) looks: u64,
     pub(crate) taken_over: u64,
+    pub(crate) crashes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -131,13 +132,27 @@ impl Books {
         self.events[who].push(Event::Born { birth });
     }
 
+    /// Whether a fleeting listener was registered then.
+    pub(crate) fn is_born(&self, receiver: &Receiver, birth: i64) -> bool {
+        let births = self.births.get(&(receiver.channel, receiver.listener));
+        births.is_some_and(|births| births.contains(&birth))
+    }
+
     /// What a batch brings.
     pub(crate) fn deliver(&mut self, who: Who, stream: Stream, batch: &Batch) {
-        let generation = batch.generation;
+        let (generation, when) = (batch.generation, now());
         for gap in &batch.gaps {
             let (after, through) = (gap.after_sequence, gap.through_sequence);
             let (reason, count) = (gap.reason(), gap.count);
-            self.events[who].push(Event::Gap(Gap { stream, generation, reason, after, through, count }));
+            self.events[who].push(Event::Gap(Gap {
+                stream,
+                generation,
+                reason,
+                after,
+                through,
+                count,
+                when,
+            }));
         }
         for delivery in &batch.deliveries {
             let sequence = delivery.sequence;
@@ -150,7 +165,7 @@ impl Books {
                 self.buried.insert((who, sequence), (dead.listener.clone(), dead.sequence));
             }
             let attempt = repeat.map_or(0, |repeat| repeat.attempt);
-            let delivered = Delivered { stream, generation, sequence, name, attempt };
+            let delivered = Delivered { stream, generation, sequence, name, attempt, when };
             self.events[who].push(Event::Delivered(delivered));
         }
     }

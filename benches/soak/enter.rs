@@ -1,7 +1,7 @@
 //! The channels are created, and the listeners registered.
 
 use crate::{
-    cast::{Cast, DEAD, Habit, Receiver, SCENES, Scene},
+    cast::{Cast, DEAD, Habit, Receiver, SCENES, Scene, Who},
     road::{Outcome, Wire, millis},
 };
 use eric::v1::{
@@ -10,13 +10,16 @@ use eric::v1::{
 };
 use tonic::Status;
 
-pub(crate) async fn enter(cast: &Cast, wire: &mut Wire) -> Outcome {
+/// Tells the births of those that do not stay as they are.
+pub(crate) async fn enter(cast: &Cast, wire: &mut Wire) -> Outcome<Vec<(Who, i64)>> {
     for scene in &SCENES {
         let (channel, settings) = (Some(scene.channel.to_owned()), Some(settings(scene)));
         wire.create_channel(CreateChannelRequest { channel, settings, allow_existing: false }).await?;
     }
-    for receiver in cast.receivers.iter().filter(|it| !it.listener.is_empty() && it.stays()) {
-        register(wire, receiver).await?;
+    let mut births = Vec::new();
+    for who in cast.those(|it| !it.listener.is_empty() && it.stays()) {
+        let birth = register(wire, &cast.receivers[who], false).await?;
+        births.extend(cast.receivers[who].fleeting().then_some((who, birth)));
     }
     for scene in SCENES.iter().filter(|scene| scene.buries) {
         let settings =
@@ -24,7 +27,7 @@ pub(crate) async fn enter(cast: &Cast, wire: &mut Wire) -> Outcome {
         let (channel, settings) = (scene.channel.to_owned(), Some(settings));
         wire.update_channel(UpdateChannelRequest { channel, settings, update_mask: None }).await?;
     }
-    Ok(())
+    Ok(births)
 }
 
 fn settings(scene: &Scene) -> ChannelSettings {
@@ -42,8 +45,8 @@ fn settings(scene: &Scene) -> ChannelSettings {
     }
 }
 
-/// Tells the listener's birth.
-pub(crate) async fn register(wire: &mut Wire, receiver: &Receiver) -> Result<i64, Status> {
+/// Tells the listener's birth. `again`: it may be there already, by a call that was not answered.
+pub(crate) async fn register(wire: &mut Wire, receiver: &Receiver, again: bool) -> Result<i64, Status> {
     let mode = match receiver.acknowledges() {
         true => AcknowledgementMode::Explicit,
         false => AcknowledgementMode::Automatic,
@@ -53,6 +56,7 @@ pub(crate) async fn register(wire: &mut Wire, receiver: &Receiver) -> Result<i64
         channel: receiver.channel.to_owned(),
         listener: Some(receiver.listener.to_owned()),
         acknowledgement_mode: mode.into(),
+        allow_existing: again,
         settings: Some(ListenerSettings { ack_deadline, ..ListenerSettings::default() }),
         ..RegisterRequest::default()
     };

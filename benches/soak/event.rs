@@ -1,11 +1,21 @@
 //! What a receiver saw and said, one event after the other, in the order of the clients' one thread.
 
 use eric::v1::GapReason;
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 /// Names a message: its sender, and its number there.
 pub(crate) type Name = (u32, u32);
 /// Names a stream of a receiver.
 pub(crate) type Stream = u32;
+
+/// The time since the first time it was asked for.
+pub(crate) fn now() -> Duration {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGAN.elapsed()
+}
 
 /// Where a stream is asked to begin.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +34,7 @@ pub(crate) struct Delivered {
     pub(crate) name: Name,
     /// From 2 where it failed before; 1: it was delivered before; 0: neither was said.
     pub(crate) attempt: i32,
+    pub(crate) when: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +45,7 @@ pub(crate) struct Gap {
     pub(crate) after: i64,
     pub(crate) through: i64,
     pub(crate) count: Option<i64>,
+    pub(crate) when: Duration,
 }
 
 impl Gap {
@@ -62,6 +74,7 @@ pub(crate) enum Event {
         stream: Stream,
         birth: i64,
         at: i64,
+        when: Duration,
     },
     /// The server has ended it, behind everything that was on it.
     Ended {
@@ -77,6 +90,7 @@ pub(crate) enum Event {
     Acknowledged {
         stream: Stream,
         sequence: i64,
+        when: Duration,
     },
     /// It was answered in a newer generation, and did not cover the message.
     NotCovered {
@@ -88,6 +102,10 @@ pub(crate) enum Event {
         sequence: i64,
         generation: i64,
     },
+    /// The server was killed. What had come from it may be read after that.
+    Killed {
+        when: Duration,
+    },
 }
 
 impl Event {
@@ -98,7 +116,8 @@ impl Event {
             | Self::HandedOver { .. }
             | Self::Opened { .. }
             | Self::Started { .. }
-            | Self::Ended { .. } => false,
+            | Self::Ended { .. }
+            | Self::Killed { .. } => false,
             Self::Delivered(delivered) => delivered.sequence == message,
             Self::Gap(gap) => gap.covers(message),
             Self::Acknowledging { sequence }
@@ -116,9 +135,14 @@ impl Event {
         if let Self::Gap(gap) = self { Some(gap) } else { None }
     }
 
-    /// The message.
-    pub(crate) fn acknowledged(&self) -> Option<i64> {
-        if let Self::Acknowledged { sequence, .. } = self { Some(*sequence) } else { None }
+    /// The message, and when.
+    pub(crate) fn acknowledged(&self) -> Option<(i64, Duration)> {
+        if let Self::Acknowledged { sequence, when, .. } = self { Some((*sequence, *when)) } else { None }
+    }
+
+    /// When the server was killed.
+    pub(crate) fn killed(&self) -> Option<Duration> {
+        if let Self::Killed { when } = self { Some(*when) } else { None }
     }
 
     /// The generation, and where it began.

@@ -7,8 +7,14 @@ use crate::{
     judge,
     road::Outcome,
 };
-use Event::{Ended, HandedOver, Opened, Started};
+use Event::{Ended, HandedOver, Killed, Opened, Started};
 use eric::v1::GapReason;
+use std::time::Duration;
+
+/// When everything happens, but for crashes.
+const THEN: Duration = Duration::ZERO;
+const SOON: Event = Killed { when: Duration::from_millis(999) };
+const LATE: Event = Killed { when: Duration::from_millis(1001) };
 
 /// Messages 1 to 6 were accepted; how many of those that did not come are excused, and how many are told.
 struct Example {
@@ -25,17 +31,17 @@ fn opened(stream: u32, begins: Begins) -> Event {
 }
 
 fn started(stream: u32, at: i64) -> Event {
-    Started { stream, birth: 0, at }
+    Started { stream, birth: 0, at, when: THEN }
 }
 
 fn came(stream: u32, sequence: i64) -> Event {
     let name = name(sequence);
-    Event::Delivered(Delivered { stream, generation: 0, sequence, name, attempt: 0 })
+    Event::Delivered(Delivered { stream, generation: 0, sequence, name, attempt: 0, when: THEN })
 }
 
 fn gap(stream: u32, after: i64, through: i64, reason: GapReason) -> Event {
     let count = Some(through - after);
-    Event::Gap(Gap { stream, generation: 0, reason, after, through, count })
+    Event::Gap(Gap { stream, generation: 0, reason, after, through, count, when: THEN })
 }
 
 fn name(sequence: i64) -> (u32, u32) {
@@ -107,6 +113,20 @@ fn examples() -> Vec<Example> {
     ]
 }
 
+/// A crash may have lost the cursor, of one that has no token.
+fn examples_of_crashes() -> Vec<Example> {
+    use Begins::{Afresh, Behind};
+    let begun = || [opened(1, Afresh), started(1, 0)].into_iter().chain(all(1, 1..=6));
+    let again = |crash, begins| [crash, opened(2, begins), started(2, 5), came(2, 6)];
+    vec![
+        example("again after a crash", begun(), again(SOON, Afresh), (0, 0)),
+        example("again after a crash, in spite of a token", begun(), again(SOON, Behind(5)), (0, 0))
+            .wrong(0, 1),
+        example("again long before a crash", begun(), again(LATE, Afresh), (0, 0)).wrong(0, 1),
+        example("lost by a crash", begun().take(6), [SOON, opened(2, Behind(4)), started(2, 4)], (0, 2)),
+    ]
+}
+
 /// The same for one that acknowledges.
 fn explicit_examples() -> Vec<Example> {
     use Begins::Afresh;
@@ -114,7 +134,7 @@ fn explicit_examples() -> Vec<Example> {
     let done = |sequences: std::ops::RangeInclusive<i64>| {
         let came = all(1, sequences.clone());
         let acknowledging = sequences.clone().map(|sequence| Event::Acknowledging { sequence });
-        let acknowledged = sequences.map(|sequence| Event::Acknowledged { stream: 1, sequence });
+        let acknowledged = sequences.map(|sequence| Event::Acknowledged { stream: 1, sequence, when: THEN });
         came.chain(acknowledging).chain(acknowledged)
     };
     let again = || [opened(2, Afresh), started(2, 6)];
@@ -170,6 +190,37 @@ impl Example {
     }
 }
 
+/// A crash may have lost what was acknowledged just before.
+fn explicit_examples_of_crashes() -> Vec<Example> {
+    let begun = || {
+        let (sequences, stream) = (1..=6, 1);
+        let acknowledging = sequences.clone().map(|sequence| Event::Acknowledging { sequence });
+        let acknowledged =
+            sequences.clone().map(move |sequence| Event::Acknowledged { stream, sequence, when: THEN });
+        let came = [opened(1, Begins::Afresh), started(1, 0)].into_iter().chain(all(1, sequences));
+        came.chain(acknowledging).chain(acknowledged)
+    };
+    let again = |crash| [crash, opened(2, Begins::Afresh), started(2, 6), came(2, 6)];
+    let done = [
+        Event::Acknowledging { sequence: 6 },
+        Event::Acknowledged { stream: 2, sequence: 6, when: Duration::from_secs(2) },
+    ];
+    let before = [opened(2, Begins::Afresh), started(2, 6), SOON, came(2, 6)];
+    vec![
+        example("again after a crash", begun(), again(SOON).into_iter().chain(done), (0, 0)),
+        example("and never acknowledged again", begun(), again(SOON), (0, 1)),
+        example(
+            "and again without a crash",
+            begun(),
+            again(SOON).into_iter().chain(done).chain([opened(3, Begins::Afresh), came(3, 6)]),
+            (0, 0),
+        )
+        .wrong(0, 1),
+        example("again long before a crash", begun(), again(LATE), (0, 0)).wrong(0, 1),
+        example("again before a crash", begun(), before, (0, 0)).wrong(0, 1),
+    ]
+}
+
 /// An error: the judge is wrong.
 pub(crate) fn hold() -> Outcome {
     let one = |mode| {
@@ -178,6 +229,7 @@ pub(crate) fn hold() -> Outcome {
         Cast { receivers }
     };
     let (automatic, explicit) = (one(Mode::Automatic), one(Mode::Explicit));
-    examples().into_iter().try_for_each(|example| example.hold(&automatic))?;
-    explicit_examples().into_iter().try_for_each(|example| example.hold(&explicit))
+    examples().into_iter().chain(examples_of_crashes()).try_for_each(|example| example.hold(&automatic))?;
+    let explicit_examples = explicit_examples().into_iter().chain(explicit_examples_of_crashes());
+    explicit_examples.into_iter().try_for_each(|example| example.hold(&explicit))
 }

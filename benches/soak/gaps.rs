@@ -22,6 +22,8 @@ impl Trial<'_> {
         let all: Vec<_> = self.meant.range(range).map(|(sequence, _)| *sequence).collect();
         let own = all.iter().filter(|sequence| !self.is_acknowledged(**sequence)).count();
         self.gone.extend(all);
+        let opened = self.streams.get(&gap.stream).map_or(0, |known| known.opened);
+        self.passed.extend(covered.iter().map(|sequence| (*sequence, (opened, gap.when))));
         let merged = self.may_be_merged(&gap);
         for sequence in covered.iter().filter(|_| !merged) {
             self.is_so(&told, &gap, *sequence);

@@ -2,7 +2,7 @@
 
 use crate::{
     cast::{Receiver, Who},
-    event::{Event, Stream},
+    event::{Event, Stream, now},
     road::{Wire, broken},
     stage::Stage,
 };
@@ -151,8 +151,13 @@ impl Hand {
         };
         let about = these.iter().map(|held| Event::Acknowledging { sequence: held.sequence });
         self.stage.books.lock().note(self.who, about);
+        let crashes = self.stage.crashes.get();
         let answer = wire.acknowledge(AcknowledgeRequest { items: vec![item.clone()] }).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        // whose answer that is, is not known
+        if crashes != self.stage.crashes.get() {
+            return Ok(());
+        }
         match answer.results.into_iter().next().and_then(|result| result.outcome) {
             Some(Outcome::Acknowledged(told))
                 if told.covered_messages == 0 && told.generation > generation + 1 =>
@@ -209,13 +214,14 @@ impl Hand {
     /// `through_sequence` may have failed too often meanwhile, and an earlier attempt be on its way still.
     fn judge(&self, these: &[Held], told: &Acknowledged, through: bool) {
         let all = !through && usize::try_from(told.covered_messages) == Ok(these.len());
+        let when = now();
         let below = |held: &Held| !self.overtaking() && held.sequence <= told.through_sequence;
         let events = these.iter().filter_map(|held| {
             let Held { sequence, generation, .. } = *held;
             let same = generation == told.generation;
             match () {
                 () if same && (all || below(held)) => {
-                    Some(Event::Acknowledged { stream: self.stream, sequence })
+                    Some(Event::Acknowledged { stream: self.stream, sequence, when })
                 }
                 () if !same && told.covered_messages == 0 => {
                     Some(Event::NotCovered { sequence, generation: told.generation })

@@ -4,14 +4,16 @@
 //! `make soak` (or `cargo test --bench soak -- --help`). Without arguments, as `cargo test` runs it, it takes a few
 //! seconds, so that it never rots. The seed decides what everybody does, not when: a run is alike, not the same.
 //!
-//! In reading order: [`cast`] who there is, and [`enter`] as the server knows them; [`play`] the whole on its [`stage`];
+//! In reading order: [`cast`] who there is, and [`enter`] as the server knows them; [`play`] the whole on its [`stage`], with
+//! the server in its [`house`], or a [`victim`] that one can [`kill`];
 //! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`] and [`lives`] what they do, over [`road`];
 //! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`order`],
-//! [`gaps`] and [`flight`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
+//! [`gaps`], [`flight`] and [`crash`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
 
 mod args;
 mod books;
 mod cast;
+mod crash;
 mod disturb;
 mod enter;
 mod event;
@@ -19,7 +21,9 @@ mod example;
 mod flight;
 mod gaps;
 mod hand;
+mod house;
 mod judge;
+mod kill;
 mod lives;
 mod order;
 mod play;
@@ -32,17 +36,18 @@ mod send;
 mod stage;
 mod trial;
 mod verdict;
+mod victim;
 mod visit;
 
-use args::Plan;
+use args::{Plan, Run};
 use road::Outcome;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Some(plan) = Plan::from_command_line() else { return ExitCode::SUCCESS };
     let sound = example::hold().and_then(|()| {
-        // each seed is played, also where one before it found something
-        plan.seeds.iter().map(|seed| play_and_judge(&plan, *seed)).collect::<Outcome<Vec<_>>>()
+        // each is played, also where one before it found something
+        plan.runs.iter().map(|run| play_and_judge(&plan, run)).collect::<Outcome<Vec<_>>>()
     });
     match sound {
         Ok(sound) if sound.iter().all(|sound| *sound) => ExitCode::SUCCESS,
@@ -56,10 +61,10 @@ fn main() -> ExitCode {
 
 /// Whether nothing is wrong.
 // One thread for all clients: what is written in the books then has one order that is easy to reason about.
-fn play_and_judge(plan: &Plan, seed: u64) -> Outcome<bool> {
-    println!("soak: {} s, seed {seed}", plan.time.as_secs_f64());
+fn play_and_judge(plan: &Plan, run: &Run) -> Outcome<bool> {
+    println!("soak: {run}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stage = runtime.block_on(play::play(plan.time, seed))?;
+    let stage = runtime.block_on(play::play(run))?;
     let books = stage.books.lock();
     if let Some(path) = &plan.books {
         std::fs::write(path, format!("{:#?}", &*books))?;

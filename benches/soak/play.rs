@@ -1,19 +1,18 @@
 //! The whole play: a server, everybody at work for a while, then calm until everything has arrived.
 
 use crate::{
+    args::{Over, Run},
     books::Shelf,
     cast::{Cast, Habit, Mode, SCENES, Who},
-    disturb, enter, judge, lives, pull,
+    disturb, enter,
+    house::House,
+    judge, lives, pull,
     receive::Client,
     road::{Outcome, Roads, Wire},
     send::{Sender, Verb},
     stage::{Act, Stage},
 };
-use eric::{
-    config::Config,
-    server::Server,
-    v1::{GetListenerRequest, Listener},
-};
+use eric::v1::{GetListenerRequest, Listener};
 use std::{cell::Cell, rc::Rc, time::Duration};
 use tokio::{
     task::{JoinSet, LocalSet},
@@ -29,42 +28,31 @@ const CROWD: i64 = 150;
 /// What has nothing to wait for is said in this time.
 const QUIET: Duration = Duration::from_secs(8);
 
-pub(crate) async fn play(time: Duration, seed: u64) -> Outcome<Rc<Stage>> {
-    LocalSet::new().run_until(acts(time, seed)).await
+pub(crate) async fn play(run: &Run) -> Outcome<Rc<Stage>> {
+    LocalSet::new().run_until(acts(run)).await
 }
 
-async fn acts(time: Duration, seed: u64) -> Outcome<Rc<Stage>> {
-    let server = Server::start(&config())?;
+async fn acts(run: &Run) -> Outcome<Rc<Stage>> {
+    let mut house = House::open(run.over).await?;
     let cast = Cast::new();
-    let (books, roads) = (Shelf::new(cast.receivers.len()), Roads::to(server.address()).await?);
+    let (books, roads) = (Shelf::new(cast.receivers.len()), Roads::to(house.address()).await?);
     let mut wire = roads.straight().await?;
-    enter::enter(&cast, &mut wire).await?;
-    let stage =
-        Rc::new(Stage { cast, books, roads, seed, act: Cell::new(Act::Wild), crowded: Cell::new(false) });
+    let births = enter::enter(&cast, &mut wire).await?;
+    let crashes = Cell::new(matches!(run.over, Over::Crashes(_)).then_some(0));
+    let (act, crowded) = (Cell::new(Act::Wild), Cell::new(false));
+    let stage = Rc::new(Stage { cast, books, roads, seed: run.seed, act, crowded, crashes });
+    stage.begin(births);
 
     let (mut senders, mut receivers) = (senders(&stage), receivers(&stage));
     disturbers(&stage, &mut senders, &wire);
-    sleep(time).await;
+    house.stand(run, &stage).await?;
     stage.act.set(Act::Calm);
     all_end(&mut senders, "a sender").await?;
     arrive(&stage, &mut wire).await?;
     stage.act.set(Act::Done);
     all_end(&mut receivers, "a receiver").await?;
-    server.stopper().cut();
-    // a server must not be joined on a runtime
-    tokio::task::spawn_blocking(move || server.join()).await?;
+    house.close().await?.into_iter().for_each(|fault| stage.books.lock().fault(fault));
     Ok(stage)
-}
-
-fn config() -> Config {
-    Config {
-        listen: ([127, 0, 0, 1], 0).into(),
-        workers: 2,
-        // an id must not be forgotten before its sender has asked again
-        max_idempotency_bytes: 1 << 30,
-        drain_deadline: Duration::from_secs(5),
-        ..Config::default()
-    }
 }
 
 async fn all_end(those: &mut JoinSet<()>, who: &str) -> Outcome {

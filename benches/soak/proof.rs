@@ -5,6 +5,7 @@
 use crate::{
     books::Books,
     cast::{Cast, Receiver, Who},
+    crash::Crashes,
     event::{Begins, Delivered, Event},
     flight::Flight,
     judge,
@@ -76,6 +77,7 @@ pub(crate) fn prove(cast: &Cast, books: &Books) -> Proof {
 struct Case<'a> {
     receiver: &'a Receiver,
     events: &'a [Event],
+    crashes: Crashes,
     meant: Vec<i64>,
     came: HashSet<i64>,
     /// Nothing up to here need come: it was meant for another life, or may have been in flight.
@@ -88,7 +90,7 @@ impl<'a> Case<'a> {
         let came = events.iter().filter_map(Event::delivered).map(|delivered| delivered.sequence).collect();
         let excused = excused(events, receiver);
         let meant = books.meant_for(who, receiver).into_keys().filter(|it| *it > excused).collect();
-        Self { receiver, events, meant, came, excused }
+        Self { receiver, events, crashes: Crashes::of(events), meant, came, excused }
     }
 
     fn without(&self, message: i64) -> Vec<Event> {
@@ -138,14 +140,29 @@ impl<'a> Case<'a> {
 
     /// Acknowledged, or delivered where that is the same, and delivered once more on a new stream.
     fn repeat(&self) -> Option<Vec<Event>> {
-        let acknowledged = self.events.iter().find_map(Event::acknowledged);
-        let message = if self.receiver.acknowledges() { acknowledged } else { self.plain().next() }?;
-        let first = self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message)?;
+        let first = if self.receiver.acknowledges() { self.acknowledged()? } else { self.passed()? };
         let mut events = self.events.to_vec();
         let (stream, begins) = (u32::MAX, Begins::Afresh);
         events.push(Event::Opened { stream, begins });
-        events.push(Event::Delivered(Delivered { stream, attempt: 1, ..*first }));
+        events.push(Event::Delivered(Delivered { stream, attempt: 1, ..first }));
         Some(events)
+    }
+
+    /// One that is acknowledged for good, and no crash may bring it again.
+    fn acknowledged(&self) -> Option<Delivered> {
+        let mut all = self.events.iter().enumerate();
+        let safe = |place, when| !self.crashes.may_forget((place, when), usize::MAX);
+        let (message, _) =
+            all.find_map(|(place, event)| event.acknowledged().filter(|(_, when)| safe(place, *when)))?;
+        self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message).copied()
+    }
+
+    /// The same of one for whom delivered is enough.
+    fn passed(&self) -> Option<Delivered> {
+        let message = self.plain().next()?;
+        let came = |event: &&Delivered| event.sequence == message;
+        let last = self.events.iter().filter_map(Event::delivered).rfind(came)?;
+        (!self.crashes.may_forget((0, last.when), usize::MAX)).then_some(*last)
     }
 }
 
@@ -166,7 +183,7 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
             flight.ended(stream);
             0
         }
-        Event::Started { stream, birth, at } => {
+        Event::Started { stream, birth, at, .. } => {
             let life = if receiver.fleeting() { birth } else { 0 };
             flight.may_lose(stream, at).unwrap_or_default().max(life)
         }
@@ -175,7 +192,8 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
         | Event::Acknowledging { .. }
         | Event::Acknowledged { .. }
         | Event::NotCovered { .. }
-        | Event::Rewound { .. } => 0,
+        | Event::Rewound { .. }
+        | Event::Killed { .. } => 0,
     };
     events.iter().map(&mut excuse).max().unwrap_or_default()
 }

@@ -15,7 +15,10 @@ use tonic::Code;
 pub(crate) async fn run(stage: Rc<Stage>, who: Who, number: u64) {
     let mut rng = stage.rng(number);
     while !stage.done() {
-        let Ok(wire) = stage.roads.any(&mut rng).await else { continue };
+        let Ok(wire) = stage.roads.any(&mut rng).await else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
         let session = format!("pull-{number}-{}", rng.u32(..));
         // an error: the connection is broken
         let _ = pull_some(&stage, who, wire, &session, &mut rng).await;

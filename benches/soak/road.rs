@@ -116,7 +116,7 @@ impl Roads {
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<Wire, tonic::transport::Error> {
+pub(crate) async fn connect(address: SocketAddr) -> Result<Wire, tonic::transport::Error> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
     // a client on a road that stalls notices, and does not wait for ever
     let endpoint = endpoint.connect_timeout(Duration::from_secs(2)).tcp_nodelay(true);

@@ -132,7 +132,10 @@ impl Sender {
     async fn insist(&mut self, letter: Letter) {
         self.may_be_taken_for_another(&letter);
         loop {
-            let Ok(mut wire) = self.stage.roads.straight().await else { continue };
+            let Ok(mut wire) = self.stage.roads.straight().await else {
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            };
             let request =
                 PublishBatchRequest { publications: vec![letter.publication.clone()], stop_at_error: false };
             if let Ok(answer) = wire.publish_batch(request).await {
@@ -140,6 +143,8 @@ impl Sender {
                 let outcome = results.pop().and_then(|result| result.outcome);
                 return self.judged(&letter, outcome);
             }
+            // it is killed, or does not serve yet
+            sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -5,17 +5,23 @@
 use crate::{
     books::{Accepted, Books},
     cast::{Cast, Mode, Receiver, Who},
+    crash::Crashes,
     event::{Begins, Delivered, Event, Stream},
     flight::Flight,
     verdict::Faults,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 /// What is known of a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
     /// The event that opened it.
-    opened: usize,
+    pub(crate) opened: usize,
+    /// Without a token.
+    afresh: bool,
     pub(crate) generation: Option<i64>,
     /// The last delivery of its generation.
     pub(crate) last: i64,
@@ -37,10 +43,15 @@ pub(crate) struct Trial<'a> {
     /// What waited for a life of the listener that is over.
     discarded: HashSet<i64>,
     birth: i64,
+    /// The event by which that was answered.
+    born_at: usize,
     flight: Flight,
+    crashes: Crashes,
     /// Acknowledgements on their way or answered, by message.
     acknowledging: HashMap<i64, u32>,
-    acknowledged: HashMap<i64, (Stream, usize)>,
+    acknowledged: HashMap<i64, (Stream, usize, Duration)>,
+    /// AUTOMATIC: what is done with, by the event that opened the stream it came on, or was lost on, and when.
+    pub(crate) passed: HashMap<i64, (usize, Duration)>,
     pub(crate) streams: HashMap<Stream, Known>,
     /// By generation, where it began.
     pub(crate) rewound: HashMap<i64, i64>,
@@ -73,9 +84,12 @@ impl<'a> Trial<'a> {
             gone: HashSet::new(),
             discarded: HashSet::new(),
             birth: 0,
+            born_at: 0,
             flight: Flight::new(receiver),
+            crashes: Crashes::of(events),
             acknowledging: HashMap::new(),
             acknowledged: HashMap::new(),
+            passed: HashMap::new(),
             streams: HashMap::new(),
             rewound: rewinds.collect(),
             delivered: delivered.collect(),
@@ -88,19 +102,24 @@ impl<'a> Trial<'a> {
     pub(crate) fn hold(mut self) -> Faults {
         for (place, event) in self.events.iter().enumerate() {
             match *event {
-                Event::Born { birth } => self.born(birth),
+                Event::Born { birth } => self.born(place, birth),
                 Event::HandedOver { through } => self.flight.handed_over(through),
                 Event::Opened { stream, begins } => self.opened(place, stream, begins),
-                Event::Started { stream, birth, at } => self.started(stream, birth, at),
+                Event::Started { stream, birth, at, when } => {
+                    self.is_alive(stream, birth);
+                    self.started(stream, birth, at, when);
+                }
                 Event::Ended { stream } => self.flight.ended(stream),
                 Event::Delivered(delivered) => self.deliver(place, delivered),
                 Event::Gap(gap) => self.gap(gap),
                 Event::Acknowledging { sequence } => self.acknowledging(sequence),
-                Event::Acknowledged { stream, sequence } => {
-                    self.acknowledged.entry(sequence).or_insert((stream, place));
+                Event::Acknowledged { stream, sequence, when } => {
+                    self.answered(sequence);
+                    self.acknowledged.entry(sequence).or_insert((stream, place, when));
                 }
                 Event::NotCovered { sequence, generation } => self.not_covered(sequence, generation),
-                Event::Rewound { .. } => {}
+                // what it may forget is asked when that comes again
+                Event::Rewound { .. } | Event::Killed { .. } => {}
             }
         }
         self.end();
@@ -108,10 +127,21 @@ impl<'a> Trial<'a> {
     }
 
     /// "Removal and expiry discard the backlog": what waits for a life that is over need not come.
-    fn born(&mut self, birth: i64) {
+    fn born(&mut self, place: usize, birth: i64) {
         if birth > self.birth {
-            self.birth = birth;
+            (self.birth, self.born_at) = (birth, place);
             self.discarded.extend(self.waiting.extract_if(..=birth, |_| true));
+        }
+    }
+
+    /// "A listener that was removed and registered again is another one", and an answer is for ever: one that is removed is
+    /// never there again, and none is there that nobody has registered.
+    fn is_alive(&mut self, stream: Stream, birth: i64) {
+        let opened = self.streams.get(&stream).map_or(0, |known| known.opened);
+        let removed = birth < self.birth && self.born_at < opened;
+        if self.receiver.fleeting() && (removed || !self.books.is_born(self.receiver, birth)) {
+            let (name, of) = (self.receiver.name(), self.birth);
+            self.faults.other.push(format!("{name}: stream {stream} is of {birth}, and it is of {of}"));
         }
     }
 
@@ -120,17 +150,22 @@ impl<'a> Trial<'a> {
             Begins::Afresh => 0,
             Begins::Behind(behind) => behind,
         };
-        self.streams.insert(stream, Known { opened: place, generation: None, last: behind, reached: behind });
+        let afresh = matches!(begins, Begins::Afresh);
+        let known = Known { opened: place, afresh, generation: None, last: behind, reached: behind };
+        self.streams.insert(stream, known);
         self.flight.opened(stream, begins);
     }
 
     /// "Without a token, what was in flight may be lost."
-    fn started(&mut self, stream: Stream, birth: i64, at: i64) {
+    fn started(&mut self, stream: Stream, birth: i64, at: i64, when: Duration) {
+        let opened = self.streams.get(&stream).map_or(0, |known| known.opened);
         if self.receiver.fleeting() {
-            self.born(birth);
+            self.born(opened, birth);
         }
         if let Some(through) = self.flight.may_lose(stream, at) {
-            self.faults.in_flight += self.waiting.extract_if(..=through, |_| true).count();
+            let lost: Vec<_> = self.waiting.extract_if(..=through, |_| true).collect();
+            self.faults.in_flight += lost.len();
+            self.passed.extend(lost.into_iter().map(|sequence| (sequence, (opened, when))));
         }
     }
 
@@ -142,17 +177,24 @@ impl<'a> Trial<'a> {
     /// "An acknowledgement of the previous generation covers what lies below the rewind point, of an older one nothing": the
     /// message waits still, unless another acknowledgement of it is on its way. What lies below was covered or gone: "OK".
     fn not_covered(&mut self, sequence: i64, generation: i64) {
-        let on_their_way = self.acknowledging.entry(sequence).or_default();
-        *on_their_way = on_their_way.saturating_sub(1);
+        let on_their_way = self.answered(sequence);
         let lives = self.meant.contains_key(&sequence) && sequence > self.birth;
         let below = self.rewound.get(&generation).is_some_and(|first| sequence < *first);
-        if *on_their_way == 0 && lives && !below && !self.gone.contains(&sequence) {
+        let gone = self.gone.contains(&sequence) || self.is_acknowledged(sequence);
+        if on_their_way == 0 && lives && !below && !gone {
             self.waiting.insert(sequence);
         }
     }
 
+    /// How many acknowledgements are on their way still.
+    fn answered(&mut self, sequence: i64) -> u32 {
+        let on_their_way = self.acknowledging.entry(sequence).or_default();
+        *on_their_way = on_their_way.saturating_sub(1);
+        *on_their_way
+    }
+
     fn deliver(&mut self, place: usize, delivered: Delivered) {
-        let Delivered { stream, generation, sequence, name, attempt } = delivered;
+        let Delivered { stream, generation, sequence, name, attempt, .. } = delivered;
         let told = format!("{}: {sequence} {name:?}", self.receiver.name());
         let meant = self.meant.get(&sequence).map(|meant| meant.name);
         // to one that is removed now and then it may have been accepted by a call that was never answered
@@ -165,7 +207,7 @@ impl<'a> Trial<'a> {
         let alone = self.receiver.overtaking && attempt > 1;
         self.rises(&told, delivered, &known, alone);
         self.overlooked(place, delivered, &known);
-        self.only_once(&told, sequence, meant.is_some());
+        self.only_once(&told, delivered, &known, meant.is_some());
         if !alone {
             (known.generation, known.last) = (Some(generation), sequence);
             known.reached = known.reached.max(sequence);
@@ -173,21 +215,31 @@ impl<'a> Trial<'a> {
         self.streams.insert(stream, known);
     }
 
-    /// "What was acknowledged never comes again": not on the same stream, nor on one that was opened after the answer.
+    /// "What was acknowledged never comes again": not on the same stream, nor on one that was opened after the answer; "a
+    /// crash apart", which "may redeliver what was acknowledged in its last second": then it waits again.
     fn not_again(&mut self, told: &str, sequence: i64, stream: Stream, known: &Known) {
-        let Some((by, when)) = self.acknowledged.get(&sequence) else { return };
-        if *by == stream || *when < known.opened {
+        let Some(&(by, place, when)) = self.acknowledged.get(&sequence) else { return };
+        if self.crashes.may_forget((place, when), known.opened) {
+            self.acknowledged.remove(&sequence);
+            if self.acknowledging.get(&sequence).is_none_or(|on_their_way| *on_their_way == 0) {
+                self.waiting.insert(sequence);
+            }
+        } else if by == stream || place < known.opened {
             let history = self.history(sequence);
             self.faults.other.push(format!("{told} came after its acknowledgement was answered; {history}"));
         }
     }
 
     /// AUTOMATIC: "handed to the transport is delivered", and a token "sets the cursor": nobody who resumes gets it twice.
-    fn only_once(&mut self, told: &str, sequence: i64, meant: bool) {
+    /// Without one a crash may have lost the cursor.
+    fn only_once(&mut self, told: &str, delivered: Delivered, known: &Known, meant: bool) {
+        let Delivered { sequence, when, .. } = delivered;
         if self.receiver.acknowledges() || !meant {
             return;
         }
-        if !self.waiting.remove(&sequence) && !self.discarded.remove(&sequence) {
+        let passed = self.passed.insert(sequence, (known.opened, when));
+        let forgotten = known.afresh && passed.is_some_and(|it| self.crashes.may_forget(it, known.opened));
+        if !self.waiting.remove(&sequence) && !self.discarded.remove(&sequence) && !forgotten {
             let history = self.history(sequence);
             self.faults.other.push(format!("{told} came twice, or after a gap that covers it; {history}"));
         }

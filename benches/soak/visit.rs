@@ -2,7 +2,7 @@
 
 use crate::{
     cast::Who,
-    event::{Begins, Event, Stream},
+    event::{Begins, Event, Stream, now},
     hand::Hand,
     road::Wire,
     stage::Stage,
@@ -89,7 +89,7 @@ impl Visit {
         let Some(&who) = self.numbers.get(&started.subscription) else { return };
         let Some(token) = self.token(who, started.resume_token.clone()) else { return };
         let (stream, birth, at) = (self.opened[&who], started.birth, token.sequence);
-        self.stage.books.lock().note(who, [Event::Started { stream, birth, at }]);
+        self.stage.books.lock().note(who, [Event::Started { stream, birth, at, when: now() }]);
         if self.stage.cast.receivers[who].acknowledges() {
             self.hands.insert(who, Hand::new(&self.stage, who, stream, started, &self.incarnation));
         } else {

@@ -137,7 +137,7 @@ impl Hub {
         } = regained;
         let settings: ChannelSettings = kept::read(&text.settings)?;
         let state: ChannelKept = kept::read(&text.state)?;
-        let state = State::of_kept(birth, settings, self.began, state, broadcasts);
+        let state = State::of_kept(birth, settings, self.began, state, broadcasts, self.log.last());
         let (desks, unsaved) = (self.bells.desks(), Mark::on(self.keeps().then_some(&self.unsaved)));
         let channel = Arc::new(Channel::new(id, birth, created_at, desks, unsaved, state));
         for birth in births {

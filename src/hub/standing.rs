@@ -38,7 +38,8 @@ pub(super) struct End {
     pub(super) message: Message,
 }
 
-/// How much may wait. What was accepted before the limit was set is not dropped for it, until more comes.
+/// How much may wait. What was accepted before the limit was set, or before a start, is not dropped for it, until more
+/// comes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     pub(super) quota: Quota,

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) settings: ChannelSettings,
     /// When the backlog's limit was set.
     limited_at: Position,
+    /// The last position of an earlier start.
+    regained_to: Position,
     pub(super) removed: bool,
     /// The newest message.
     pub(super) last: Position,
@@ -62,6 +64,7 @@ impl State {
             began,
             settings: settings.clone(),
             limited_at: birth,
+            regained_to: Position::ZERO,
             removed: false,
             last: birth,
             ring: Ring::new(birth),
@@ -242,7 +245,8 @@ impl State {
 
     /// How much may wait for one listener.
     pub(super) fn allowance(&self) -> Allowance {
-        Allowance { quota: self.settings.max_backlog, since: self.limited_at }
+        // what a crash forgot of acknowledgements does not make a backlog overflow
+        Allowance { quota: self.settings.max_backlog, since: self.limited_at.max(self.regained_to) }
     }
 }
 

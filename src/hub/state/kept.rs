@@ -9,16 +9,17 @@ impl State {
         ChannelKept { limited_at: self.limited_at, ring: self.ring.kept_state() }
     }
 
-    /// As it was kept, with its broadcasts, and without listeners.
+    /// As it was kept, with its broadcasts, and without listeners. `through`: the last position of those who kept it.
     pub(in crate::hub) fn of_kept(
         birth: Position,
         settings: ChannelSettings,
         began: Instant,
         kept: ChannelKept,
         broadcasts: Vec<(Position, u64, Expiry)>,
+        through: Position,
     ) -> Self {
         let mut state = Self::new(birth, settings, began);
-        state.limited_at = kept.limited_at.max(birth);
+        (state.limited_at, state.regained_to) = (kept.limited_at.max(birth), through);
         state.ring = Ring::of_kept(birth, kept.ring);
         state.ring.put_back(broadcasts);
         state.last = state.ring.last();

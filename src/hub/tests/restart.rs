@@ -78,6 +78,33 @@ fn what_was_acknowledged_comes_again_only_where_it_was_not_saved() {
 }
 
 #[test]
+fn a_crash_that_forgets_an_acknowledgement_makes_no_backlog_overflow() {
+    let full = ChannelSettings {
+        max_backlog: messages(2),
+        dispatch_overflow: Overflow::RejectNew,
+        broadcast_overflow: Overflow::RejectNew,
+        ..room()
+    };
+    let (stage, log) = stage(full);
+    stage.explicit("a", ListenerSettings::default());
+    let sent = [stage.dispatch("a"), stage.broadcast()];
+    assert_eq!(stage.listen("a").rest(), got(sent));
+    stage.hub.save();
+    // room for one more
+    stage.acknowledge("a", None, &[sent[1]]).unwrap();
+    let last = stage.dispatch("a");
+    let (stage, _) = again(&stage, &log);
+    assert_eq!(stage.listen("a").rest(), got([sent[0], sent[1], last]));
+    // what waits beyond the limit is not dropped for what is refused, nor when there is room again
+    stage.try_broadcast(50).unwrap_err();
+    stage.acknowledge("a", None, &[sent[1]]).unwrap();
+    stage.try_broadcast(50).unwrap_err();
+    stage.acknowledge("a", None, &[last]).unwrap();
+    let new = stage.broadcast();
+    assert_eq!(stage.listen("a").rest(), got([sent[0], new]));
+}
+
+#[test]
 fn a_rejection_that_was_answered_is_not_forgotten() {
     let (stage, log) = stage(ChannelSettings { max_attempts: 3, ..room() });
     stage.explicit("a", ListenerSettings::default());
