@@ -28,8 +28,9 @@ proto: ## Regenerate what comes from proto/; refuses a change that breaks client
 	scripts/proto write
 
 # Not plain 'cargo bench': that also builds every unit test with the slow profile, and runs none of them.
-bench: ## Measure, in the release profile
-	cargo bench --bench speed
+# Without nats-server its rows are left out.
+bench: ## Measure, in the release profile (BENCH='--only "on disk" --repetitions 9')
+	nats=$$(scripts/tool nats-server || true); ERIC_NATS_SERVER=$$nats cargo bench --bench speed -- $(BENCH)
 
 # In the dev profile, whose checks of arithmetic stay on.
 soak: ## Count every message of a long wild run (SOAK='--seconds 600 --seed 1')

@@ -1,8 +1,16 @@
 //! The servers under test: child processes that never outlive the bench.
 
-use crate::Outcome;
+use crate::{
+    Outcome,
+    client::{Connection, verb},
+    messages::frame,
+};
+use eric::v1::GetServerRequest;
 use std::{
+    ffi::OsStr,
+    fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -37,6 +45,39 @@ impl Server {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_eric"));
         command.args(["serve", "--listen", &address.to_string()]).args(flags);
+        Self::start(command, address).await
+    }
+
+    /// The same over a directory, once it has read what stands there.
+    pub(crate) async fn eric_over(directory: &Path, flags: &[&str]) -> Outcome<Self> {
+        let directory = directory.to_str().ok_or("the path of the directory is no text")?;
+        let server = Self::eric(&[&["--data-dir", directory], flags].concat()).await?;
+        let deadline = Instant::now() + START;
+        while !server.serves().await {
+            if Instant::now() > deadline {
+                return Err(format!("the server has not read {directory} after {START:?}").into());
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        Ok(server)
+    }
+
+    // Until it has read its log it answers that it does not, and then it closes the connection.
+    async fn serves(&self) -> bool {
+        let Ok(connection) = Connection::open(self.address).await else { return false };
+        connection.call(verb::GET_SERVER, frame(&GetServerRequest {})).await.is_ok()
+    }
+
+    /// Starts nats-server with JetStream in a directory. It acknowledges what is on disk.
+    pub(crate) async fn nats(program: &OsStr, directory: &Path) -> Outcome<Self> {
+        let (address, settings) = (free_address()?, directory.join("nats.conf"));
+        let text = format!(
+            "listen: \"{address}\"\nlogfile: {:?}\njetstream {{ store_dir: {directory:?}, sync_interval: always }}\n",
+            directory.join("nats.log")
+        );
+        fs::write(&settings, text)?;
+        let mut command = Command::new(program);
+        command.arg("--config").arg(settings);
         Self::start(command, address).await
     }
 

@@ -27,6 +27,7 @@ pub(crate) mod verb {
     pub(crate) const PUBLISH: &str = "Publish";
     pub(crate) const LISTEN: &str = "Listen";
     pub(crate) const WATCH: &str = "Watch";
+    pub(crate) const GET_SERVER: &str = "GetServer";
 }
 
 /// One HTTP/2 connection.

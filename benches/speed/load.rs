@@ -4,14 +4,18 @@ mod acknowledged;
 mod drain;
 mod fan_out;
 mod publish;
+mod publishers;
 mod streams;
+mod timed;
 mod unary;
 
 pub(crate) use acknowledged::Acknowledged;
 pub(crate) use drain::Drain;
 pub(crate) use fan_out::{FanOut, Pace};
 pub(crate) use publish::Publish;
-pub(crate) use streams::{Audience, Receivers, Streams};
+pub(crate) use publishers::Publishers;
+pub(crate) use streams::{Audience, Receivers, Streams, empty_histogram};
+pub(crate) use timed::Timed;
 pub(crate) use unary::{Unary, call_all};
 
 use crate::Outcome;

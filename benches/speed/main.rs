@@ -1,23 +1,26 @@
-//! Measures Eric beside a bare tonic server, in one run on one machine with one client, and prints a table.
+//! Measures Eric beside a bare tonic server, and over a directory beside the store alone, in one run on one machine with one client, and prints a table.
 //!
 //! `make bench` (or `cargo bench --bench speed -- --help`). Without `--bench` on its command line, as `cargo
 //! test` runs it, it does everything for about two seconds in all, so that it never rots.
 //!
 //! In reading order: [`rows`] what is measured; [`compare`] how; [`load`] the kinds of load; [`client`] and
-//! [`scan`] what drives them; [`bare`] what Eric is measured against; [`report`] what is printed.
+//! [`scan`] what drives them; [`bare`], [`store`] and [`nats`] what Eric is measured against, [`disk`] where; [`report`] what is printed.
 
 mod args;
 mod bare;
 mod child;
 mod client;
 mod compare;
+mod disk;
 mod load;
 mod messages;
+mod nats;
 mod proc;
 mod report;
 mod rows;
 mod scan;
 mod setup;
+mod store;
 
 use args::Plan;
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use prost::Message as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The size of every message, encoded.
-const MESSAGE_BYTES: usize = 250;
+pub(crate) const MESSAGE_BYTES: usize = 250;
 
 /// Stands where an id will be written, and is as long.
 const ID: &str = "msg-................";

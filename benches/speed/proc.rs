@@ -77,6 +77,22 @@ pub(crate) fn resident_bytes(pid: u32) -> Outcome<u64> {
     Ok(first_number(line)? * 1024)
 }
 
+/// What a process has had written to its disks, in bytes: each page of the file cache that it made dirty.
+pub(crate) fn written_bytes(pid: u32) -> Outcome<u64> {
+    written_in(&format!("/proc/{pid}/io"))
+}
+
+/// The same of this thread.
+pub(crate) fn written_by_this_thread() -> Outcome<u64> {
+    written_in("/proc/thread-self/io")
+}
+
+fn written_in(path: &str) -> Outcome<u64> {
+    let io = fs::read_to_string(path)?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    first_number(line.ok_or("io has no write_bytes")?)
+}
+
 /// How many files this process may have open, sockets included; its children inherit it.
 pub(crate) fn max_open_files() -> Outcome<u64> {
     let limits = fs::read_to_string("/proc/self/limits")?;

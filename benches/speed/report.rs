@@ -1,5 +1,9 @@
 //! What was measured, as tables in markdown or as JSON.
 
+mod on_disk;
+
+pub(crate) use on_disk::{Kept, OnDisk};
+
 use crate::{Outcome, args::Plan};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -13,6 +17,9 @@ pub(crate) struct Report {
     pub(crate) beside_itself: Vec<Comparison>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) crowds: Vec<Crowd>,
+    pub(crate) on_disk: Vec<OnDisk>,
+    pub(crate) recoveries: Vec<Recovery>,
+    pub(crate) behind: Vec<Behind>,
     /// How much of the machine's CPU other programs took meanwhile: above a few percent the figures are in doubt.
     pub(crate) percent_for_others: u64,
     /// Rows that could not be measured, and why.
@@ -42,8 +49,8 @@ pub(crate) struct Figure {
 /// In milliseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Latency {
-    median: f64,
-    p99: f64,
+    pub(crate) median: f64,
+    pub(crate) p99: f64,
 }
 
 impl Latency {
@@ -79,6 +86,32 @@ pub(crate) struct Crowd {
     pub(crate) goal: f64,
 }
 
+/// A start of a server over a directory: until it answers, in seconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Recovery {
+    pub(crate) name: String,
+    pub(crate) messages: u64,
+    /// Over an empty directory.
+    pub(crate) empty_seconds: f64,
+    pub(crate) seconds: f64,
+    pub(crate) goal: f64,
+}
+
+/// A backlog that one stream drains, and what that does to others, in milliseconds: from just before a broadcast to its
+/// receipt on live streams, the longest.
+#[derive(Debug, Serialize)]
+pub(crate) struct Behind {
+    pub(crate) name: String,
+    /// From memory.
+    pub(crate) at_hand_per_second: f64,
+    /// From disk.
+    pub(crate) per_second: f64,
+    /// While nothing is drained.
+    pub(crate) longest_before: f64,
+    pub(crate) longest_at_hand: f64,
+    pub(crate) longest: f64,
+}
+
 impl Report {
     /// Prints what there is.
     pub(crate) fn print(&self, plan: &Plan) {
@@ -97,6 +130,9 @@ impl Report {
         table(itself, &self.beside_itself, BESIDE_ITSELF, Comparison::cells);
         table("Resident memory", &self.memory, MEMORY, Memory::cells);
         table("A crowd that rejects", &self.crowds, CROWDS, Crowd::cells);
+        on_disk::print(&self.on_disk);
+        table("A start over a directory", &self.recoveries, RECOVERIES, Recovery::cells);
+        table("A listener far behind", &self.behind, BEHIND, Behind::cells);
     }
 
     /// A fault if a row could not be measured.
@@ -117,6 +153,10 @@ const MEMORY: &str = "idle | bare | Eric | ratio | goal";
 
 const CROWDS: &str = "what | memory a listener | CPU a rejection and its delivery | rejections \
     | others' longest latency before | while they reject | goal";
+
+const RECOVERIES: &str = "what | empty | full | read a second | goal";
+const BEHIND: &str = "what | from memory, a second | from disk, a second | ratio | others' longest latency before \
+    | while it comes from memory | while it comes from disk";
 
 fn table<T>(title: &str, rows: &[T], head: &str, cells: impl Fn(&T) -> Vec<String>) {
     if rows.is_empty() {
@@ -183,6 +223,33 @@ impl Crowd {
             format!("{} ms", digits(self.longest_before)),
             format!("{} ms", digits(self.longest)),
             judged(self.longest <= self.goal, &format!("{} ms", self.goal)),
+        ]
+    }
+}
+
+impl Recovery {
+    fn cells(&self) -> Vec<String> {
+        let per_second = self.messages as f64 / (self.seconds - self.empty_seconds);
+        vec![
+            self.name.clone(),
+            format!("{:.2} s", self.empty_seconds),
+            format!("{:.2} s", self.seconds),
+            thousands(per_second),
+            judged(per_second >= self.goal, &thousands(self.goal)),
+        ]
+    }
+}
+
+impl Behind {
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            thousands(self.at_hand_per_second),
+            thousands(self.per_second),
+            format!("{} ×", digits(self.per_second / self.at_hand_per_second)),
+            format!("{} ms", digits(self.longest_before)),
+            format!("{} ms", digits(self.longest_at_hand)),
+            format!("{} ms", digits(self.longest)),
         ]
     }
 }

@@ -1,8 +1,11 @@
 //! What is measured, row by row, each against its goal.
 
+mod behind;
 mod beside_bare;
 mod beside_itself;
 mod memory;
+mod on_disk;
+mod recovery;
 mod rejecting;
 
 use crate::{
@@ -14,15 +17,16 @@ use crate::{
     report::Report,
 };
 use What::{
-    Acknowledged, BatchBesideUnary, Crowd, Drain, FanOut, Ids, ListenerMemory, Publish, Rejecting,
-    StreamMemory, Unary,
+    Acknowledged, BatchBesideUnary, Behind, Crowd, Drain, FanOut, Ids, ListenerMemory, OnDisk, Publish,
+    Recovery, Rejecting, StreamMemory, Unary,
 };
+use on_disk::Way;
 
 /// One line of a table.
 struct Row {
     name: &'static str,
     what: What,
-    /// A ratio, bytes, or the longest pause in milliseconds.
+    /// A ratio, bytes, the longest pause in milliseconds, or messages a second; 0: none.
     goal: f64,
 }
 
@@ -43,6 +47,12 @@ enum What {
     Crowd,
     ListenerMemory,
     StreamMemory(Receivers),
+    /// Messages that are answered once they are on disk.
+    OnDisk(Way),
+    /// A start over a directory with a million messages.
+    Recovery,
+    /// A backlog that is read back from disk.
+    Behind,
 }
 
 const fn row(name: &'static str, what: What, goal: f64) -> Row {
@@ -60,7 +70,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 31] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -96,6 +106,11 @@ const ROWS: [Row; 26] = [
     row("registered listener, of 100,000", ListenerMemory, 1024.0),
     row("open Watch stream, 100 a connection", StreamMemory(Receivers::Watchers), 3.0 * 1024.0),
     row("open Listen stream, 100 a connection", StreamMemory(Receivers::Listeners), 3.0 * 1024.0),
+    row("on disk: Publish by 8 publishers, a batch of 64 in flight each", OnDisk(Way::Batches(8)), 0.7),
+    row("on disk: 256 Dispatches at once", OnDisk(Way::Calls(256)), 0.0),
+    row("on disk: a Dispatch alone", OnDisk(Way::Calls(1)), 1.2),
+    row("on disk: start over 1,000,000 messages", Recovery, 1e6),
+    row("on disk: a backlog of 200,000 that is not in the cache, beside one that is", Behind, 0.0),
 ];
 
 /// Runs the rows that were asked for. One that fails does not keep the others from being told.
@@ -129,6 +144,9 @@ impl Row {
             Rejecting => report.crowds.push(rejecting::crowd(plan, self).await?),
             Crowd => report.beside_itself.extend(beside_itself::crowd(plan, self).await?),
             ListenerMemory => report.memory.push(memory::listener(plan, self).await?),
+            OnDisk(way) => report.on_disk.push(on_disk::kept(plan, self, way).await?),
+            Recovery => report.recoveries.push(recovery::start(plan, self).await?),
+            Behind => report.behind.push(behind::drain(plan, self).await?),
             StreamMemory(receivers) => report.memory.push(memory::stream(plan, self, receivers).await?),
         }
         Ok(())

@@ -50,7 +50,7 @@ pub(super) fn here() -> usize {
     HERE.get()
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Ring {
     Channel(Arc<Channel>),
     Listener(Arc<Channel>, Arc<Listener>),
@@ -79,11 +79,42 @@ impl Core {
     }
 }
 
-/// The bells of all cores, and what will ring when it is safe.
+/// A ring for what is not safe yet, from one position up to another: once for each rise of the watermark, however much
+/// comes in between.
+#[derive(Debug)]
+struct Later {
+    first: Position,
+    last: Position,
+    ring: Ring,
+}
+
+impl Later {
+    fn at(position: Position, ring: Ring) -> Self {
+        Self { first: position, last: position, ring }
+    }
+
+    /// Who announces is not always who was first to be accepted.
+    fn stretch(&mut self, position: Position) {
+        self.first = self.first.min(position);
+        self.last = self.last.max(position);
+    }
+
+    /// Hands the ring over where something has become safe; true: there is more that has not.
+    fn settle(&mut self, through: Position, safe: &mut Vec<Ring>) -> bool {
+        if self.first <= through {
+            safe.push(self.ring.clone());
+            // or later: to ring for nothing costs a look
+            self.first = Position(through.0 + 1);
+        }
+        self.last > through
+    }
+}
+
+/// The bells of all cores, and what will ring when it is safe: by the birth of the channel or the listener.
 #[derive(Debug)]
 pub(super) struct Bells {
     cores: Box<[Core]>,
-    unsafe_yet: Mutex<BTreeMap<Position, Ring>>,
+    unsafe_yet: Mutex<BTreeMap<Position, Later>>,
 }
 
 impl Bells {
@@ -134,22 +165,27 @@ impl Bells {
         channel: &Arc<Channel>,
         listener: Option<&Arc<Listener>>,
     ) {
-        let ring = match listener {
+        let birth = listener.map_or(channel.birth, |listener| listener.birth);
+        let ring = || match listener {
             None => Ring::Channel(Arc::clone(channel)),
             Some(listener) => Ring::Listener(Arc::clone(channel), Arc::clone(listener)),
         };
-        self.unsafe_yet().insert(position, ring);
+        self.unsafe_yet()
+            .entry(birth)
+            .and_modify(|later| later.stretch(position))
+            .or_insert_with(|| Later::at(position, ring()));
         // it may have become safe just before
-        self.settle(watermark.position());
+        let safe = watermark.position();
+        if safe >= position {
+            self.settle(safe);
+        }
     }
 
     /// Everything up to a position is safe.
     pub(super) fn settle(&self, through: Position) {
-        let mut waiting = self.unsafe_yet();
-        let later = waiting.split_off(&Position(through.0 + 1));
-        let safe = std::mem::replace(&mut *waiting, later);
-        drop(waiting);
-        for ring in safe.into_values() {
+        let mut safe = Vec::new();
+        self.unsafe_yet().retain(|_, later| later.settle(through, &mut safe));
+        for ring in safe {
             match ring {
                 Ring::Channel(channel) => self.ring_channel(&channel),
                 Ring::Listener(channel, listener) => self.ring_listener(&channel, &listener),
@@ -157,7 +193,7 @@ impl Bells {
         }
     }
 
-    fn unsafe_yet(&self) -> MutexGuard<'_, BTreeMap<Position, Ring>> {
+    fn unsafe_yet(&self) -> MutexGuard<'_, BTreeMap<Position, Later>> {
         self.unsafe_yet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -249,4 +285,26 @@ struct News {
     seen: Position,
     tail: Option<Tail>,
     more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{channel::State, settings::ChannelSettings, unsaved::Mark},
+        *,
+    };
+
+    #[test]
+    fn what_rings_later_rings_for_each_rise_that_makes_some_of_it_safe_and_is_then_forgotten() {
+        let state = State::new(Position(1), ChannelSettings::default(), Instant::now());
+        let channel = Channel::new("c".into(), Position(1), 0, 1, Mark::default(), state);
+        let mut later = Later::at(Position(7), Ring::Channel(Arc::new(channel)));
+        later.stretch(Position(5));
+        later.stretch(Position(9));
+        let mut rings = |through| {
+            let mut safe = Vec::new();
+            (later.settle(Position(through), &mut safe), safe.len())
+        };
+        assert_eq!([4, 5, 6, 9].map(&mut rings), [(true, 0), (true, 1), (true, 1), (false, 1)]);
+    }
 }

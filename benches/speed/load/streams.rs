@@ -135,7 +135,8 @@ impl Default for Record {
     }
 }
 
-fn empty_histogram() -> Histogram<u64> {
+/// Of nanoseconds.
+pub(crate) fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, PATIENCE.as_nanos() as u64, 3).expect("these bounds are in order")
 }
 

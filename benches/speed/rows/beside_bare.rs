@@ -20,7 +20,7 @@ pub(super) const BATCH: usize = 64;
 pub(super) const BATCHES: u64 = 8;
 
 /// Callers on one connection.
-const CALLERS_A_CONNECTION: usize = 16;
+pub(super) const CALLERS_A_CONNECTION: usize = 16;
 
 /// The channel, and a listener in it that nobody listens to.
 const CHANNEL: &str = "prices";

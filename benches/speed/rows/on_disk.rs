@@ -1,0 +1,215 @@
+//! Rows where accepted means on disk: Eric over a directory, the store alone with as many messages a commit as Eric's
+//! commits had, and NATS JetStream with as many messages in flight; by turns, on one disk.
+
+use super::{
+    Row,
+    beside_bare::{BATCH, CALLERS_A_CONNECTION},
+};
+use crate::{
+    Outcome,
+    args::Plan,
+    child::Server,
+    client::Connection,
+    compare::median,
+    disk,
+    load::{Load, Publish, Publishers, Timed, empty_histogram},
+    messages::{MESSAGE_BYTES, Template},
+    nats, proc,
+    report::{Kept, Latency, OnDisk},
+    setup,
+    store::Store,
+};
+use eric::v1::publication::Receiver;
+use hdrhistogram::Histogram;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+const CHANNEL: &str = "prices";
+const LISTENER: &str = "north";
+
+/// How messages come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// From so many publishers, each with one batch in flight.
+    Batches(usize),
+    /// By unary calls of so many callers.
+    Calls(usize),
+}
+
+impl Way {
+    /// Connections, and the messages in flight on each.
+    fn shape(self) -> (usize, usize) {
+        match self {
+            Self::Batches(publishers) => (publishers, BATCH),
+            Self::Calls(callers) => {
+                let connections = callers.div_ceil(CALLERS_A_CONNECTION);
+                (connections, callers / connections)
+            }
+        }
+    }
+}
+
+pub(super) async fn kept(plan: &Plan, row: &Row, way: Way) -> Outcome<OnDisk> {
+    let directory = disk::directory()?;
+    let server = Server::eric_over(directory.path(), &[]).await?;
+    let connections = Connection::open_many(server.address, way.shape().0).await?;
+    setup::channel(&connections[0], CHANNEL, setup::bottomless()).await?;
+    setup::register(&connections[0], CHANNEL, LISTENER).await?;
+    match way {
+        Way::Batches(_) => {
+            let template = || Template::batch(CHANNEL, &Receiver::Listener(LISTENER.to_owned()), BATCH);
+            let publish = |connection| Publish::new(connection, template(), 1);
+            let load = Publishers(connections.into_iter().map(publish).collect());
+            beside(plan, row, way, Eric::over(directory, server, load)?).await
+        }
+        Way::Calls(callers) => {
+            let load = Timed::dispatch(&connections, callers, CHANNEL, LISTENER);
+            beside(plan, row, way, Eric::over(directory, server, load)?).await
+        }
+    }
+}
+
+async fn beside(plan: &Plan, row: &Row, way: Way, mut eric: Eric<impl Load>) -> Outcome<OnDisk> {
+    let (mut store, mut nats) = (Alone::open()?, JetStream::start(way).await?);
+    for time in std::iter::once(plan.warm_up).chain(std::iter::repeat_n(plan.time, plan.repetitions)) {
+        let batch = eric.run(time).await?;
+        store = store.run(batch, time).await?;
+        if let Some(nats) = &mut nats {
+            nats.run(time).await?;
+        }
+    }
+    if !plan.quick {
+        sleep(disk::CHECKPOINT).await;
+    }
+    let mut sides = vec![store.end().await?, eric.end()?];
+    sides.extend(nats.map(JetStream::end).transpose()?);
+    Ok(OnDisk { name: row.name.to_owned(), sides, goal: row.goal })
+}
+
+/// What the runs of one of them came to. The first warms up, and counts alone for what is written.
+struct Runs {
+    messages: u64,
+    per_second: Vec<f64>,
+    a_commit: Vec<f64>,
+    latency: Histogram<u64>,
+}
+
+impl Runs {
+    fn none() -> Self {
+        Self { messages: 0, per_second: Vec::new(), a_commit: Vec::new(), latency: empty_histogram() }
+    }
+
+    fn take(&mut self, messages: u64, elapsed: Duration, latency: Option<&Histogram<u64>>) -> Outcome {
+        let first = self.messages == 0;
+        self.messages += messages;
+        if !first {
+            self.per_second.push(messages as f64 / elapsed.as_secs_f64());
+            latency.map_or(Ok(()), |latency| self.latency.add(latency))?;
+        }
+        Ok(())
+    }
+
+    fn end(self, who: String, written: u64) -> Kept {
+        let median = |values: Vec<f64>| (!values.is_empty()).then(|| median(values.into_iter()));
+        Kept {
+            who,
+            per_second: median(self.per_second).unwrap_or_default(),
+            a_commit: median(self.a_commit),
+            latency: (!self.latency.is_empty()).then(|| Latency::of(&self.latency)),
+            written_a_byte: written as f64 / (self.messages * MESSAGE_BYTES as u64) as f64,
+        }
+    }
+}
+
+struct Eric<L> {
+    load: L,
+    server: Server,
+    runs: Runs,
+    written_before: u64,
+    // dropped last: the server writes to it
+    directory: TempDir,
+}
+
+impl<L: Load> Eric<L> {
+    fn over(directory: TempDir, server: Server, load: L) -> Outcome<Self> {
+        let written_before = proc::written_bytes(server.pid())?;
+        Ok(Self { load, server, runs: Runs::none(), written_before, directory })
+    }
+
+    /// The mean of the messages in a commit.
+    async fn run(&mut self, time: Duration) -> Outcome<u64> {
+        let (before, start) = (disk::commits(self.directory.path())?, Instant::now());
+        let messages = self.load.run(time).await?;
+        let elapsed = start.elapsed();
+        let commits = disk::commits(self.directory.path())?.wrapping_sub(before).max(1);
+        let a_commit = messages as f64 / f64::from(commits);
+        self.runs.take(messages, elapsed, self.load.take_latency().as_ref())?;
+        self.runs.a_commit.push(a_commit);
+        Ok(a_commit.round().max(1.0) as u64)
+    }
+
+    fn end(self) -> Outcome<Kept> {
+        let written = proc::written_bytes(self.server.pid())? - self.written_before;
+        Ok(self.runs.end("Eric".to_owned(), written))
+    }
+}
+
+struct Alone {
+    store: Store,
+    runs: Runs,
+    // dropped last
+    _directory: TempDir,
+}
+
+impl Alone {
+    fn open() -> Outcome<Self> {
+        let directory = disk::directory()?;
+        Ok(Self { store: Store::open(directory.path())?, runs: Runs::none(), _directory: directory })
+    }
+
+    async fn run(self, batch: u64, time: Duration) -> Outcome<Self> {
+        let (store, stored) = self.store.run(batch, time).await?;
+        let mut runs = self.runs;
+        runs.take(stored.messages, stored.elapsed, Some(&stored.latency))?;
+        runs.a_commit.push(batch as f64);
+        Ok(Self { store, runs, ..self })
+    }
+
+    async fn end(self) -> Outcome<Kept> {
+        let store = self.store.settle().await?;
+        Ok(self.runs.end("the store alone".to_owned(), store.written))
+    }
+}
+
+struct JetStream {
+    publishers: nats::Publishers,
+    server: Server,
+    runs: Runs,
+    written_before: u64,
+    // dropped last: the server writes to it
+    _directory: TempDir,
+}
+
+impl JetStream {
+    async fn start(way: Way) -> Outcome<Option<Self>> {
+        let Some(program) = nats::program() else { return Ok(None) };
+        let (directory, (count, in_flight)) = (disk::directory()?, way.shape());
+        let server = Server::nats(&program, directory.path()).await?;
+        let publishers = nats::Publishers::open(&server, count, in_flight).await?;
+        let written_before = proc::written_bytes(server.pid())?;
+        let runs = Runs::none();
+        Ok(Some(Self { publishers, server, runs, written_before, _directory: directory }))
+    }
+
+    async fn run(&mut self, time: Duration) -> Outcome {
+        let start = Instant::now();
+        let (messages, latency) = self.publishers.run(time).await?;
+        self.runs.take(messages, start.elapsed(), Some(&latency))
+    }
+
+    fn end(self) -> Outcome<Kept> {
+        let written = proc::written_bytes(self.server.pid())? - self.written_before;
+        Ok(self.runs.end(format!("NATS JetStream {}", self.publishers.version), written))
+    }
+}
