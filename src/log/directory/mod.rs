@@ -49,7 +49,7 @@ mod tests;
 
 pub use check::{Checked, check};
 pub use export::{ExportError, Exported, export};
-pub use import::{ImportError, import};
+pub use import::{ImportError, Imported, import};
 pub use open::OpenError;
 pub use options::{Options, Sync};
 pub use stat::{ChannelStat, Stat, stat};

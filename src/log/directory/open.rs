@@ -26,6 +26,12 @@ pub enum OpenError {
         /// The directory.
         dir: PathBuf,
     },
+    /// Nothing was ever kept there.
+    #[error("there is no log in {}", dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The system refuses it.
     #[error("cannot use {}: {error}", path.display())]
     Io {
@@ -179,6 +185,17 @@ pub(super) fn upkeeper(dir: &Path, options: &Options) -> rusqlite::Result<Connec
     prepare(&connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     synchronous(&connection, options.sync)?;
+    Ok(connection)
+}
+
+/// A connection to the log of a directory that only reads, for operators: whether a server runs on it or not.
+pub(super) fn look(dir: &Path) -> Result<Connection, OpenError> {
+    let file = file(dir);
+    if !file.exists() {
+        return Err(OpenError::Missing { dir: dir.to_owned() });
+    }
+    let connection = reader(dir).map_err(|error| OpenError::store(&file, error))?;
+    identify(&connection, &file)?;
     Ok(connection)
 }
 
