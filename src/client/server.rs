@@ -2,7 +2,7 @@
 
 use super::{Client, Result, Service, policy::Repeat, time};
 use crate::v1;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use crate::v1::{Durability, Limits};
 
@@ -28,6 +28,55 @@ pub struct Server {
     pub streams: i64,
     /// What the log holds, in bytes.
     pub log_bytes: i64,
+    /// The log on disk, where there is one.
+    pub log: Option<Log>,
+}
+
+/// A log on disk, in numbers. What is counted begins with the server's start.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Log {
+    /// The size of its file, in bytes.
+    pub file_bytes: i64,
+    /// The part of the file that is free.
+    pub free_bytes: i64,
+    /// The size of the write-ahead log beside the file.
+    pub wal_bytes: i64,
+    /// When the oldest message that is kept was accepted.
+    pub oldest_accept_time: Option<SystemTime>,
+    /// So often what was accepted is brought to the disk; zero: before it is answered.
+    pub sync_interval: Duration,
+    /// Commits that are done.
+    pub commits: i64,
+    /// Messages and changes in them.
+    pub records: i64,
+    /// Records by commits.
+    pub mean_batch: f64,
+    /// How long half of the commits took at most, or a quarter less.
+    pub commit_time_p50: Duration,
+    /// Likewise, 99 of 100.
+    pub commit_time_p99: Duration,
+    /// The longest.
+    pub commit_time_max: Duration,
+}
+
+impl From<v1::Log> for Log {
+    fn from(log: v1::Log) -> Self {
+        let duration = |duration: Option<_>| duration.and_then(time::duration).unwrap_or_default();
+        Self {
+            file_bytes: log.file_bytes,
+            free_bytes: log.free_bytes,
+            wal_bytes: log.wal_bytes,
+            oldest_accept_time: log.oldest_accept_time.map(|at| time::or_epoch(Some(at))),
+            sync_interval: duration(log.sync_interval),
+            commits: log.commits,
+            records: log.records,
+            mean_batch: log.mean_batch,
+            commit_time_p50: duration(log.commit_time_p50),
+            commit_time_p99: duration(log.commit_time_p99),
+            commit_time_max: duration(log.commit_time_max),
+        }
+    }
 }
 
 impl From<v1::GetServerResponse> for Server {
@@ -42,6 +91,7 @@ impl From<v1::GetServerResponse> for Server {
             listeners: server.listeners,
             streams: server.streams,
             log_bytes: server.log_bytes,
+            log: server.log.map(Log::from),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the server says of itself.
 
 use super::{Dispatcher, convert, status::Refusal, wire};
-use crate::log::Durability;
+use crate::log::{Durability, Figures};
 
 impl Dispatcher {
     #[expect(clippy::unnecessary_wraps, reason = "a verb like any other")]
@@ -21,6 +21,7 @@ impl Dispatcher {
             listeners: convert::to_i64(hub.listeners),
             streams: convert::to_i64(hub.streams),
             log_bytes: convert::to_i64(hub.log_bytes),
+            log: hub.log.map(log),
         })
     }
 
@@ -35,5 +36,21 @@ impl Dispatcher {
             max_streams: convert::to_i64(hub.max_streams),
             max_log_bytes: convert::to_i64(hub.max_log_bytes),
         }
+    }
+}
+
+fn log(figures: Figures) -> wire::Log {
+    wire::Log {
+        file_bytes: convert::to_i64(figures.file_bytes),
+        free_bytes: convert::to_i64(figures.free_bytes),
+        wal_bytes: convert::to_i64(figures.wal_bytes),
+        oldest_accept_time: figures.oldest.map(convert::time),
+        sync_interval: Some(convert::wire_duration(figures.sync_interval)),
+        commits: convert::to_i64(figures.commits),
+        records: convert::to_i64(figures.records),
+        mean_batch: figures.records as f64 / figures.commits.max(1) as f64,
+        commit_time_p50: Some(convert::wire_duration(figures.commit_p50)),
+        commit_time_p99: Some(convert::wire_duration(figures.commit_p99)),
+        commit_time_max: Some(convert::wire_duration(figures.commit_max)),
     }
 }

@@ -83,7 +83,7 @@ impl Hub {
             return Err(no_dead_letter_listener(id));
         }
         let created_at = super::now();
-        let text = Text { settings: self.text(|| kept::write(&settings)), state: String::new() };
+        let text = Text { settings: self.text(|| kept::write(&settings)), state: self.text(|| "{}".into()) };
         let birth = self.log.append(Record::Channel { id: id.as_str().into(), created_at, text })?;
         let channel = Arc::new(Channel::new(
             id.as_str().into(),

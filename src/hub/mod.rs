@@ -88,7 +88,7 @@ pub use upkeep::keep;
 use crate::{
     error::Error,
     id::{ChannelId, ListenerId},
-    log::{Durability, Log, Position, Record},
+    log::{Durability, Figures, Log, Position, Record},
 };
 use bell::Bells;
 use channel::Channel;
@@ -157,6 +157,8 @@ pub struct HubInfo {
     pub streams: u64,
     /// What the log holds, in bytes.
     pub log_bytes: u64,
+    /// What the log says of itself, where it is on disk.
+    pub log: Option<Figures>,
     /// What the memory of accepted ids takes, in bytes.
     pub id_bytes: u64,
     /// How many ids were forgotten before their time, for want of room.
@@ -233,6 +235,7 @@ impl Hub {
             listeners: self.listeners.load(Ordering::Relaxed),
             streams: self.streams.load(Ordering::Relaxed),
             log_bytes: self.log.bytes(),
+            log: self.log.figures(),
             id_bytes: self.id_budget.taken(),
             ids_evicted: self.id_budget.evicted(),
         }

@@ -4,6 +4,7 @@
 //! order is safe, gives records back by position, and forgets those it is told to.
 
 pub mod directory;
+mod figures;
 mod memory;
 mod record;
 mod recovered;
@@ -17,6 +18,7 @@ pub(crate) mod held;
 pub(crate) mod surviving;
 
 pub use directory::Directory;
+pub use figures::Figures;
 pub use memory::Memory;
 pub use record::{Change, DeadLetter, DeadLetterCause, Entry, Kind, Record, Removal, Start, Text, Whom};
 pub use recovered::{AcceptedId, Recovered, RecoveredChannel, RecoveredListener, RecoveredMessage};
@@ -155,6 +157,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// What accepted means.
     fn durability(&self) -> Durability;
+
+    /// What a log on disk says of itself. It waits for no disk.
+    fn figures(&self) -> Option<Figures> {
+        None
+    }
 }
 
 /// What a message counts for in [`Log::bytes`]: its encoded size, and what it takes in the log's and the hub's

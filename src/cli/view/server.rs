@@ -2,9 +2,9 @@
 
 use super::{
     super::output::{Counted, Shown, printable, size, table, time},
-    short,
+    duration, seconds, short,
 };
-use crate::client::{Limits, Server};
+use crate::client::{Limits, Log, Server};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ impl Shown for Server {
             ("streams", of(self.streams, self.limits.max_streams)),
             ("log", log_use(self.log_bytes, self.limits.max_log_bytes)),
         ];
+        rows.extend(self.log.iter().flat_map(log_rows));
         rows.extend(limit_rows(&self.limits));
         table(&rows)
     }
@@ -35,6 +36,7 @@ impl Shown for Server {
             "listeners": self.listeners,
             "streams": self.streams,
             "logBytes": self.log_bytes,
+            "log": self.log.as_ref().map(log_json),
         })
     }
 }
@@ -48,6 +50,39 @@ fn log_use(bytes: i64, limit: i64) -> String {
         0 => format!("{}, without a limit", size(bytes)),
         limit => format!("{} of at most {}", size(bytes), size(limit)),
     }
+}
+
+fn log_rows(log: &Log) -> [(&'static str, String); 6] {
+    let oldest = log.oldest_accept_time.map_or_else(|| "none".to_owned(), time);
+    let took = [log.commit_time_p50, log.commit_time_p99, log.commit_time_max].map(duration);
+    let sync = match log.sync_interval.is_zero() {
+        true => "before it is answered".to_owned(),
+        false => format!("at most {} later", duration(log.sync_interval)),
+    };
+    [
+        ("on disk", sync),
+        ("file", format!("{}, of which {} are free", size(log.file_bytes), size(log.free_bytes))),
+        ("write-ahead log", size(log.wal_bytes)),
+        ("oldest message", oldest),
+        ("commits", format!("{}, of {:.1} records in the mean", log.commits, log.mean_batch)),
+        ("commit time", format!("half at most {}, 99 % {}, longest {}", took[0], took[1], took[2])),
+    ]
+}
+
+fn log_json(log: &Log) -> Value {
+    json!({
+        "fileBytes": log.file_bytes,
+        "freeBytes": log.free_bytes,
+        "walBytes": log.wal_bytes,
+        "oldestAcceptTime": log.oldest_accept_time.map(time),
+        "syncInterval": seconds(log.sync_interval),
+        "commits": log.commits,
+        "records": log.records,
+        "meanBatch": log.mean_batch,
+        "commitTimeP50": seconds(log.commit_time_p50),
+        "commitTimeP99": seconds(log.commit_time_p99),
+        "commitTimeMax": seconds(log.commit_time_max),
+    })
 }
 
 fn limit_rows(limits: &Limits) -> [(&'static str, String); 2] {

@@ -36,45 +36,58 @@ pub enum ExportError {
 }
 
 /// Writes what stands in the directory: starts, channels, listeners, messages, ids that are remembered, removals. A file
-/// that is damaged is read as far as it can be.
+/// that is damaged is read as far as it can be. The last line says that it is the last.
 ///
 /// # Errors
 /// Nothing can be read at all, or `to` takes nothing.
 pub fn export(dir: &Path, to: &mut dyn Write) -> Result<Exported, ExportError> {
-    let file = open::file(dir);
-    let connection = open::reader(dir).map_err(|error| OpenError::store(&file, error))?;
-    open::identify(&connection, &file)?;
-    let mut export = Export { connection: &connection, to, exported: Exported::default(), failed: None };
-    export.all();
-    export.failed.map_or(Ok(export.exported), |error| Err(error.into()))
+    let connection = open::look(dir)?;
+    let (mut lines, mut failed) = (0, None);
+    let mut write = |line: &Line| {
+        let json = serde_json::to_string(line).expect("a line is JSON");
+        match failed.is_none().then(|| writeln!(to, "{json}")) {
+            Some(Ok(())) => lines += 1,
+            Some(Err(error)) => failed = Some(error),
+            None => {}
+        }
+    };
+    let unreadable = read(&connection, &mut write);
+    write(&Line::End { unreadable: unreadable.clone() });
+    failed.map_or(Ok(Exported { lines, unreadable }), |error| Err(error.into()))
 }
 
-struct Export<'e> {
-    connection: &'e Connection,
-    to: &'e mut dyn Write,
-    exported: Exported,
-    failed: Option<io::Error>,
+/// Hands over all that can be read, but for the end, and tells what cannot, one sentence each.
+pub(super) fn read(connection: &Connection, found: &mut dyn FnMut(&Line)) -> Vec<String> {
+    let mut reading = Reading { connection, found, unreadable: Vec::new() };
+    // one state of the file, whatever is written meanwhile
+    let snapshot = connection.unchecked_transaction();
+    reading.all();
+    drop(snapshot);
+    reading.unreadable
 }
 
-impl Export<'_> {
+struct Reading<'r> {
+    connection: &'r Connection,
+    found: &'r mut dyn FnMut(&Line),
+    unreadable: Vec<String>,
+}
+
+impl Reading<'_> {
     fn all(&mut self) {
-        // one state of the file, whatever is written meanwhile
-        let snapshot = self.connection.unchecked_transaction();
         let last = self.connection.query_row(LAST, [], |row| row.get::<_, i64>(0));
         let last = last.unwrap_or_default().cast_unsigned();
-        self.write(&Line::Log { format: FORMAT, last });
+        (self.found)(&Line::Log { format: FORMAT, last });
         self.table("start", "position", "incarnation, started_at", start);
         self.table("channel", "birth", "id, created_at, settings, state", channel);
         self.table("listener", "birth", "channel, id, created_at, explicit, settings, state", listener);
         self.messages();
         self.table("accepted", "position", "channel, listener, until, id", accepted);
         self.table("removed", "position", "birth, channel, listener, expired, at", removed);
-        drop(snapshot);
     }
 
     fn messages(&mut self) {
         let doomed = doomed::load(self.connection).unwrap_or_else(|error| {
-            self.exported.unreadable.push(format!("what is to be deleted: {error}: it is exported too"));
+            self.unreadable.push(format!("what is to be deleted: {error}: it is kept"));
             Runs::default()
         });
         let doomed: Vec<_> = doomed.iter().collect();
@@ -92,31 +105,18 @@ impl Export<'_> {
         columns: &str,
         line: impl Fn(&Row<'_>) -> rusqlite::Result<L>,
     ) {
-        let connection = self.connection;
-        let lost = salvage(connection, table, key, columns, &mut |row| match line(row) {
-            Ok(line) => line.into().into_iter().for_each(|line| self.write(&line)),
-            Err(error) => self.unreadable(table, row, &error),
+        let lost = salvage(self.connection, table, key, columns, &mut |row| match line(row) {
+            Ok(line) => line.into().iter().for_each(&mut self.found),
+            Err(error) => self.unreadable.push(unreadable(table, row, &error)),
         });
         for Run { first, last } in lost {
-            self.exported.unreadable.push(format!("{table}: nothing from {first} through {last}"));
+            self.unreadable.push(format!("{table}: nothing from {first} through {last}"));
         }
     }
+}
 
-    fn unreadable(&mut self, table: &str, row: &Row<'_>, error: &rusqlite::Error) {
-        let place = number(row, 0).unwrap_or_default();
-        self.exported.unreadable.push(format!("{table}: {place}: {error}"));
-    }
-
-    fn write(&mut self, line: &Line) {
-        if self.failed.is_some() {
-            return;
-        }
-        let json = serde_json::to_string(line).expect("a line is JSON");
-        match writeln!(self.to, "{json}") {
-            Ok(()) => self.exported.lines += 1,
-            Err(error) => self.failed = Some(error),
-        }
-    }
+fn unreadable(table: &str, row: &Row<'_>, error: &rusqlite::Error) -> String {
+    format!("{table}: {}: {error}", number(row, 0).unwrap_or_default())
 }
 
 fn is_in(runs: &[Run], position: u64) -> bool {

@@ -8,11 +8,12 @@ use super::{
     options::Options,
     pending::Item,
     rows::{Rows, mark},
+    schema::FORMAT,
     writer::now,
 };
 use rusqlite::{Connection, params};
 use std::{
-    fs,
+    fmt, fs,
     io::{self, BufRead},
     path::{Path, PathBuf},
 };
@@ -32,6 +33,12 @@ pub enum ImportError {
     /// The lines cannot be read.
     #[error("cannot read the lines: {0}")]
     Read(#[from] io::Error),
+    /// The lines begin with no log's, or have no end.
+    #[error("the lines are not a whole export: {0}")]
+    NotWhole(&'static str),
+    /// A later version has exported them.
+    #[error("the lines have format version {0}; this version of Eric knows {FORMAT} and none later")]
+    Newer(i32),
     /// A line is not one that was exported.
     #[error("line {line} is none that `eric log export` has written: {what}")]
     Line {
@@ -42,11 +49,20 @@ pub enum ImportError {
     },
 }
 
-/// Takes lines that [`super::export`] has written. It tells how many.
+/// What an import has taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Lines that were taken.
+    pub lines: u64,
+    /// What the export could not read, one sentence each.
+    pub unreadable: Vec<String>,
+}
+
+/// Takes lines that [`super::export`] has written, all of them.
 ///
 /// # Errors
-/// There is a log, or a line is none of an export: then nothing is left behind.
-pub fn import(dir: &Path, from: &mut dyn BufRead) -> Result<u64, ImportError> {
+/// There is a log, a line is none of an export, or the last is missing: then nothing is left behind.
+pub fn import(dir: &Path, from: &mut dyn BufRead) -> Result<Imported, ImportError> {
     fs::create_dir_all(dir).map_err(|error| OpenError::io(dir, error))?;
     let _lock = Lock::take(dir)?;
     let file = open::file(dir);
@@ -55,7 +71,7 @@ pub fn import(dir: &Path, from: &mut dyn BufRead) -> Result<u64, ImportError> {
     }
     let imported = open::writer(dir, &Options::default())
         .map_err(ImportError::from)
-        .and_then(|mut connection| lines(&mut connection, &file, from));
+        .and_then(|connection| Import::new(connection, file.clone()).all(from));
     if imported.is_err() {
         for made in [&file, &file.with_extension("db-wal"), &file.with_extension("db-shm")] {
             // it may not have come so far
@@ -65,28 +81,66 @@ pub fn import(dir: &Path, from: &mut dyn BufRead) -> Result<u64, ImportError> {
     imported
 }
 
-fn lines(connection: &mut Connection, file: &Path, from: &mut dyn BufRead) -> Result<u64, ImportError> {
-    let store = |error| OpenError::store(file, error);
-    let (mut taken, mut lines) = (0, from.lines());
-    loop {
-        let some: Vec<_> = lines.by_ref().take(TOGETHER).collect::<io::Result<_>>()?;
-        if some.is_empty() {
-            break;
-        }
-        let transaction = connection.transaction().map_err(store)?;
-        for line in some {
-            taken += 1;
-            take(&transaction, &line).map_err(|what| ImportError::Line { line: taken, what })?;
-        }
-        transaction.commit().map_err(store)?;
-    }
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(store)?;
-    Ok(taken)
+struct Import {
+    connection: Connection,
+    file: PathBuf,
+    imported: Imported,
+    ended: bool,
 }
 
-fn take(transaction: &Connection, json: &str) -> Result<(), String> {
-    let line: Line = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    put(transaction, line).map_err(|error| error.to_string())
+impl Import {
+    fn new(connection: Connection, file: PathBuf) -> Self {
+        Self { connection, file, imported: Imported::default(), ended: false }
+    }
+
+    fn all(mut self, from: &mut dyn BufRead) -> Result<Imported, ImportError> {
+        let mut lines = from.lines();
+        loop {
+            let some: Vec<_> = lines.by_ref().take(TOGETHER).collect::<io::Result<_>>()?;
+            if some.is_empty() {
+                break;
+            }
+            self.some(&some)?;
+        }
+        if !self.ended {
+            return Err(ImportError::NotWhole("the last line is missing"));
+        }
+        let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        checkpoint.map_err(|error| OpenError::store(&self.file, error))?;
+        Ok(self.imported)
+    }
+
+    fn some(&mut self, lines: &[String]) -> Result<(), ImportError> {
+        let store = |error| OpenError::store(&self.file, error);
+        let transaction = self.connection.transaction().map_err(store)?;
+        for json in lines {
+            self.imported.lines += 1;
+            let at = self.imported.lines;
+            let line = read(json, at)?;
+            self.ended = matches!(line, Line::End { .. });
+            if let Line::End { unreadable } = line {
+                self.imported.unreadable = unreadable;
+            } else {
+                put(&transaction, line).map_err(|error| unfit(at, &error))?;
+            }
+        }
+        Ok(transaction.commit().map_err(store)?)
+    }
+}
+
+/// A line, where it may stand at this place.
+fn read(json: &str, at: u64) -> Result<Line, ImportError> {
+    let line = serde_json::from_str(json).map_err(|error| unfit(at, &error))?;
+    match (&line, at) {
+        (Line::Log { format, .. }, _) if *format > FORMAT => Err(ImportError::Newer(*format)),
+        (Line::Log { .. }, 2..) => Err(unfit(at, &"it begins another export")),
+        (Line::Log { .. }, _) | (_, 2..) => Ok(line),
+        (_, _) => Err(ImportError::NotWhole("the first line is missing")),
+    }
+}
+
+fn unfit(line: u64, what: &dyn fmt::Display) -> ImportError {
+    ImportError::Line { line, what: what.to_string() }
 }
 
 fn put(transaction: &Connection, line: Line) -> rusqlite::Result<()> {
@@ -98,7 +152,12 @@ fn put(transaction: &Connection, line: Line) -> rusqlite::Result<()> {
             let sql = "INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, ?5)";
             transaction.prepare_cached(sql)?.execute(row).map(drop)
         }
-        Line::Start { .. } | Line::Channel(_) | Line::Listener(_) | Line::Message(_) | Line::Removed(_) => {
+        Line::End { .. }
+        | Line::Start { .. }
+        | Line::Channel(_)
+        | Line::Listener(_)
+        | Line::Message(_)
+        | Line::Removed(_) => {
             let (position, record) = record(line).ok_or(rusqlite::Error::InvalidQuery)?;
             Rows::new(transaction, now())?.put(&Item::One(Position(position), record))
         }

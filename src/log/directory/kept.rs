@@ -122,6 +122,12 @@ impl Kept {
         true
     }
 
+    /// The oldest message, and when it was accepted, where memory knows it.
+    pub(super) fn oldest(&self) -> Option<(Position, Option<i64>)> {
+        let position = Position(self.sizes.first()?);
+        Some((position, self.cache.get(position).map(|entry| entry.accepted_at)))
+    }
+
     pub(super) fn has(&self, position: Position) -> bool {
         self.sizes.has(position.0)
     }

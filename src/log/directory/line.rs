@@ -32,6 +32,10 @@ pub(super) enum Line {
         id: String,
     },
     Removed(Removed),
+    /// The last: whoever has it has all that was exported.
+    End {
+        unreadable: Vec<String>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,7 +129,7 @@ pub(super) fn record(line: Line) -> Option<(u64, Record)> {
         }
         Line::Message(row) => row.into_record(),
         Line::Removed(removed) => Some((removed.position, Record::Removed(removal(removed)))),
-        Line::Log { .. } | Line::Accepted { .. } => None,
+        Line::Log { .. } | Line::Accepted { .. } | Line::End { .. } => None,
     }
 }
 

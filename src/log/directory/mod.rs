@@ -9,9 +9,9 @@
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start.
-//! - `stats` counts what the running log does. For operators: `stat` counts what stands in a directory, `check` looks
-//!   whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads around what is damaged), `import`
-//!   takes those back.
+//! - `stats` counts what the running log does, `figures` has what it says of itself. For operators: `stat` counts what
+//!   stands in a directory, `check` looks whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads
+//!   around what is damaged), `import` takes those back.
 
 mod cache;
 mod check;
@@ -20,6 +20,7 @@ mod delete;
 mod doomed;
 mod export;
 mod fetches;
+mod figures;
 mod import;
 mod kept;
 mod letter;
@@ -49,13 +50,15 @@ mod tests;
 
 pub use check::{Checked, check};
 pub use export::{ExportError, Exported, export};
-pub use import::{ImportError, import};
+pub use import::{ImportError, Imported, import};
 pub use open::OpenError;
 pub use options::{Options, Sync};
 pub use stat::{ChannelStat, Stat, stat};
 pub use stats::Counts;
 
-use super::{Change, Durability, Entry, Fetch, Log, LogError, Position, Record, Recovered, Start, Watermark};
+use super::{
+    Change, Durability, Entry, Fetch, Figures, Log, LogError, Position, Record, Recovered, Start, Watermark,
+};
 use cache::Cache;
 use checkpoints::Checkpoints;
 use fetches::Fetches;
@@ -84,6 +87,7 @@ pub struct Directory {
     /// One save at a time.
     saving: Mutex<()>,
     file: PathBuf,
+    sync: Sync,
     threads: Vec<JoinHandle<()>>,
     // dropped last: until then nobody else may open the file
     _lock: Lock,
@@ -121,7 +125,8 @@ impl Directory {
             spawn("log-reader", answer(Arc::clone(&fetches), Arc::clone(&shared), fetching)),
         ];
         let saving = Mutex::default();
-        Ok(Self { shared, fetches, reader, saving, file, threads, _lock: lock })
+        let sync = options.sync;
+        Ok(Self { shared, fetches, reader, saving, file, sync, threads, _lock: lock })
     }
 
     /// What it has done since it was opened.
@@ -285,6 +290,10 @@ impl Log for Directory {
 
     fn durability(&self) -> Durability {
         Durability::Disk
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        Some(figures::figures(&self.file, self.sync, &self.shared))
     }
 }
 

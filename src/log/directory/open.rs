@@ -26,6 +26,12 @@ pub enum OpenError {
         /// The directory.
         dir: PathBuf,
     },
+    /// Nothing was ever kept there.
+    #[error("there is no log in {}", dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The system refuses it.
     #[error("cannot use {}: {error}", path.display())]
     Io {
@@ -91,26 +97,42 @@ pub(super) fn file(dir: &Path) -> PathBuf {
     dir.join("eric.db")
 }
 
-/// The one connection that writes: makes the tables where there are none, and looks whether the file is ours.
+/// The one connection that writes: looks whether the file is ours, before anything else, and makes the tables where there
+/// are none.
 pub(super) fn writer(dir: &Path, options: &Options) -> Result<Connection, OpenError> {
     let file = file(dir);
-    let connection = open_writer(&file, options).map_err(|error| OpenError::store(&file, error))?;
-    accept(&connection, &file)?;
+    let store = |error| OpenError::store(&file, error);
+    let connection = Connection::open(&file).map_err(store)?;
+    prepare(&connection).map_err(store)?;
+    let new = tables(&connection).map_err(store)? == 0;
+    if new {
+        shape(&connection, options).map_err(store)?;
+    } else {
+        identify(&connection, &file)?;
+    }
+    write_ahead(&connection, options).map_err(store)?;
+    if new {
+        create(&connection).map_err(store)?;
+    }
     sync_directory(dir)?;
     Ok(connection)
 }
 
-fn open_writer(file: &Path, options: &Options) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(file)?;
-    prepare(&connection)?;
-    // these two count only while the file is empty
+fn tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// These two count only while the file is empty; on one that is not, the second would be a commit of its own.
+fn shape(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", options.page_bytes)?;
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+}
+
+fn write_ahead(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
-    synchronous(&connection, options.sync)?;
-    Ok(connection)
+    synchronous(connection, options.sync)
 }
 
 /// With [`Sync::Interval`] a commit waits for no disk; the writer makes one wait at each interval.
@@ -125,16 +147,6 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // a log that has failed must not write again, not even when it is closed
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
-}
-
-fn accept(connection: &Connection, file: &Path) -> Result<(), OpenError> {
-    let store = |error| OpenError::store(file, error);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(store)?;
-    if tables == 0 {
-        return create(connection).map_err(store);
-    }
-    identify(connection, file)
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {
@@ -173,6 +185,17 @@ pub(super) fn upkeeper(dir: &Path, options: &Options) -> rusqlite::Result<Connec
     prepare(&connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     synchronous(&connection, options.sync)?;
+    Ok(connection)
+}
+
+/// A connection to the log of a directory that only reads, for operators: whether a server runs on it or not.
+pub(super) fn look(dir: &Path) -> Result<Connection, OpenError> {
+    let file = file(dir);
+    if !file.exists() {
+        return Err(OpenError::Missing { dir: dir.to_owned() });
+    }
+    let connection = reader(dir).map_err(|error| OpenError::store(&file, error))?;
+    identify(&connection, &file)?;
     Ok(connection)
 }
 

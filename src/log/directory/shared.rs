@@ -2,6 +2,7 @@
 
 use super::{
     super::{LogError, Position, Record, Watermark},
+    figures::Seen,
     kept::Kept,
     pending::{Item, Pending},
     stats::Stats,
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     bytes: AtomicU64,
     pub(super) watermark: Watermark,
     pub(super) stats: Stats,
+    pub(super) seen: Seen,
     /// The rest of the write-ahead log is small: whoever writes should bring it over between two commits.
     pub(super) wal_rest: AtomicBool,
 }
@@ -59,8 +61,8 @@ impl Shared {
         let standing = Standing::Writing;
         let state = State { standing, recovered, pending, kept, sleeping: false, closing: false };
         let (work, closed, wal_rest) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
-        let (state, stats) = (Mutex::new(state), Stats::default());
-        Self { state, work, closed, bytes, watermark, stats, wal_rest }
+        let (state, stats, seen) = (Mutex::new(state), Stats::default(), Seen::default());
+        Self { state, work, closed, bytes, watermark, stats, seen, wal_rest }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

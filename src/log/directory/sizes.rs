@@ -43,6 +43,12 @@ impl Sizes {
         Some(kept_bytes_of(u64::from(len)))
     }
 
+    /// The first position that holds a message.
+    pub(super) fn first(&self) -> Option<u64> {
+        let (block, (_, places)) = self.blocks.first_key_value()?;
+        Some(block * BLOCK + places.iter().position(|len| *len > 0)? as u64)
+    }
+
     pub(super) fn has(&self, position: u64) -> bool {
         let (block, place) = place(position);
         self.blocks.get(&block).is_some_and(|(_, places)| places[place] > 0)
@@ -58,7 +64,7 @@ mod tests {
         let mut sizes = Sizes::default();
         sizes.put(63, 10);
         sizes.put(64, 20);
-        assert!(sizes.has(63) && !sizes.has(62));
+        assert!(sizes.has(63) && !sizes.has(62) && sizes.first() == Some(63));
         assert_eq!((sizes.take(63), sizes.take(63)), (Some(kept_bytes_of(10)), None));
         assert_eq!((sizes.take(64), sizes.blocks.len()), (Some(kept_bytes_of(20)), 0));
     }

@@ -52,10 +52,7 @@ pub struct ChannelStat {
 /// There is no log, it is not ours, or it is damaged.
 pub fn stat(dir: &Path) -> Result<Stat, OpenError> {
     let file = open::file(dir);
-    let store = |error| OpenError::store(&file, error);
-    let connection = open::reader(dir).map_err(store)?;
-    open::identify(&connection, &file)?;
-    count(&connection, &file).map_err(store)
+    count(&open::look(dir)?, &file).map_err(|error| OpenError::store(&file, error))
 }
 
 fn count(connection: &Connection, file: &Path) -> rusqlite::Result<Stat> {

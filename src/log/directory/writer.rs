@@ -2,6 +2,7 @@
 
 use super::{
     super::Position,
+    figures::look,
     pending::Item,
     rhythm::Rhythm,
     rows::{Rows, mark},
@@ -18,6 +19,8 @@ use std::{
 
 /// How long it waits where it could not write.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often it looks what there is to say of the file.
+const LOOK: Duration = Duration::from_secs(1);
 /// What it tries first then.
 const PROBE: usize = 64;
 
@@ -31,13 +34,14 @@ pub(super) struct Writer {
     /// What was taken and is not durable yet.
     batch: Vec<Item>,
     written: Position,
+    look_at: Instant,
 }
 
 impl Writer {
     pub(super) fn new(connection: Connection, shared: Arc<Shared>, file: PathBuf, rhythm: Rhythm) -> Self {
         let written = shared.watermark.position();
-        let (upkeep, batch) = (Upkeep::new(), Vec::new());
-        Self { connection, shared, file, rhythm, upkeep, batch, written }
+        let (upkeep, batch, look_at) = (Upkeep::new(), Vec::new(), Instant::now());
+        Self { connection, shared, file, rhythm, upkeep, batch, written, look_at }
     }
 
     pub(super) fn run(mut self) {
@@ -83,6 +87,10 @@ impl Writer {
         let deleted = self.upkeep.due() <= Instant::now() && self.upkeep.step(&transaction, now)?;
         if left.unmarked || deleted || (count == 0 && self.rhythm.is_due()) {
             mark(&transaction, last, now)?;
+        }
+        if self.look_at <= Instant::now() {
+            look(&transaction, &self.shared);
+            self.look_at = Instant::now() + LOOK;
         }
         let began = Instant::now();
         transaction.commit()?;

@@ -37,6 +37,21 @@ fn a_database_of_something_else_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_not_ours_is_left_as_it_is() {
+    for (application, version) in [(1, 1), (0x6572_6963, 99)] {
+        let dir = dir();
+        let connection = Connection::open(open::file(dir.path())).unwrap();
+        connection.execute_batch("PRAGMA auto_vacuum = FULL; CREATE TABLE t (a)").unwrap();
+        connection.pragma_update(None, "application_id", application).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        drop(connection);
+        let before = fs::read(open::file(dir.path())).unwrap();
+        refused(dir.path());
+        assert_eq!(fs::read(open::file(dir.path())).unwrap(), before);
+    }
+}
+
+#[test]
 fn what_is_no_database_is_refused_and_says_what_can_be_done() {
     let dir = dir();
     fs::write(open::file(dir.path()), vec![7; 8192]).unwrap();

@@ -29,8 +29,8 @@ fn what_is_exported_is_imported_as_it_was() {
     filled(from.path());
     let mut lines = Vec::new();
     let exported = export(from.path(), &mut lines).unwrap();
-    assert_eq!((exported.unreadable.len(), exported.lines), (0, 1 + 1 + 2 + 1 + 2_001 + 1));
-    assert_eq!(import(to.path(), &mut &lines[..]).unwrap(), exported.lines);
+    assert_eq!((exported.unreadable.len(), exported.lines), (0, 1 + 1 + 2 + 1 + 2_001 + 1 + 1));
+    assert_eq!(import(to.path(), &mut &lines[..]).unwrap().lines, exported.lines);
     assert_eq!(told(from.path()), told(to.path()));
     let [from, to] = [&from, &to].map(|dir| recovered(dir.path()).1);
     assert_eq!((from.starts(), from.last(), from.bytes()), (to.starts(), to.last(), to.bytes()));
@@ -47,6 +47,37 @@ fn an_import_takes_no_directory_that_has_a_log_and_leaves_nothing_half() {
 }
 
 #[test]
+fn an_import_takes_an_export_as_a_whole_or_not_at_all() {
+    let [from, to] = [dir(), dir()];
+    filled(from.path());
+    let mut lines = Vec::new();
+    export(from.path(), &mut lines).unwrap();
+    let ends: Vec<_> = memchr::memchr_iter(b'\n', &lines).map(|end| end + 1).collect();
+    let cut = import(to.path(), &mut &lines[..ends[ends.len() - 2]]);
+    assert!(matches!(cut, Err(ImportError::NotWhole(what)) if what.contains("last")), "{cut:?}");
+    let headless = import(to.path(), &mut &lines[ends[0]..]);
+    assert!(matches!(headless, Err(ImportError::NotWhole(what)) if what.contains("first")), "{headless:?}");
+    let nothing = import(to.path(), &mut &b""[..]);
+    assert!(matches!(nothing, Err(ImportError::NotWhole(_))), "{nothing:?}");
+    let twice = import(to.path(), &mut &lines.repeat(2)[..]);
+    assert!(matches!(twice, Err(ImportError::Line { .. })), "{twice:?}");
+    let newer = String::from_utf8(lines).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+    let newer = import(to.path(), &mut newer.as_bytes());
+    assert!(matches!(newer, Err(ImportError::Newer(2))), "{newer:?}");
+    assert!(!open::file(to.path()).exists());
+}
+
+#[test]
+fn a_directory_without_a_log_is_told_from_one_that_is_damaged() {
+    let dir = dir();
+    let missing = |error| matches!(error, OpenError::Missing { .. });
+    assert!(stat(dir.path()).is_err_and(missing));
+    assert!(check(dir.path(), &mut |_| {}).is_err_and(missing));
+    let export = export(dir.path(), &mut Vec::new());
+    assert!(export.is_err_and(|error| matches!(error, ExportError::Open(OpenError::Missing { .. }))));
+}
+
+#[test]
 fn a_directory_is_counted_and_checked_while_a_log_is_open() {
     let dir = dir();
     let positions = filled(dir.path());
@@ -57,7 +88,7 @@ fn a_directory_is_counted_and_checked_while_a_log_is_open() {
     assert_eq!(by_channel, [("one", 1, 1), ("two", 0, 2_000)]);
     assert_eq!(stat.channels.iter().map(|channel| channel.bytes).sum::<u64>(), log.bytes());
     assert_eq!((stat.starts, stat.last, stat.oldest), (1, log.last(), Some((positions[0], 9_000_000))));
-    let checked = check(dir.path()).unwrap();
+    let checked = check(dir.path(), &mut |_| {}).unwrap();
     assert_eq!((checked.channels, checked.listeners, checked.messages), (2, 1, 2_001));
     assert_eq!(checked.faults, [""; 0]);
 }
@@ -72,6 +103,18 @@ fn damage(dir: &Path, page: u64) {
 }
 
 #[test]
+fn a_row_that_the_hub_could_not_read_is_told() {
+    let dir = dir();
+    filled(dir.path());
+    let connection = Connection::open(open::file(dir.path())).unwrap();
+    connection.execute("UPDATE channel SET state = '{' WHERE id = 'one'", []).unwrap();
+    drop(connection);
+    let checked = check(dir.path(), &mut |_| {}).unwrap();
+    assert_eq!((checked.channels, checked.listeners, checked.faults.len()), (1, 1, 1), "{checked:?}");
+    assert_eq!(export(dir.path(), &mut Vec::new()).unwrap().unreadable, checked.faults);
+}
+
+#[test]
 fn a_damaged_page_is_told_and_the_rest_is_exported() {
     let [dir, to] = [dir(), dir()];
     let positions = filled(dir.path());
@@ -80,12 +123,13 @@ fn a_damaged_page_is_told_and_the_rest_is_exported() {
     // the page that holds a message in the middle
     let at = file.windows(8).position(|bytes| bytes == b"\x0a\x06m-1000");
     damage(dir.path(), at.expect("the message is in the file") as u64 / PAGE);
-    let checked = check(dir.path()).unwrap();
+    let checked = check(dir.path(), &mut |_| {}).unwrap();
     assert!(checked.faults.len() > 1 && checked.messages < 2_001 && checked.messages > 1_900, "{checked:?}");
     let mut lines = Vec::new();
     let exported = export(dir.path(), &mut lines).unwrap();
     assert!(!exported.unreadable.is_empty());
-    import(to.path(), &mut &lines[..]).unwrap();
+    let imported = import(to.path(), &mut &lines[..]).unwrap();
+    assert_eq!(imported, Imported { lines: exported.lines, unreadable: exported.unreadable });
     let found = messages(&recovered(to.path()).0);
     assert_eq!(
         (found.len() as u64, found.first(), found.last()),

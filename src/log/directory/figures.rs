@@ -1,0 +1,67 @@
+//! What the running log says of itself, without asking the disk: the writer looks now and then.
+
+use super::{
+    super::{Figures, Position},
+    options::Sync,
+    shared::Shared,
+};
+use rusqlite::{Connection, OptionalExtension as _};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// What the writer saw when it looked last.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    free_bytes: AtomicU64,
+    /// When the oldest message was accepted; 0: there is none.
+    oldest: AtomicI64,
+}
+
+/// What it looks for.
+pub(super) fn look(connection: &Connection, shared: &Shared) {
+    // what cannot be read is no matter here: whoever needs it says so
+    if let Ok(bytes) = free_bytes(connection) {
+        shared.seen.free_bytes.store(bytes.cast_unsigned(), Ordering::Relaxed);
+    }
+    if let Ok(at) = oldest(connection, shared) {
+        shared.seen.oldest.store(at.unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+fn free_bytes(connection: &Connection) -> rusqlite::Result<i64> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    Ok(number("freelist_count")? * number("page_size")?)
+}
+
+fn oldest(connection: &Connection, shared: &Shared) -> rusqlite::Result<Option<i64>> {
+    let Some((Position(position), at_hand)) = shared.lock().kept.oldest() else { return Ok(None) };
+    if at_hand.is_some() {
+        return Ok(at_hand);
+    }
+    let mut message = connection.prepare_cached("SELECT accepted_at FROM message WHERE position = ?1")?;
+    message.query_row([position.cast_signed()], |row| row.get(0)).optional()
+}
+
+pub(super) fn figures(file: &Path, sync: Sync, shared: &Shared) -> Figures {
+    let counts = shared.stats.counts();
+    let size = |file: &Path| fs::metadata(file).map_or(0, |file| file.len());
+    Figures {
+        file_bytes: size(file),
+        free_bytes: shared.seen.free_bytes.load(Ordering::Relaxed),
+        wal_bytes: size(&file.with_extension("db-wal")),
+        oldest: Some(shared.seen.oldest.load(Ordering::Relaxed)).filter(|at| *at != 0),
+        commits: counts.commits,
+        records: counts.records,
+        commit_p50: counts.within(0.5),
+        commit_p99: counts.within(0.99),
+        commit_max: counts.longest,
+        sync_interval: match sync {
+            Sync::Always => Duration::ZERO,
+            Sync::Interval(interval) => interval,
+        },
+    }
+}
