@@ -290,7 +290,7 @@ struct News {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{channel::State, settings::ChannelSettings, unsaved::Mark},
+        super::{settings::ChannelSettings, state::State, unsaved::Mark},
         *,
     };
 
