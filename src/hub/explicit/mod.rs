@@ -297,7 +297,9 @@ impl Explicit {
         let due = self.notes.next_due(now);
         let deadline = ack_deadline.and_then(|allowed| {
             if self.overtaking() {
-                return self.notes.next_deadline();
+                // a newer stream may not have got it again
+                let in_hand = self.notes.deadlines().filter(|(position, _)| self.in_hand(*position));
+                return in_hand.map(|(_, deadline)| deadline).min();
             }
             let first = first.filter(|first| *first <= self.sent)?;
             Some(self.deadline(first, allowed))

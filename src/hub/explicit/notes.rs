@@ -112,9 +112,9 @@ impl Notes {
         self.0.values().filter(|note| note.failed > 0 && note.due > now).map(|note| note.due).min()
     }
 
-    /// When the next one counts as rejected.
-    pub(super) fn next_deadline(&self) -> Option<u64> {
-        self.0.values().filter_map(|note| note.deadline).min()
+    /// When each counts as rejected, of those of which that is known.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (Position, u64)> + '_ {
+        self.0.iter().filter_map(|(position, note)| note.deadline.map(|deadline| (*position, deadline)))
     }
 
     /// Those that count as rejected by now.

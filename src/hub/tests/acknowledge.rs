@@ -97,3 +97,24 @@ async fn the_time_to_acknowledge_begins_when_a_message_becomes_the_first() {
     stage.hub.ring_alarms();
     assert_eq!(stage.info("l").generation, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn more_time_for_what_its_stream_has_not_got_again_rings_no_alarm() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    let ack_deadline = Some(Duration::from_millis(400));
+    stage.explicit("l", ListenerSettings { ack_deadline, ..ListenerSettings::default() });
+    let sent = stage.dispatches("l", 2);
+    assert_eq!(stage.listen("l").rest(), got(sent.clone()));
+    let _newer = stage.listen("l");
+    let extension = Extension {
+        life: Life::default(),
+        generation: None,
+        position: Position(sent[1]),
+        attempt: Some(1),
+        by: Duration::from_millis(1),
+    };
+    assert!(stage.hub.extend(channel_id("room"), listener_id("l"), &extension).unwrap().is_some());
+    tokio::time::advance(Duration::from_millis(10)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.hub.alarms.next(), None, "it would ring for ever");
+}
