@@ -4,7 +4,7 @@
 
 use crate::{
     books::Books,
-    cast::{Cast, Receiver, Who},
+    cast::{Cast, Mode, Receiver, Who},
     crash::Crashes,
     event::{Begins, Delivered, Event},
     flight::Flight,
@@ -169,6 +169,7 @@ impl<'a> Case<'a> {
 /// Up to where the promises allow that something that waits does not come.
 fn excused(events: &[Event], receiver: &Receiver) -> i64 {
     let mut flight = Flight::new(receiver);
+    let (watches, mut afresh) = (receiver.mode == Mode::Watcher, HashSet::new());
     let mut excuse = |event: &Event| match *event {
         Event::Born { birth } => birth,
         Event::HandedOver { through } => {
@@ -177,6 +178,7 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
         }
         Event::Opened { stream, begins } => {
             flight.opened(stream, begins);
+            afresh.extend((watches && matches!(begins, Begins::Afresh)).then_some(stream));
             0
         }
         Event::Ended { stream } => {
@@ -185,7 +187,8 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
         }
         Event::Started { stream, birth, at, .. } => {
             let life = if receiver.fleeting() { birth } else { 0 };
-            flight.may_lose(stream, at).unwrap_or_default().max(life)
+            let before = if afresh.contains(&stream) { at } else { 0 };
+            flight.may_lose(stream, at).unwrap_or_default().max(life).max(before)
         }
         Event::Delivered(_)
         | Event::Gap(_)

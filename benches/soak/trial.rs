@@ -156,11 +156,15 @@ impl<'a> Trial<'a> {
         self.flight.opened(stream, begins);
     }
 
-    /// "Without a token, what was in flight may be lost."
+    /// "Without a token, what was in flight may be lost." A watch begins with "the oldest of the replay window", which lasts
+    /// longer than a run: only what had expired is not there.
     fn started(&mut self, stream: Stream, birth: i64, at: i64, when: Duration) {
-        let opened = self.streams.get(&stream).map_or(0, |known| known.opened);
+        let Known { opened, afresh, .. } = self.streams.get(&stream).copied().unwrap_or_default();
         if self.receiver.fleeting() {
             self.born(opened, birth);
+        }
+        if self.receiver.mode == Mode::Watcher && afresh {
+            self.waiting.retain(|sequence| *sequence > at || !self.meant[sequence].ttl);
         }
         if let Some(through) = self.flight.may_lose(stream, at) {
             let lost: Vec<_> = self.waiting.extract_if(..=through, |_| true).collect();
