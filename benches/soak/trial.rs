@@ -225,7 +225,9 @@ impl<'a> Trial<'a> {
         let Some(&(by, place, when)) = self.acknowledged.get(&sequence) else { return };
         if self.crashes.may_forget((place, when), known.opened) {
             self.acknowledged.remove(&sequence);
-            if self.acknowledging.get(&sequence).is_none_or(|on_their_way| *on_their_way == 0) {
+            let on_its_way = self.acknowledging.get(&sequence).is_some_and(|count| *count > 0);
+            // a newer stream may have told a gap already, before this one was read to its end
+            if !on_its_way && !self.gone.contains(&sequence) {
                 self.waiting.insert(sequence);
             }
         } else if by == stream || place < known.opened {
