@@ -9,7 +9,7 @@ run: ## Serve, with every default
 	cargo run --release -- serve
 
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
-# they then measure for two seconds, only to prove that they still run, and the soak counts what two short runs bring.
+# they then measure for two seconds, only to prove that they still run, and the soak counts what four short runs bring.
 # It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
 test: ## Everything that must pass: units, promises, grpcurl, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && export ERIC_GRPCURL=$$grpcurl && cargo test --all-targets && \
@@ -32,6 +32,9 @@ proto: ## Regenerate what comes from proto/; refuses a change that breaks client
 bench: ## Measure, in the release profile (BENCH='--only "on disk" --repetitions 9')
 	nats=$$(scripts/tool nats-server || true); ERIC_NATS_SERVER=$$nats cargo bench --bench speed -- $(BENCH)
 
-# In the dev profile, whose checks of arithmetic stay on.
-soak: ## Count every message of a long wild run (SOAK='--seconds 600 --seed 1')
+# In the dev profile, whose checks of arithmetic stay on. About eleven minutes: in memory, over a directory, and over one
+# whose server is killed, about once a second.
+soak: ## Count every message of long wild runs, with crashes (SOAK='--kills 600 --seed 1': that one run)
 	cargo test --bench soak -- $(or $(SOAK),--seconds 180)
+	$(if $(SOAK),,cargo test --bench soak -- --seconds 60 --directory)
+	$(if $(SOAK),,cargo test --bench soak -- --kills 300)

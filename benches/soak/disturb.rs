@@ -2,6 +2,7 @@
 
 use crate::{
     cast::{Habit, Who},
+    event::Event,
     road::Wire,
     stage::Stage,
 };
@@ -58,8 +59,10 @@ async fn disturb(stage: &Stage, wire: &mut Wire, who: Who, rng: &mut fastrand::R
         20..30 => drop(wire.start_listener(StartListenerRequest { channel, listener }).await?),
         30..34 => {
             let request = PurgeListenerRequest { channel, listener, ..Default::default() };
-            wire.purge_listener(request).await?;
-            stage.books.lock().figures.purges += 1;
+            let through = wire.purge_listener(request).await?.into_inner().through_sequence;
+            let mut books = stage.books.lock();
+            books.figures.purges += 1;
+            books.note(who, [Event::Purged { through }]);
         }
         _ => {
             wire.get_listener(GetListenerRequest { channel, listener }).await?;

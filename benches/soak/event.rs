@@ -102,6 +102,16 @@ pub(crate) enum Event {
         sequence: i64,
         generation: i64,
     },
+    /// A rejection was answered: it has failed so often, and is gone for good or not.
+    Failed {
+        sequence: i64,
+        attempts: i32,
+        gone: bool,
+    },
+    /// A purge was answered.
+    Purged {
+        through: i64,
+    },
     /// The server was killed. What had come from it may be read after that.
     Killed {
         when: Duration,
@@ -117,13 +127,15 @@ impl Event {
             | Self::Opened { .. }
             | Self::Started { .. }
             | Self::Ended { .. }
+            | Self::Purged { .. }
             | Self::Killed { .. } => false,
             Self::Delivered(delivered) => delivered.sequence == message,
             Self::Gap(gap) => gap.covers(message),
             Self::Acknowledging { sequence }
             | Self::Acknowledged { sequence, .. }
             | Self::NotCovered { sequence, .. }
-            | Self::Rewound { sequence, .. } => *sequence == message,
+            | Self::Rewound { sequence, .. }
+            | Self::Failed { sequence, .. } => *sequence == message,
         }
     }
 
@@ -138,6 +150,11 @@ impl Event {
     /// The message, and when.
     pub(crate) fn acknowledged(&self) -> Option<(i64, Duration)> {
         if let Self::Acknowledged { sequence, when, .. } = self { Some((*sequence, *when)) } else { None }
+    }
+
+    /// A message whose rejection was answered.
+    pub(crate) fn failed(&self) -> Option<i64> {
+        if let Self::Failed { sequence, .. } = self { Some(*sequence) } else { None }
     }
 
     /// When the server was killed.

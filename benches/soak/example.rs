@@ -127,6 +127,11 @@ fn examples_of_crashes() -> Vec<Example> {
     ]
 }
 
+/// What it has missed was kept.
+fn late_watch() -> Example {
+    example("a watch", [opened(1, Begins::Afresh), started(1, 2)], all(1, 3..=6), (0, 2))
+}
+
 /// The same for one that acknowledges.
 fn explicit_examples() -> Vec<Example> {
     use Begins::Afresh;
@@ -228,7 +233,8 @@ pub(crate) fn hold() -> Outcome {
         receivers.retain(|it| it.channel == "strict" && it.mode == mode && it.habit == Habit::None);
         Cast { receivers }
     };
-    let (automatic, explicit) = (one(Mode::Automatic), one(Mode::Explicit));
+    let (automatic, explicit, watcher) = (one(Mode::Automatic), one(Mode::Explicit), one(Mode::Watcher));
+    late_watch().hold(&watcher)?;
     examples().into_iter().chain(examples_of_crashes()).try_for_each(|example| example.hold(&automatic))?;
     let explicit_examples = explicit_examples().into_iter().chain(explicit_examples_of_crashes());
     explicit_examples.into_iter().try_for_each(|example| example.hold(&explicit))

@@ -8,7 +8,7 @@
 //! the server in its [`house`], or a [`victim`] that one can [`kill`];
 //! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`] and [`lives`] what they do, over [`road`];
 //! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`order`],
-//! [`gaps`], [`flight`] and [`crash`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
+//! [`gaps`], [`flight`], [`firm`] and [`crash`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
 
 mod args;
 mod books;
@@ -18,6 +18,7 @@ mod disturb;
 mod enter;
 mod event;
 mod example;
+mod firm;
 mod flight;
 mod gaps;
 mod hand;

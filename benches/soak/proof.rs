@@ -4,7 +4,7 @@
 
 use crate::{
     books::Books,
-    cast::{Cast, Receiver, Who},
+    cast::{Cast, Mode, Receiver, Who},
     crash::Crashes,
     event::{Begins, Delivered, Event},
     flight::Flight,
@@ -21,7 +21,7 @@ struct Sabotage {
     told: fn(&Faults) -> bool,
 }
 
-const SABOTAGES: [Sabotage; 5] = [
+const SABOTAGES: [Sabotage; 6] = [
     Sabotage { name: "a lost message", spoil: |case| case.lose_last(), told: missing },
     Sabotage { name: "a silently missing message", spoil: |case| case.lose_one(), told: missing },
     Sabotage { name: "a gap that nobody said", spoil: |case| case.silence(), told: missing },
@@ -33,6 +33,11 @@ const SABOTAGES: [Sabotage; 5] = [
     Sabotage {
         name: "one that came again",
         spoil: |case| case.repeat(),
+        told: |faults| !faults.other.is_empty(),
+    },
+    Sabotage {
+        name: "a rejection that was forgotten",
+        spoil: |case| case.forget(),
         told: |faults| !faults.other.is_empty(),
     },
 ];
@@ -141,11 +146,22 @@ impl<'a> Case<'a> {
     /// Acknowledged, or delivered where that is the same, and delivered once more on a new stream.
     fn repeat(&self) -> Option<Vec<Event>> {
         let first = if self.receiver.acknowledges() { self.acknowledged()? } else { self.passed()? };
+        Some(self.once_more(first))
+    }
+
+    /// Rejected, and delivered on a new stream as if it had not been.
+    fn forget(&self) -> Option<Vec<Event>> {
+        let message = self.events.iter().find_map(Event::failed)?;
+        let first = self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message)?;
+        Some(self.once_more(*first))
+    }
+
+    fn once_more(&self, first: Delivered) -> Vec<Event> {
         let mut events = self.events.to_vec();
         let (stream, begins) = (u32::MAX, Begins::Afresh);
         events.push(Event::Opened { stream, begins });
         events.push(Event::Delivered(Delivered { stream, attempt: 1, ..first }));
-        Some(events)
+        events
     }
 
     /// One that is acknowledged for good, and no crash may bring it again.
@@ -159,16 +175,19 @@ impl<'a> Case<'a> {
 
     /// The same of one for whom delivered is enough.
     fn passed(&self) -> Option<Delivered> {
-        let message = self.plain().next()?;
-        let came = |event: &&Delivered| event.sequence == message;
-        let last = self.events.iter().filter_map(Event::delivered).rfind(came)?;
-        (!self.crashes.may_forget((0, last.when), usize::MAX)).then_some(*last)
+        let safe = |it: &&Delivered| !self.crashes.may_forget((0, it.when), usize::MAX);
+        let last = |message| {
+            let came = |it: &&Delivered| it.sequence == message;
+            self.events.iter().filter_map(Event::delivered).rfind(came).filter(safe)
+        };
+        self.plain().find_map(last).copied()
     }
 }
 
 /// Up to where the promises allow that something that waits does not come.
 fn excused(events: &[Event], receiver: &Receiver) -> i64 {
     let mut flight = Flight::new(receiver);
+    let (watches, mut afresh) = (receiver.mode == Mode::Watcher, HashSet::new());
     let mut excuse = |event: &Event| match *event {
         Event::Born { birth } => birth,
         Event::HandedOver { through } => {
@@ -177,6 +196,7 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
         }
         Event::Opened { stream, begins } => {
             flight.opened(stream, begins);
+            afresh.extend((watches && matches!(begins, Begins::Afresh)).then_some(stream));
             0
         }
         Event::Ended { stream } => {
@@ -185,7 +205,8 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
         }
         Event::Started { stream, birth, at, .. } => {
             let life = if receiver.fleeting() { birth } else { 0 };
-            flight.may_lose(stream, at).unwrap_or_default().max(life)
+            let before = if afresh.contains(&stream) { at } else { 0 };
+            flight.may_lose(stream, at).unwrap_or_default().max(life).max(before)
         }
         Event::Delivered(_)
         | Event::Gap(_)
@@ -193,6 +214,8 @@ fn excused(events: &[Event], receiver: &Receiver) -> i64 {
         | Event::Acknowledged { .. }
         | Event::NotCovered { .. }
         | Event::Rewound { .. }
+        | Event::Failed { .. }
+        | Event::Purged { .. }
         | Event::Killed { .. } => 0,
     };
     events.iter().map(&mut excuse).max().unwrap_or_default()

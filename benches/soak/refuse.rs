@@ -68,6 +68,8 @@ impl Hand {
         books.figures.rejected += 1;
         let generation = rejected.generation;
         books.note(self.who, (generation > before).then_some(Event::Rewound { sequence, generation }));
+        let (attempts, gone) = (rejected.attempts, rejected.delay.is_none());
+        books.note(self.who, [Event::Failed { sequence, attempts, gone }]);
         if let Some(dead) = dead.filter(|_| rejected.dead_letter_sequence > 0) {
             books.told_buried.insert((dead, rejected.dead_letter_sequence), sequence);
         }

@@ -7,6 +7,7 @@ use crate::{
     cast::{Cast, Mode, Receiver, Who},
     crash::Crashes,
     event::{Begins, Delivered, Event, Stream},
+    firm::Failed,
     flight::Flight,
     verdict::Faults,
 };
@@ -53,6 +54,10 @@ pub(crate) struct Trial<'a> {
     /// AUTOMATIC: what is done with, by the event that opened the stream it came on, or was lost on, and when.
     pub(crate) passed: HashMap<i64, (usize, Duration)>,
     pub(crate) streams: HashMap<Stream, Known>,
+    /// Rejections that were answered.
+    pub(crate) failed: HashMap<i64, Failed>,
+    /// Purges that were, and through where.
+    pub(crate) purged: Vec<(usize, i64)>,
     /// By generation, where it began.
     pub(crate) rewound: HashMap<i64, i64>,
     /// When each was delivered last.
@@ -90,6 +95,8 @@ impl<'a> Trial<'a> {
             acknowledging: HashMap::new(),
             acknowledged: HashMap::new(),
             passed: HashMap::new(),
+            failed: HashMap::new(),
+            purged: Vec::new(),
             streams: HashMap::new(),
             rewound: rewinds.collect(),
             delivered: delivered.collect(),
@@ -118,6 +125,10 @@ impl<'a> Trial<'a> {
                     self.acknowledged.entry(sequence).or_insert((stream, place, when));
                 }
                 Event::NotCovered { sequence, generation } => self.not_covered(sequence, generation),
+                Event::Failed { sequence, attempts, gone } => {
+                    self.failed(sequence, Failed { place, attempts, gone });
+                }
+                Event::Purged { through } => self.purged.push((place, through)),
                 // what it may forget is asked when that comes again
                 Event::Rewound { .. } | Event::Killed { .. } => {}
             }
@@ -156,11 +167,15 @@ impl<'a> Trial<'a> {
         self.flight.opened(stream, begins);
     }
 
-    /// "Without a token, what was in flight may be lost."
+    /// "Without a token, what was in flight may be lost." A watch begins with "the oldest of the replay window", which lasts
+    /// longer than a run: only what had expired is not there.
     fn started(&mut self, stream: Stream, birth: i64, at: i64, when: Duration) {
-        let opened = self.streams.get(&stream).map_or(0, |known| known.opened);
+        let Known { opened, afresh, .. } = self.streams.get(&stream).copied().unwrap_or_default();
         if self.receiver.fleeting() {
             self.born(opened, birth);
+        }
+        if self.receiver.mode == Mode::Watcher && afresh {
+            self.waiting.retain(|sequence| *sequence > at || !self.meant[sequence].ttl);
         }
         if let Some(through) = self.flight.may_lose(stream, at) {
             let lost: Vec<_> = self.waiting.extract_if(..=through, |_| true).collect();
@@ -203,6 +218,8 @@ impl<'a> Trial<'a> {
         }
         let mut known = self.streams.get(&stream).copied().unwrap_or_default();
         self.not_again(&told, sequence, stream, &known);
+        self.stays_failed(&told, delivered, known.opened);
+        self.stays_purged(&told, sequence, known.opened);
         // "a rejected message comes again alone, marked", where others may pass it
         let alone = self.receiver.overtaking && attempt > 1;
         self.rises(&told, delivered, &known, alone);
@@ -221,7 +238,9 @@ impl<'a> Trial<'a> {
         let Some(&(by, place, when)) = self.acknowledged.get(&sequence) else { return };
         if self.crashes.may_forget((place, when), known.opened) {
             self.acknowledged.remove(&sequence);
-            if self.acknowledging.get(&sequence).is_none_or(|on_their_way| *on_their_way == 0) {
+            let on_its_way = self.acknowledging.get(&sequence).is_some_and(|count| *count > 0);
+            // a newer stream may have told a gap already, before this one was read to its end
+            if !on_its_way && !self.gone.contains(&sequence) {
                 self.waiting.insert(sequence);
             }
         } else if by == stream || place < known.opened {

@@ -210,3 +210,36 @@ async fn broadcasts_that_have_expired_behind_a_live_one_are_told_once_and_go_wit
     }
     assert_eq!((stage.kept(), stream.rest()), (0, vec![]));
 }
+
+/// A broadcast that expired when its client had left, in the generation before, and what comes then.
+async fn expired_in_hand() -> (Stage, [u64; 2]) {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(1), send(0)];
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    stage.reject("l", sent[1], 0, false).unwrap();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.upkeep();
+    (stage, sent)
+}
+
+fn of_the_generation_before(position: u64) -> Acknowledgement {
+    let singles = vec![Position(position)];
+    Acknowledgement { generation: Some(0), singles, ..Acknowledgement::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_in_nobodys_hand_is_a_gap_and_not_covered() {
+    let (stage, sent) = expired_in_hand().await;
+    let acknowledge = || {
+        let late = of_the_generation_before(sent[0]);
+        stage.hub.acknowledge(channel_id("room"), listener_id("l"), late).unwrap()
+    };
+    assert_eq!((acknowledge().covered, stage.info("l").lost), (0, 1));
+    let gap = Lost(GapReason::Expired, sent[0] - 1, sent[0], Some(1));
+    assert_eq!(stage.listen("l").rest(), [gap, Got(sent[1])]);
+    // its client has it, or the gap, and is done with either: nobody is told again
+    assert_eq!((acknowledge().covered, stage.info("l").lost), (0, 1));
+    assert_eq!(stage.listen("l").rest(), got([sent[1]]));
+}

@@ -1,0 +1,43 @@
+//! What an answer has made firm: no crash takes it back.
+
+use crate::{event::Delivered, trial::Trial};
+
+/// An answer to a rejection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    /// The event by which it came.
+    pub(crate) place: usize,
+    pub(crate) attempts: i32,
+    /// It went to the dead letter listener, or is dropped.
+    pub(crate) gone: bool,
+}
+
+impl Trial<'_> {
+    pub(crate) fn failed(&mut self, sequence: i64, failed: Failed) {
+        let known = self.failed.entry(sequence).or_insert(failed);
+        if failed.attempts > known.attempts || failed.gone {
+            *known = failed;
+        }
+    }
+
+    /// "Generation, rewind point and attempts are durable before Reject answers", and a dead letter moves "in one commit with
+    /// the cursor's step": on a stream that is opened after the answer it comes as one that has failed so often, or never.
+    pub(crate) fn stays_failed(&mut self, told: &str, delivered: Delivered, opened: usize) {
+        let Some(failed) = self.failed.get(&delivered.sequence).filter(|it| it.place < opened) else {
+            return;
+        };
+        if failed.gone || delivered.attempt <= failed.attempts {
+            self.faults.other.push(format!("{told} came as {delivered:?} though it {failed:?}"));
+        }
+    }
+
+    /// "PurgeListener takes a position and clears the backlog, outstanding messages and window below it": what lies there
+    /// never comes on a stream that is opened after the answer.
+    pub(crate) fn stays_purged(&mut self, told: &str, sequence: i64, opened: usize) {
+        let purged = self.purged.iter().any(|(place, through)| *place < opened && sequence <= *through);
+        if purged {
+            let history = self.history(sequence);
+            self.faults.other.push(format!("{told} came though it was purged; {history}"));
+        }
+    }
+}
