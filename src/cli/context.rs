@@ -8,7 +8,7 @@ use crate::{
 use clap::Args;
 use std::time::Duration;
 
-/// These options stand in every help; the heading says that `serve` has no use for them.
+/// These options stand in every help; the heading says that `serve` and `log` have no use for them.
 const HEADING: &str = "Options of the commands that talk to a server";
 
 /// Options of every command that talks to a server.
@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     )]
     server: String,
     /// Print for machines: one JSON object a line, errors too
-    #[arg(long, help_heading = HEADING, global = true)]
+    #[arg(long, help_heading = "Options of every command but serve", global = true)]
     json: bool,
     /// How long the server may take to answer
     #[arg(long, help_heading = HEADING, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]

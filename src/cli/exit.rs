@@ -1,6 +1,9 @@
 //! Exit codes that scripts can trust, and what makes a command end with one.
 
-use crate::client::{Code, Error};
+use crate::{
+    client::{Code, Error},
+    log::directory::{ExportError, ImportError, OpenError},
+};
 use std::{io, process::ExitCode};
 
 /// How a command ended. The numbers are a promise: see [`EXIT_CODES`].
@@ -16,6 +19,7 @@ pub(crate) enum Exit {
     Unavailable = 6,
     Ended = 7,
     Nothing = 8,
+    Damaged = 9,
     /// 128 and the number of the signal, as shells have it.
     Interrupted = 130,
     Terminated = 143,
@@ -27,12 +31,13 @@ Exit codes:
     0  done; while receiving also: the sender or the listener's stop ended it
     1  unexpected: an error of the server's, or of this machine's
     2  usage: the command line cannot be read
-    3  not found: no such channel or listener
+    3  not found: no such channel or listener; no log in the directory
     4  refused: an argument, what exists already, or the state of things forbids it
     5  over a limit: a backlog, a size or a number
     6  unavailable: no server there, or no answer in time
     7  ended: removed or taken over while receiving
     8  nothing there: a pull found no message
+    9  damaged: a data directory is not as it was written
   130  interrupted (Ctrl-C), 143 terminated";
 
 impl From<Exit> for ExitCode {
@@ -54,6 +59,12 @@ pub(crate) enum Fault {
     Refused(i64, Error),
     #[error("{0}")]
     Usage(String),
+    /// A data directory cannot be used so.
+    #[error(transparent)]
+    Directory(#[from] OpenError),
+    /// What should be taken, or where, is not as it must be.
+    #[error(transparent)]
+    Import(ImportError),
     #[error("{what}: {cause}")]
     Io { what: String, cause: io::Error },
     /// Who reads our output has enough: that is no error.
@@ -76,6 +87,28 @@ impl From<io::Error> for Fault {
     }
 }
 
+impl From<ExportError> for Fault {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Open(error) => error.into(),
+            ExportError::Write(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<ImportError> for Fault {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Open(error) => error.into(),
+            ImportError::Read(cause) => Fault::Io { what: "input".into(), cause },
+            error @ (ImportError::NotEmpty(_)
+            | ImportError::NotWhole(_)
+            | ImportError::Newer(_)
+            | ImportError::Line { .. }) => Fault::Import(error),
+        }
+    }
+}
+
 impl Fault {
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -83,6 +116,9 @@ impl Fault {
             Fault::Ended(error) if matches!(of(error), Exit::NotFound | Exit::Refused) => Exit::Ended,
             Fault::Ended(error) => of(error),
             Fault::Usage(_) => Exit::Usage,
+            Fault::Directory(error) => of_directory(error),
+            Fault::Import(_) => Exit::Refused,
+            Fault::Io { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists => Exit::Refused,
             Fault::Io { .. } => Exit::Unexpected,
             Fault::BrokenPipe => Exit::Done,
         }
@@ -92,7 +128,11 @@ impl Fault {
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
             Fault::Client(error) | Fault::Ended(error) | Fault::Refused(_, error) => Some(error),
-            Fault::Usage(_) | Fault::Io { .. } | Fault::BrokenPipe => None,
+            Fault::Usage(_)
+            | Fault::Directory(_)
+            | Fault::Import(_)
+            | Fault::Io { .. }
+            | Fault::BrokenPipe => None,
         }
     }
 }
@@ -103,6 +143,15 @@ fn of(error: &Error) -> Exit {
         Error::Endpoint { .. } => Exit::Usage,
         Error::Call(failure) => of_code(failure.code),
         Error::Contract(_) | Error::Payload(_) | Error::Ended => Exit::Unexpected,
+    }
+}
+
+fn of_directory(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Missing { .. } => Exit::NotFound,
+        OpenError::InUse { .. } | OpenError::Newer { .. } | OpenError::Foreign { .. } => Exit::Refused,
+        OpenError::Damaged { .. } => Exit::Damaged,
+        OpenError::Io { .. } | OpenError::Store { .. } => Exit::Unexpected,
     }
 }
 
@@ -190,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_table_names_every_code() {
-        for exit in [0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143] {
+        for exit in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143] {
             assert!(
                 EXIT_CODES.contains(&format!("{exit}  ")) || EXIT_CODES.contains(&format!("{exit} ")),
                 "{exit}"

@@ -28,6 +28,8 @@ impl Shown for Fault {
             Fault::Client(_)
             | Fault::Refused(..)
             | Fault::Usage(_)
+            | Fault::Directory(_)
+            | Fault::Import(_)
             | Fault::Io { .. }
             | Fault::BrokenPipe => {
                 format!("error: {}", printable(&self.to_string()))

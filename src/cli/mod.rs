@@ -9,6 +9,7 @@ mod exit;
 mod fault;
 mod info;
 mod listener;
+mod log;
 mod messages;
 mod output;
 mod receive;
@@ -40,6 +41,7 @@ pub struct Cli {
 enum Command {
     /// Serve, until SIGTERM or SIGINT.
     Serve(Serve),
+    Log(log::Log),
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -69,6 +71,10 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Serve(serve) => serve.run(&variables(&Self::command())),
+            Command::Log(log) => {
+                let output = Context::new(self.connection).output;
+                fault::exit(log.run(output), output).into()
+            }
             Command::Client(command) => {
                 let context = Context::new(self.connection);
                 fault::exit(command.run_on(&context), context.output).into()

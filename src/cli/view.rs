@@ -6,6 +6,7 @@
 
 mod channel;
 mod listener;
+mod log;
 mod server;
 mod told;
 

@@ -80,14 +80,19 @@ impl Dispatcher {
             }
         }
         let safe = outcomes.iter().flatten().flatten().map(|rejected| rejected.position).max();
-        self.hub.durable(safe.unwrap_or_default()).await?;
-        let outcome = |(place, outcome)| match outcome {
+        let safe = self.safe(safe).await;
+        let outcome = |(place, told): (_, Option<_>)| match told.map(|told| once(&safe, told)) {
             Some(Ok(rejected)) => Some(Outcome::Rejected(to_wire(&rejected))),
             Some(Err(refusal)) => Some(Outcome::Error(self.of_item(refusal, "items", place))),
             None => None,
         };
         let results = outcomes.into_iter().enumerate().map(outcome);
         Ok(wire::RejectResponse { results: results.map(|outcome| wire::RejectResult { outcome }).collect() })
+    }
+
+    /// Whether the last of what was changed is safe.
+    async fn safe(&self, last: Option<Position>) -> Result<(), Refusal> {
+        Ok(self.hub.durable(last.unwrap_or_default()).await?)
     }
 
     /// Rejections of one listener are judged together.
@@ -171,13 +176,13 @@ impl Dispatcher {
         let positions = request.sequences.iter().map(|sequence| convert::position(*sequence, "sequences"));
         let told = self.hub.requeue(channel, listener, &positions.collect::<Result<Vec<_>, _>>()?)?;
         let safe = told.iter().flatten().map(|requeued| requeued.accepted.position).max();
-        self.hub.durable(safe.unwrap_or_default()).await?;
-        let outcome = |(place, told)| match told {
+        let safe = self.safe(safe).await;
+        let outcome = |(place, told): (_, Result<_, _>)| match once(&safe, told.map_err(Refusal::from)) {
             Ok(requeued) => {
                 let crate::hub::Requeued { message_id, accepted } = requeued;
                 Outcome::Receipt(publish::receipt(message_id, &accepted))
             }
-            Err(error) => Outcome::Error(self.of_item(Refusal::from(error), "sequences", place)),
+            Err(refusal) => Outcome::Error(self.of_item(refusal, "sequences", place)),
         };
         let results = told.into_iter().enumerate().map(outcome);
         let results = results.map(|outcome| wire::RequeueResult { outcome: Some(outcome) }).collect();
@@ -189,6 +194,11 @@ impl Dispatcher {
         let refusal = refusal.naming("listener", "credit").within(&format!("{field}[{place}]"));
         refusal.into_pb(self.hub.incarnation())
     }
+}
+
+/// What was told, once it is safe. Of what may never be so it is not known whether it was done.
+fn once<T>(safe: &Result<(), Refusal>, told: Result<T, Refusal>) -> Result<T, Refusal> {
+    told.and_then(|told| safe.clone().map(|()| told))
 }
 
 /// Where in a request the items of each listener stand, in the order of the first.

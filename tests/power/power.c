@@ -7,6 +7,9 @@
  * POWER_FAIL_SYNC_AT: that fsync fails, and what it should have synced is lost. POWER_FULL_AT, POWER_FULL_FOR: from that
  * write on, so many fail, since the disk is full.
  *
+ * While POWER_CONTROL has a file of this name: `full`, every write fails, since the disk is full; `fail`, every fsync
+ * fails; `hold`, an fsync waits, and so does a read of what stands at POWER_READ_AT; `held` says that one does.
+ *
  * The index of the write-ahead log and the lock are left alone: a disk need not keep them. Names are kept at once.
  */
 #define _GNU_SOURCE
@@ -42,13 +45,14 @@ struct file {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file files[FILES];
 static int of_descriptor[DESCRIPTORS]; /* 0: not ours; else the file's place + 1 */
-static const char *dir, *shadow_dir;
-static long cut_at = -1, fail_sync_at = -1, full_at = -1, full_for;
+static const char *dir, *shadow_dir, *control;
+static long cut_at = -1, read_at = -1, fail_sync_at = -1, full_at = -1, full_for;
 static long operations, syncs, writes;
 static uint64_t seed = 1;
 
 static int (*real_open)(const char *, int, ...);
 static int (*real_close)(int);
+static ssize_t (*real_pread)(int, void *, size_t, off_t);
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_ftruncate)(int, off_t);
@@ -63,6 +67,7 @@ static long number(const char *name, long otherwise) {
 __attribute__((constructor)) static void begin(void) {
     real_open = dlsym(RTLD_NEXT, "open");
     real_close = dlsym(RTLD_NEXT, "close");
+    real_pread = dlsym(RTLD_NEXT, "pread");
     real_write = dlsym(RTLD_NEXT, "write");
     real_pwrite = dlsym(RTLD_NEXT, "pwrite");
     real_ftruncate = dlsym(RTLD_NEXT, "ftruncate");
@@ -70,11 +75,13 @@ __attribute__((constructor)) static void begin(void) {
     real_unlink = dlsym(RTLD_NEXT, "unlink");
     dir = getenv("POWER_DIR");
     shadow_dir = getenv("POWER_SHADOW");
+    control = getenv("POWER_CONTROL");
     seed = (uint64_t)number("POWER_SEED", 1) * 2654435761u + 1;
     cut_at = number("POWER_CUT_AT", -1);
     fail_sync_at = number("POWER_FAIL_SYNC_AT", -1);
     full_at = number("POWER_FULL_AT", -1);
     full_for = number("POWER_FULL_FOR", 0);
+    read_at = number("POWER_READ_AT", -1);
 }
 
 static uint32_t chance(void) {
@@ -92,6 +99,22 @@ static const char *ours(const char *path) {
 
 static void shadow_path(char *path, size_t size, const char *name) {
     snprintf(path, size, "%s/%s", shadow_dir, name);
+}
+
+/* Whether whoever controls it wants this now. */
+static int asked(const char *what) {
+    char path[4096];
+    if (!control) return 0;
+    snprintf(path, sizeof path, "%s/%s", control, what);
+    return !access(path, F_OK);
+}
+
+static void hold(void) {
+    char path[4096];
+    if (!asked("hold")) return;
+    snprintf(path, sizeof path, "%s/held", control);
+    real_close(real_open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    while (asked("hold")) usleep(1000);
 }
 
 static void attach(int descriptor, const char *name) {
@@ -189,7 +212,7 @@ static void operate(void) {
 
 static int is_full(void) {
     long at = ++writes;
-    return full_at >= 0 && at >= full_at && at < full_at + full_for;
+    return asked("full") || (full_at >= 0 && at >= full_at && at < full_at + full_for);
 }
 
 int open(const char *path, int flags, ...) {
@@ -218,6 +241,15 @@ int open64(const char *path, int flags, ...) {
 int close(int descriptor) {
     if (descriptor >= 0 && descriptor < DESCRIPTORS) of_descriptor[descriptor] = 0;
     return real_close(descriptor);
+}
+
+ssize_t pread(int descriptor, void *data, size_t len, off_t at) {
+    if (read_at >= at && read_at < at + (off_t)len && file_of(descriptor)) hold();
+    return real_pread(descriptor, data, len, at);
+}
+
+ssize_t pread64(int descriptor, void *data, size_t len, off_t at) {
+    return pread(descriptor, data, len, at);
 }
 
 ssize_t pwrite(int descriptor, const void *data, size_t len, off_t at) {
@@ -268,9 +300,10 @@ int ftruncate64(int descriptor, off_t size) {
 int fsync(int descriptor) {
     struct file *file = file_of(descriptor);
     if (!file) return real_fsync(descriptor);
+    hold();
     pthread_mutex_lock(&lock);
     operate();
-    int failed = ++syncs == fail_sync_at;
+    int failed = ++syncs == fail_sync_at || asked("fail");
     if (failed) {
         forget(file);
     } else {

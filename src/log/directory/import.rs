@@ -63,7 +63,7 @@ pub struct Imported {
 /// # Errors
 /// There is a log, a line is none of an export, or the last is missing: then nothing is left behind.
 pub fn import(dir: &Path, from: &mut dyn BufRead) -> Result<Imported, ImportError> {
-    fs::create_dir_all(dir).map_err(|error| OpenError::io(dir, error))?;
+    open::make(dir)?;
     let _lock = Lock::take(dir)?;
     let file = open::file(dir);
     if file.exists() {

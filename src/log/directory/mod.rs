@@ -70,7 +70,6 @@ use rhythm::Rhythm;
 use rusqlite::Connection;
 use shared::{Shared, Standing};
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -100,7 +99,7 @@ impl Directory {
     /// # Errors
     /// Another process has it, the system refuses it, or what stands there is damaged, foreign or of a later version.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, OpenError> {
-        fs::create_dir_all(dir).map_err(|error| OpenError::io(dir, error))?;
+        open::make(dir)?;
         let lock = Lock::take(dir)?;
         let connection = open::writer(dir, options)?;
         let file = open::file(dir);

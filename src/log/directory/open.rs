@@ -6,7 +6,7 @@ use super::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -90,6 +90,17 @@ impl OpenError {
             _ => Self::Store { file, error },
         }
     }
+}
+
+/// Makes the directory where it is missing, so that a power cut leaves it there.
+pub(super) fn make(dir: &Path) -> Result<(), OpenError> {
+    let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    fs::create_dir_all(dir).map_err(|error| OpenError::io(dir, error))?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(|parent| {
+        // the parent of a plain name
+        let here = Path::new(".");
+        sync_directory(if parent.as_os_str().is_empty() { here } else { parent })
+    })
 }
 
 /// The file of a directory.

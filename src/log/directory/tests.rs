@@ -10,7 +10,7 @@ use super::*;
 use crate::log::{Kind, RecoveredChannel, RecoveredListener, Removal, Text, Whom, contract};
 use crate::{message::Message, v1};
 use prost::Message as _;
-use std::ops::Deref;
+use std::{fs, ops::Deref};
 use tempfile::TempDir;
 
 /// A log in a directory that goes with it.

@@ -1,10 +1,13 @@
 //! What the promises are tested with: a server on a free port, clients of the bare wire, and peers that misbehave.
 
+pub(crate) mod command;
+pub(crate) mod directory;
 pub(crate) mod explicit;
 pub(crate) mod http1;
 pub(crate) mod many;
 pub(crate) mod message;
 pub(crate) mod peer;
+pub(crate) mod power;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod reader;

@@ -1,0 +1,60 @@
+//! Memory is bounded by a cache: who is far behind is read back from the disk, while the others go on.
+
+use crate::support::{
+    directory::{directory, end, over_with},
+    message::{numbered, numbers, sized},
+};
+use eric::v1::{ChannelSettings, StartAt};
+
+const BEHIND: i64 = 2_000;
+
+#[tokio::test]
+async fn listeners_far_behind_are_read_back_while_a_live_one_goes_on() {
+    let dir = directory();
+    // a few messages
+    let small = |config: &mut eric::config::Config| config.cache_bytes = 10_000;
+    let (server, wire) = over_with(dir.path(), small).await;
+    let settings = ChannelSettings { max_backlog_messages: Some(100_000), ..Default::default() };
+    wire.create_with("c", settings).await;
+    for listener in ["far", "farther"] {
+        wire.register("c", listener).await;
+    }
+    for from in (0..BEHIND).step_by(500) {
+        wire.broadcast_all("c", (from..from + 500).map(numbered)).await;
+    }
+    wire.register_at("c", "live", StartAt::Unspecified).await;
+    let mut live = wire.listen("c", "live").await;
+    let mut far = wire.listen("c", "far").await;
+    let mut farther = wire.listen("c", "farther").await;
+    for round in 0..20 {
+        let number = BEHIND + round;
+        wire.broadcast("c", numbered(number)).await;
+        assert_eq!(numbers(&[live.one().await]), [number]);
+        let expected: Vec<_> = (round * 50..(round + 1) * 50).collect();
+        assert_eq!(numbers(&far.take(50).await), expected);
+    }
+    let rest = numbers(&far.take(1_020).await);
+    assert_eq!(rest, (1_000..BEHIND + 20).collect::<Vec<_>>());
+    let all = numbers(&farther.take(2_020).await);
+    assert_eq!(all, (0..BEHIND + 20).collect::<Vec<_>>());
+    drop((live, far, farther, wire));
+    end(server).await;
+}
+
+#[tokio::test]
+async fn a_message_larger_than_the_cache_goes_through() {
+    let dir = directory();
+    let (server, wire) = over_with(dir.path(), |config| config.cache_bytes = 0).await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    let sent = sized(500_000);
+    for _ in 0..5 {
+        wire.dispatch("c", "l", sent.clone()).await;
+    }
+    let received = wire.listen("c", "l").await.take(5).await;
+    let same =
+        |delivery: &eric::v1::Delivery| crate::support::message::sent(delivery).payload == sent.payload;
+    assert!(received.iter().all(same));
+    drop(wire);
+    end(server).await;
+}

@@ -1,0 +1,285 @@
+//! Where its disk is full, fails, or keeps it waiting, a server says so, loses nothing that it accepted, and shows nothing
+//! that it could still lose.
+
+use crate::support::{
+    Refused, Wire,
+    command::Served,
+    directory::{end, over, waiting_numbers},
+    explicit::final_rejection,
+    message::{numbered, numbers},
+    power::Power,
+    refused, until,
+    wire::{error, publication, receipts},
+    within,
+};
+use eric::v1::{ChannelSettings, CreateChannelRequest, GapReason, Message, Receipt, RemoveListenerRequest};
+use tonic::Code;
+
+fn named(number: i64) -> Message {
+    Message { id: format!("m-{number}"), ..numbered(number) }
+}
+
+/// A channel `c` with a listener `l`, and these that were accepted.
+async fn begun(server: &Served, accepted: std::ops::Range<i64>) -> Wire {
+    let wire = server.wire().await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    wire.dispatch_all("c", "l", accepted.map(named)).await;
+    wire
+}
+
+async fn refusal(wire: &Wire, number: i64) -> Refused {
+    let refused = wire.try_dispatch("c", "l", named(number)).await.expect_err("the disk takes nothing");
+    Refused::of(&refused)
+}
+
+/// As a client does that is told that the log is unavailable.
+async fn at_last(wire: &Wire, number: i64) -> Receipt {
+    until(async || match wire.try_dispatch("c", "l", named(number)).await {
+        Ok(_) => true,
+        Err(status) => {
+            Refused::of(&status).is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+            false
+        }
+    })
+    .await;
+    wire.dispatch("c", "l", named(number)).await
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_nothing_is_accepted_and_then_it_goes_on_by_itself() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..10).await;
+    power.ask("full");
+    for number in 10..13 {
+        let refusal = refusal(&wire, number).await;
+        assert!(refusal.retry.is_some(), "it passes: {refusal:?}");
+        refusal.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    }
+    // what is durable is served
+    assert_eq!(waiting_numbers(&wire, "l").await, (0..10).collect::<Vec<_>>());
+    let mut reader = wire.listen("c", "l").await;
+    assert_eq!(numbers(&reader.take(10).await), (0..10).collect::<Vec<_>>());
+    power.ask_no_more("full");
+    for number in 10..13 {
+        assert!(at_last(&wire, number).await.duplicate, "it was accepted once");
+    }
+    assert_eq!(numbers(&reader.take(3).await), [10, 11, 12], "each of them once");
+    assert!(server.said().iter().any(|line| line.contains("cannot be written")), "{:?}", server.said());
+    drop((reader, wire));
+    server.kill().await;
+    let (_server, wire) = over(&power.kept()).await;
+    let again = wire.dispatch("c", "l", named(11)).await;
+    assert!(again.duplicate, "it was on the disk");
+}
+
+#[tokio::test]
+async fn a_batch_is_refused_as_a_whole_while_the_disk_is_full_and_comes_in_once() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..3).await;
+    power.ask("full");
+    let batch = || (3..8).map(|number| publication("c", "l", named(number))).collect();
+    for _ in 0..2 {
+        for result in wire.batch(batch()).await {
+            error(&result).is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+        }
+    }
+    power.ask_no_more("full");
+    at_last(&wire, 8).await;
+    let sequences: Vec<_> = receipts(&wire.batch(batch()).await).iter().map(|it| it.sequence).collect();
+    assert!(crate::support::message::rising(&sequences));
+    let mut waiting = waiting_numbers(&wire, "l").await;
+    waiting.sort_unstable();
+    assert_eq!(waiting, (0..9).collect::<Vec<_>>(), "each of them once");
+    server.kill().await;
+}
+
+/// Of the EXPLICIT listener `l`, which has it in hand.
+async fn in_hand(wire: &Wire, number: i64) -> i64 {
+    wire.dispatch("c", "l", named(number)).await;
+    wire.listen("c", "l").await.one().await.sequence
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_written_is_moved_once_or_stays() {
+    for stalled in [false, true] {
+        let power = Power::new();
+        let server = power.serve(&[]).await;
+        let wire = server.wire().await;
+        wire.create("c").await;
+        wire.register_explicit("c", "l").await;
+        wire.register("c", "dead").await;
+        wire.register("c", "other").await;
+        let dead_letter_listener = Some("dead".to_owned());
+        wire.update("c", ChannelSettings { dead_letter_listener, ..Default::default() }).await;
+        let sequence = in_hand(&wire, 1).await;
+        power.ask("full");
+        if stalled {
+            wire.try_dispatch("c", "other", named(2)).await.expect_err("the disk is full");
+        }
+        let refused = wire.try_reject(final_rejection(sequence, "no")).await.expect_err("the disk is full");
+        refused.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+        let letters = async || waiting_numbers(&wire, "dead").await.len();
+        assert_eq!(letters().await, 0, "nothing is shown that could be lost");
+        power.ask_no_more("full");
+        // whoever was told that it is not known says it again
+        until(async || match wire.try_reject(final_rejection(sequence, "no")).await {
+            Ok(_) => true,
+            Err(refused) => refused.reason != "LOG_UNAVAILABLE",
+        })
+        .await;
+        until(async || letters().await == 1).await;
+        assert_eq!(waiting_numbers(&wire, "l").await, [0; 0]);
+        server.kill().await;
+        let (_server, wire) = over(&power.kept()).await;
+        assert_eq!(waiting_numbers(&wire, "dead").await, [1]);
+        assert_eq!(waiting_numbers(&wire, "l").await, [0; 0]);
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_made_or_removed_while_the_disk_is_full_are_so_once_there_is_room() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..3).await;
+    wire.register("c", "goes").await;
+    power.ask("full");
+    let request = RemoveListenerRequest { channel: "c".into(), listener: "goes".into() };
+    refused(wire.call().remove_listener(request)).await.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    let create = |id: &str| CreateChannelRequest {
+        channel: Some(id.to_owned()),
+        allow_existing: true,
+        ..Default::default()
+    };
+    refused(wire.call().create_channel(create("d"))).await.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    power.ask_no_more("full");
+    at_last(&wire, 3).await;
+    let made = within(wire.call().create_channel(create("d"))).await.expect("there is room").into_inner();
+    let request = RemoveListenerRequest { channel: "c".into(), listener: "goes".into() };
+    if let Err(status) = within(wire.call().remove_listener(request)).await {
+        // the first one came through after all
+        Refused::of(&status).is(Code::NotFound, "LISTENER_REMOVED", &[]);
+    }
+    assert_eq!(made.channel.expect("it is told").id, "d");
+    let told = wire.server().await;
+    assert_eq!((told.channels, told.listeners), (2, 1));
+    server.kill().await;
+    let (_server, wire) = over(&power.kept()).await;
+    let told = wire.server().await;
+    assert_eq!((told.channels, told.listeners), (2, 1));
+    assert_eq!(waiting_numbers(&wire, "l").await, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_write_its_start_says_why() {
+    let power = Power::new();
+    let (server, wire) = over(&power.dir()).await;
+    drop(wire);
+    end(server).await;
+    power.ask("full");
+    let (exit, said) = power.start(&[], None).ended().await;
+    assert_eq!(exit, Some(1), "{said:?}");
+    let said = said.join("\n");
+    assert!(said.contains("eric.db") && said.contains("full"), "{said}");
+    power.ask_no_more("full");
+    power.serve(&[]).await.wire().await.still_answers().await;
+}
+
+#[tokio::test]
+async fn after_a_failed_fsync_nothing_more_is_accepted_and_what_is_durable_is_served() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..10).await;
+    let mut reader = wire.listen("c", "l").await;
+    assert_eq!(numbers(&reader.take(10).await), (0..10).collect::<Vec<_>>());
+    wire.register("c", "other").await;
+    wire.dispatch_all("c", "other", (20..25).map(named)).await;
+    power.ask("fail");
+    refusal(&wire, 10).await.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    power.ask_no_more("fail");
+    // a second fsync that succeeds would not tell what the first one lost
+    for number in 11..14 {
+        refusal(&wire, number).await.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    }
+    assert_eq!(waiting_numbers(&wire, "other").await, (20..25).collect::<Vec<_>>());
+    assert_eq!(numbers(&wire.listen("c", "other").await.take(5).await), (20..25).collect::<Vec<_>>());
+    assert_eq!(waiting_numbers(&wire, "l").await, [0; 0], "what may be lost is not shown");
+    assert!(server.said().iter().any(|line| line.contains("the log has failed")), "{:?}", server.said());
+    assert_eq!(server.end().await, Some(0), "it ends like any other");
+    let ended = reader.rest().await.0;
+    assert!(!ended.iter().any(|event| matches!(event, crate::support::Event::Delivery(_))), "{ended:?}");
+    drop(wire);
+    // on what the disk has
+    let (_server, wire) = over(&power.kept()).await;
+    assert_eq!(waiting_numbers(&wire, "other").await, (20..25).collect::<Vec<_>>());
+    for number in 0..10 {
+        assert!(wire.dispatch("c", "l", named(number)).await.duplicate, "{number} was accepted");
+    }
+    wire.dispatch("c", "l", named(11)).await;
+}
+
+#[tokio::test]
+async fn a_dispatch_is_answered_and_shown_when_it_is_on_disk() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..0).await;
+    let mut reader = wire.listen("c", "l").await;
+    power.ask("hold");
+    let [answered, cancelled] = [0, 1].map(|number| {
+        let wire = wire.clone();
+        tokio::spawn(async move { wire.try_dispatch("c", "l", named(number)).await })
+    });
+    power.holds().await;
+    assert_eq!(waiting_numbers(&wire, "l").await, [0; 0], "nothing is shown that could be lost");
+    assert!(!answered.is_finished());
+    cancelled.abort();
+    assert!(cancelled.await.is_err_and(|ended| ended.is_cancelled()));
+    assert_eq!(waiting_numbers(&wire, "l").await, [0; 0]);
+    power.ask_no_more("hold");
+    let receipt = answered.await.expect("it was not cancelled").expect("it is accepted");
+    let first = reader.one().await;
+    // whoever gave up may ask again: it is there once, whether it had come in or not
+    let again = wire.dispatch("c", "l", named(1)).await;
+    let second = reader.one().await;
+    let mut told = [(first.sequence, numbers(&[first])[0]), (second.sequence, numbers(&[second])[0])];
+    assert!(told.is_sorted(), "in the order of acceptance");
+    told.sort_by_key(|(_, number)| *number);
+    assert_eq!(told.map(|(_, number)| number), [0, 1]);
+    assert_eq!(told.map(|(sequence, _)| sequence), [receipt.sequence, again.sequence]);
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn what_a_power_cut_takes_at_an_interval_is_another_life() {
+    let power = Power::new();
+    let server = power.serve(&["--sync", "1h"]).await;
+    let wire = begun(&server, 0..5).await;
+    let mut reader = wire.listen("c", "l").await;
+    reader.take(5).await;
+    let token = reader.token.clone();
+    drop((reader, wire));
+    server.kill().await;
+    let (_server, wire) = over(&power.kept()).await;
+    // all of it was accepted within the hour: the channel, too
+    assert_eq!(wire.server().await.channels, 0);
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    wire.dispatch_all("c", "l", (50..53).map(numbered)).await;
+    let mut reader = wire.listen_from("c", "l", &token).await;
+    reader.gap_of(GapReason::OtherLife, None).await;
+    assert_eq!(numbers(&reader.take(3).await), [50, 51, 52]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_there_after_a_power_cut() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..50).await;
+    wire.broadcast_all("c", (50..60).map(named)).await;
+    drop(wire);
+    server.kill().await;
+    let (_server, wire) = over(&power.kept()).await;
+    assert_eq!(waiting_numbers(&wire, "l").await, (0..60).collect::<Vec<_>>());
+}

@@ -1,0 +1,77 @@
+//! Until all is read back and the start itself is safe, a server says that it does not serve yet.
+
+use crate::support::{
+    Wire,
+    directory::{end, file, over, waiting_numbers},
+    message::numbered,
+    power::Power,
+    refused, until,
+    wire::{dispatch, subscription},
+    within,
+};
+use eric::v1::GetServerRequest;
+use std::{fs, net::TcpListener};
+use tonic::{Code, transport::Channel, transport::Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+async fn connected(url: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("it is a URL");
+    until(async || endpoint.connect().await.is_ok()).await;
+    within(endpoint.connect()).await.expect("it was there")
+}
+
+async fn health(channel: Channel) -> ServingStatus {
+    let checked = within(HealthClient::new(channel).check(HealthCheckRequest::default())).await;
+    checked.expect("health answers").into_inner().status()
+}
+
+/// A directory with a thousand messages for the listener `l` of the channel `c`.
+async fn filled() -> Power {
+    let power = Power::new();
+    let (server, wire) = over(&power.dir()).await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    wire.dispatch_all("c", "l", (0..1_000).map(numbered)).await;
+    drop(wire);
+    end(server).await;
+    power
+}
+
+async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    power.ask("hold");
+    let served = power.start(&["--listen", &address], read_at);
+    power.holds().await;
+    let url = format!("http://{address}");
+    let channel = connected(&url).await;
+    assert_eq!(health(channel.clone()).await, ServingStatus::NotServing);
+    let wire = Wire { channel };
+    let refusal = refused(wire.call().get_server(GetServerRequest {})).await;
+    refusal.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    let refusal = refused(wire.call().dispatch(dispatch("c", "l", numbered(0)))).await;
+    refusal.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    let listening = wire.try_listen(subscription("c", "l", "")).await;
+    assert_eq!(listening.err().map(|status| status.code()), Some(Code::Unavailable));
+    power.ask_no_more("hold");
+    let served = served.serving().await;
+    let wire = served.wire().await;
+    assert_eq!(health(wire.channel.clone()).await, ServingStatus::Serving);
+    assert_eq!(waiting_numbers(&wire, "l").await, (0..1_000).collect::<Vec<_>>());
+    assert!(served.said().iter().any(|line| line.contains("the log was read")), "{:?}", served.said());
+    served.kill().await;
+}
+
+#[tokio::test]
+async fn a_server_that_reads_its_log_back_is_not_serving_and_then_serves() {
+    let power = filled().await;
+    // a message in the middle, which only a scan of all comes upon
+    let middle = fs::metadata(file(&power.dir())).expect("it is there").len() / 2;
+    is_told_while_it_starts(&power, Some(middle)).await;
+}
+
+#[tokio::test]
+async fn a_server_serves_nothing_before_its_start_is_on_disk() {
+    is_told_while_it_starts(&filled().await, None).await;
+}
