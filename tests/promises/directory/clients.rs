@@ -2,13 +2,12 @@
 //! and what was acknowledged just before may be handled again.
 
 use crate::support::{
-    command::Served,
+    command::{Served, free_address},
     directory::{directory, waiting_numbers},
     server, until, within,
 };
 use eric::client::{Client, Event, Message, NewListener, Rejection};
 use std::{
-    net::TcpListener,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -68,7 +67,7 @@ async fn serve(dir: &Path, address: &str) -> Served {
 #[tokio::test]
 async fn a_crash_loses_nothing_of_what_a_client_sends_and_receives() {
     let dir = directory();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = free_address();
     let mut served = serve(dir.path(), &address).await;
     let client = server::client(&format!("http://{address}"));
     client.create_channel("c").await.unwrap();
