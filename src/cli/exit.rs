@@ -3,6 +3,7 @@
 use crate::{
     client::{Code, Error},
     log::directory::{ExportError, ImportError, OpenError},
+    signal::Signals,
 };
 use std::{io, process::ExitCode};
 
@@ -173,29 +174,20 @@ fn of_code(code: Code) -> Exit {
     }
 }
 
-/// Resolves when somebody wants the command to end.
-pub(crate) async fn interrupted() -> Exit {
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => Exit::Interrupted,
-        () = terminated() => Exit::Terminated,
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            terminate.recv().await;
+/// Resolves when somebody wants the command to end. It hears that from the call on: whoever sees the first line of output may
+/// send a signal before anybody waits here.
+pub(crate) fn interrupted() -> impl Future<Output = Exit> {
+    let signals = Signals::hear();
+    async {
+        match signals {
+            Ok(mut signals) => match signals.next().await {
+                "SIGTERM" => Exit::Terminated,
+                _ => Exit::Interrupted,
+            },
+            // without a place to hear it, the signal ends the process as it does any other
+            Err(_) => std::future::pending().await,
         }
-        // without a place to hear it, the signal ends the process as it does any other
-        Err(_) => std::future::pending().await,
     }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
 }
 
 #[cfg(test)]

@@ -5,14 +5,17 @@ use crate::support::{
     Refused, Wire,
     command::Served,
     directory::{end, over, waiting_numbers},
-    explicit::final_rejection,
+    explicit::{final_rejection, through},
     message::{numbered, numbers},
     power::Power,
     refused, until,
     wire::{error, publication, receipts},
     within,
 };
-use eric::v1::{ChannelSettings, CreateChannelRequest, GapReason, Message, Receipt, RemoveListenerRequest};
+use eric::v1::{
+    Acknowledgement, ChannelSettings, CreateChannelRequest, GapReason, Message, Receipt,
+    RemoveListenerRequest,
+};
 use tonic::Code;
 
 fn named(number: i64) -> Message {
@@ -270,6 +273,50 @@ async fn what_a_power_cut_takes_at_an_interval_is_another_life() {
     let mut reader = wire.listen_from("c", "l", &token).await;
     reader.gap_of(GapReason::OtherLife, None).await;
     assert_eq!(numbers(&reader.take(3).await), [50, 51, 52]);
+}
+
+/// Positions that a power cut takes are given again; who was told of the lost ones is told that these are others.
+#[tokio::test]
+async fn what_is_given_the_place_of_what_was_lost_is_not_taken_for_it() {
+    let power = Power::new();
+    let (server, wire) = over(&power.dir()).await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    wire.register_explicit("c", "e").await;
+    wire.broadcast_all("c", (0..5).map(named)).await;
+    drop(wire);
+    end(server).await;
+    let server = power.serve(&["--sync", "1h"]).await;
+    let wire = server.wire().await;
+    let lost = wire.broadcast_all("c", (5..10).map(named)).await;
+    let [mut automatic, mut explicit] = [wire.listen("c", "l").await, wire.listen("c", "e").await];
+    assert_eq!(numbers(&automatic.take(10).await), (0..10).collect::<Vec<_>>());
+    explicit.take(10).await;
+    let tokens = [automatic.token.clone(), explicit.token.clone()];
+    let life = Acknowledgement {
+        listener: "e".into(),
+        birth: explicit.started.birth,
+        incarnation: explicit.opened.incarnation.clone(),
+        ..through(lost[4].sequence)
+    };
+    drop((automatic, explicit, wire));
+    server.kill().await;
+
+    let (_server, wire) = over(&power.kept()).await;
+    assert_eq!(waiting_numbers(&wire, "e").await, (0..5).collect::<Vec<_>>());
+    let others = wire.broadcast_all("c", (50..60).map(named)).await;
+    assert!(others[0].sequence <= lost[4].sequence, "their places are given again");
+    let refused = wire.try_acknowledge(life).await.expect_err("these are others");
+    refused.is(Code::FailedPrecondition, "OTHER_LIFE", &[]);
+    for (listener, token) in ["l", "e"].into_iter().zip(&tokens) {
+        let mut reader = wire.listen_from("c", listener, token).await;
+        reader.gap_of(GapReason::OtherLife, None).await;
+        let kept = numbers(&reader.take(15).await);
+        assert_eq!(kept, (0..5).chain(50..60).collect::<Vec<_>>(), "{listener}");
+    }
+    for number in 5..10 {
+        assert!(!wire.dispatch("c", "l", named(number)).await.duplicate, "{number} was lost");
+    }
 }
 
 #[tokio::test]

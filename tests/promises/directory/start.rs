@@ -2,6 +2,7 @@
 
 use crate::support::{
     Wire,
+    command::free_address,
     directory::{end, file, over, waiting_numbers},
     message::numbered,
     power::Power,
@@ -10,7 +11,7 @@ use crate::support::{
     within,
 };
 use eric::v1::GetServerRequest;
-use std::{fs, net::TcpListener};
+use std::fs;
 use tonic::{Code, transport::Channel, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -40,7 +41,7 @@ async fn filled() -> Power {
 }
 
 async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = free_address();
     power.ask("hold");
     let served = power.start(&["--listen", &address], read_at);
     power.holds().await;

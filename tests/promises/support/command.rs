@@ -3,6 +3,7 @@
 use super::{Wire, until, within};
 use serde_json::Value;
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -30,6 +31,12 @@ pub(crate) async fn told(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = run(arguments).await;
     let text = |bytes| String::from_utf8(bytes).expect("it prints text");
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// For a server whose address must be known before it serves, or when it serves again.
+pub(crate) fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
+    listener.local_addr().expect("it is bound").to_string()
 }
 
 /// As a test names a path.
