@@ -9,6 +9,7 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -23,7 +24,6 @@ use tokio::{
 const PROGRAM: &str = "ERIC_NATS_SERVER";
 
 const SUBJECT: &str = "bench.messages";
-const INBOX: &str = "_INBOX.bench";
 const END: &[u8] = b"\r\n";
 const STREAM: &str = r#"{"name":"bench","subjects":["bench.>"],"storage":"file","num_replicas":1}"#;
 
@@ -68,6 +68,8 @@ struct Publisher {
     input: BufReader<OwnedReadHalf>,
     output: OwnedWriteHalf,
     version: String,
+    /// Where its answers come, and nobody else's.
+    inbox: String,
     /// A message, ready to be sent.
     publication: Vec<u8>,
     in_flight: usize,
@@ -78,9 +80,9 @@ impl Publisher {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         let (input, output) = socket.into_split();
-        let publication = publication(SUBJECT, &messages::message().encode_to_vec());
-        let (input, version) = (BufReader::with_capacity(64 * 1024, input), String::new());
-        let mut it = Self { input, output, version, publication, in_flight };
+        let (input, version, inbox) = (BufReader::with_capacity(64 * 1024, input), String::new(), inbox());
+        let publication = publication(SUBJECT, &inbox, &messages::message().encode_to_vec());
+        let mut it = Self { input, output, version, inbox, publication, in_flight };
         it.greet().await?;
         Ok(it)
     }
@@ -92,12 +94,12 @@ impl Publisher {
         information["version"].as_str().unwrap_or_default().clone_into(&mut self.version);
         let connect =
             r#"CONNECT {"verbose":false,"pedantic":false,"name":"bench","lang":"rust","version":"1"}"#;
-        self.send(format!("{connect}\r\nSUB {INBOX} 1\r\n").as_bytes()).await
+        self.send(format!("{connect}\r\nSUB {} 1\r\n", self.inbox).as_bytes()).await
     }
 
     /// A call of JetStream's own interface.
     async fn ask(&mut self, subject: &str, request: &[u8]) -> Outcome {
-        self.send(&publication(subject, request)).await?;
+        self.send(&publication(subject, &self.inbox, request)).await?;
         self.answer().await
     }
 
@@ -171,7 +173,12 @@ impl Publisher {
     }
 }
 
-fn publication(subject: &str, payload: &[u8]) -> Vec<u8> {
-    let head = format!("PUB {subject} {INBOX} {}\r\n", payload.len());
+fn inbox() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("_INBOX.bench.{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn publication(subject: &str, inbox: &str, payload: &[u8]) -> Vec<u8> {
+    let head = format!("PUB {subject} {inbox} {}\r\n", payload.len());
     [head.as_bytes(), payload, END].concat()
 }

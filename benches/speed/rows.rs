@@ -49,8 +49,8 @@ enum What {
     StreamMemory(Receivers),
     /// Messages that are answered once they are on disk.
     OnDisk(Way),
-    /// A start over a directory with a million messages.
-    Recovery,
+    /// A start over a directory with a million messages, whose ids are remembered or not.
+    Recovery(bool),
     /// A backlog that is read back from disk.
     Behind,
 }
@@ -70,7 +70,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 32] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -109,7 +109,8 @@ const ROWS: [Row; 31] = [
     row("on disk: Publish by 8 publishers, a batch of 64 in flight each", OnDisk(Way::Batches(8)), 0.7),
     row("on disk: 256 Dispatches at once", OnDisk(Way::Calls(256)), 0.0),
     row("on disk: a Dispatch alone", OnDisk(Way::Calls(1)), 1.2),
-    row("on disk: start over 1,000,000 messages", Recovery, 1e6),
+    row("on disk: start over 1,000,000 messages", Recovery(false), 1e6),
+    row("on disk: start over 1,000,000 messages whose ids are remembered", Recovery(true), 1e6),
     row("on disk: a backlog of 200,000 that is not in the cache, beside one that is", Behind, 0.0),
 ];
 
@@ -145,7 +146,7 @@ impl Row {
             Crowd => report.beside_itself.extend(beside_itself::crowd(plan, self).await?),
             ListenerMemory => report.memory.push(memory::listener(plan, self).await?),
             OnDisk(way) => report.on_disk.push(on_disk::kept(plan, self, way).await?),
-            Recovery => report.recoveries.push(recovery::start(plan, self).await?),
+            Recovery(ids) => report.recoveries.push(recovery::start(plan, self, ids).await?),
             Behind => report.behind.push(behind::drain(plan, self).await?),
             StreamMemory(receivers) => report.memory.push(memory::stream(plan, self, receivers).await?),
         }

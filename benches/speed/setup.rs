@@ -33,6 +33,11 @@ pub(crate) fn bottomless() -> ChannelSettings {
     }
 }
 
+/// The same, and no id is remembered.
+pub(crate) fn bottomless_and_forgetting() -> ChannelSettings {
+    ChannelSettings { idempotency_window: Some(prost_types::Duration::default()), ..bottomless() }
+}
+
 /// A channel that never gives a message up.
 pub(crate) fn patient() -> ChannelSettings {
     ChannelSettings { max_attempts: Some(1_000_000), ..defaults() }

@@ -12,9 +12,11 @@ use tokio::time::sleep;
 const CHANNEL: &str = "kept";
 const LISTENER: &str = "north";
 const BATCH: usize = 100;
-pub(super) async fn start(plan: &Plan, row: &Row) -> Outcome<Recovery> {
+/// Room for all ids.
+const IDS: &[&str] = &["--max-idempotency-bytes", "1GiB"];
+pub(super) async fn start(plan: &Plan, row: &Row, ids: bool) -> Outcome<Recovery> {
     let (messages, directory) = (plan.count(1_000_000).next_multiple_of(BATCH as u64), disk::directory()?);
-    fill(plan, directory.path(), messages).await?;
+    fill(plan, directory.path(), messages, ids).await?;
     let (mut empty, mut full) = (Vec::new(), Vec::new());
     for _ in 0..plan.repetitions {
         empty.push(seconds(disk::directory()?.path()).await?);
@@ -25,10 +27,11 @@ pub(super) async fn start(plan: &Plan, row: &Row) -> Outcome<Recovery> {
 }
 
 // It is killed: nothing is tidier than after a crash.
-async fn fill(plan: &Plan, directory: &Path, messages: u64) -> Outcome {
-    let server = Server::eric_over(directory, &["--sync", "1s"]).await?;
+async fn fill(plan: &Plan, directory: &Path, messages: u64, ids: bool) -> Outcome {
+    let server = Server::eric_over(directory, &[&["--sync", "1s"], IDS].concat()).await?;
     let connection = Connection::open(server.address).await?;
-    setup::channel(&connection, CHANNEL, setup::bottomless()).await?;
+    let settings = if ids { setup::bottomless() } else { setup::bottomless_and_forgetting() };
+    setup::channel(&connection, CHANNEL, settings).await?;
     setup::register(&connection, CHANNEL, LISTENER).await?;
     let template = Template::batch(CHANNEL, &Receiver::Listener(LISTENER.to_owned()), BATCH);
     Publish::new(connection, template, 4).send_while(|sent| sent < messages).await?;
@@ -40,6 +43,6 @@ async fn fill(plan: &Plan, directory: &Path, messages: u64) -> Outcome {
 
 async fn seconds(directory: &Path) -> Outcome<f64> {
     let began = Instant::now();
-    let _server = Server::eric_over(directory, &[]).await?;
+    let _server = Server::eric_over(directory, IDS).await?;
     Ok(began.elapsed().as_secs_f64())
 }
