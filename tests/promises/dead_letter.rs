@@ -283,6 +283,8 @@ async fn a_client_that_always_dies_of_a_message_gets_rid_of_it_with_its_facts() 
     let mut reader = wire.listen("c", "l").await;
     reader.gap_of(GapReason::Rejected, Some(1)).await;
     assert_eq!(numbers(&reader.take(1).await), [1]);
+    // nobody waited for the move: the letter is shown once it is as safe as a message
+    until(async || !wire.messages("c", "dead", 0).await.is_empty()).await;
     let letters = wire.messages("c", "dead", 0).await;
     assert_eq!(numbers(&letters), [0]);
     let facts = letters[0].dead_letter.as_ref().unwrap();
