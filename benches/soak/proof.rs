@@ -175,7 +175,11 @@ impl<'a> Case<'a> {
 
     /// The same of one for whom delivered is enough.
     fn passed(&self) -> Option<Delivered> {
-        let safe = |it: &&Delivered| !self.crashes.may_forget((0, it.when), usize::MAX);
+        let opened = |it: &Delivered| {
+            let opens = |event: &Event| matches!(event, Event::Opened { stream, .. } if *stream == it.stream);
+            self.events.iter().position(opens).unwrap_or_default()
+        };
+        let safe = |it: &&Delivered| !self.crashes.may_forget((opened(it), it.when), usize::MAX);
         let last = |message| {
             let came = |it: &&Delivered| it.sequence == message;
             self.events.iter().filter_map(Event::delivered).rfind(came).filter(safe)
