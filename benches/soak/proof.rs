@@ -151,7 +151,13 @@ impl<'a> Case<'a> {
 
     /// Rejected, and delivered on a new stream as if it had not been.
     fn forget(&self) -> Option<Vec<Event>> {
-        let message = self.events.iter().find_map(Event::failed)?;
+        let acknowledging = |message| {
+            let about =
+                |event: &Event| matches!(event, Event::Acknowledging { sequence } if *sequence == message);
+            self.events.iter().any(about)
+        };
+        let firm = |(message, gone): &(i64, bool)| *gone || self.crashes.none() || !acknowledging(*message);
+        let (message, _) = self.events.iter().filter_map(Event::failed).find(firm)?;
         let first = self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message)?;
         Some(self.once_more(*first))
     }
