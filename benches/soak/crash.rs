@@ -19,6 +19,11 @@ impl Crashes {
         Self(events.iter().enumerate().filter_map(crash).collect())
     }
 
+    /// Whether there was none.
+    pub(crate) fn none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether what was done at a moment, by a server that was there at this place of the events, may be forgotten by the
     /// one that is there at a later place.
     pub(crate) fn may_forget(&self, done: (usize, Duration), later: usize) -> bool {

@@ -152,9 +152,9 @@ impl Event {
         if let Self::Acknowledged { sequence, when, .. } = self { Some((*sequence, *when)) } else { None }
     }
 
-    /// A message whose rejection was answered.
-    pub(crate) fn failed(&self) -> Option<i64> {
-        if let Self::Failed { sequence, .. } = self { Some(*sequence) } else { None }
+    /// A message whose rejection was answered, and whether it is gone for good.
+    pub(crate) fn failed(&self) -> Option<(i64, bool)> {
+        if let Self::Failed { sequence, gone, .. } = self { Some((*sequence, *gone)) } else { None }
     }
 
     /// When the server was killed.

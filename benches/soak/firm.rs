@@ -31,6 +31,14 @@ impl Trial<'_> {
         }
     }
 
+    /// "A crash may redeliver what was acknowledged in its last second", and that as one that has not failed: how often it
+    /// had is forgotten with its acknowledgement, which is found when it comes again.
+    pub(crate) fn may_begin_anew(&mut self, sequence: i64) {
+        if !self.crashes.none() && self.failed.get(&sequence).is_some_and(|failed| !failed.gone) {
+            self.failed.remove(&sequence);
+        }
+    }
+
     /// "PurgeListener takes a position and clears the backlog, outstanding messages and window below it": what lies there
     /// never comes on a stream that is opened after the answer.
     pub(crate) fn stays_purged(&mut self, told: &str, sequence: i64, opened: usize) {

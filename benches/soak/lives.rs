@@ -42,11 +42,13 @@ async fn remove(stage: &Stage, wire: &mut Wire, receiver: &Receiver) -> Result<(
     let request = RemoveListenerRequest { channel, listener };
     let mut again = false;
     while let Err(status) = wire.remove_listener(request.clone()).await {
-        match status.code() {
-            Code::NotFound if again => break,
-            _ if stage.excuses(&status) => again = true,
-            _ => return Err(status),
+        if again && status.code() == Code::NotFound {
+            return Ok(());
         }
+        if !stage.excuses(&status) {
+            return Err(status);
+        }
+        again = true;
         sleep(PAUSE).await;
     }
     Ok(())

@@ -151,7 +151,13 @@ impl<'a> Case<'a> {
 
     /// Rejected, and delivered on a new stream as if it had not been.
     fn forget(&self) -> Option<Vec<Event>> {
-        let message = self.events.iter().find_map(Event::failed)?;
+        let acknowledging = |message| {
+            let about =
+                |event: &Event| matches!(event, Event::Acknowledging { sequence } if *sequence == message);
+            self.events.iter().any(about)
+        };
+        let firm = |(message, gone): &(i64, bool)| *gone || self.crashes.none() || !acknowledging(*message);
+        let (message, _) = self.events.iter().filter_map(Event::failed).find(firm)?;
         let first = self.events.iter().filter_map(Event::delivered).find(|it| it.sequence == message)?;
         Some(self.once_more(*first))
     }
@@ -175,7 +181,11 @@ impl<'a> Case<'a> {
 
     /// The same of one for whom delivered is enough.
     fn passed(&self) -> Option<Delivered> {
-        let safe = |it: &&Delivered| !self.crashes.may_forget((0, it.when), usize::MAX);
+        let opened = |it: &Delivered| {
+            let opens = |event: &Event| matches!(event, Event::Opened { stream, .. } if *stream == it.stream);
+            self.events.iter().position(opens).unwrap_or_default()
+        };
+        let safe = |it: &&Delivered| !self.crashes.may_forget((opened(it), it.when), usize::MAX);
         let last = |message| {
             let came = |it: &&Delivered| it.sequence == message;
             self.events.iter().filter_map(Event::delivered).rfind(came).filter(safe)

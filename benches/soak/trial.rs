@@ -47,7 +47,7 @@ pub(crate) struct Trial<'a> {
     /// The event by which that was answered.
     born_at: usize,
     flight: Flight,
-    crashes: Crashes,
+    pub(crate) crashes: Crashes,
     /// Acknowledgements on their way or answered, by message.
     acknowledging: HashMap<i64, u32>,
     acknowledged: HashMap<i64, (Stream, usize, Duration)>,
@@ -187,6 +187,7 @@ impl<'a> Trial<'a> {
     fn acknowledging(&mut self, sequence: i64) {
         *self.acknowledging.entry(sequence).or_default() += 1;
         self.waiting.remove(&sequence);
+        self.may_begin_anew(sequence);
     }
 
     /// "An acknowledgement of the previous generation covers what lies below the rewind point, of an older one nothing": the

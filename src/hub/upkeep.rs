@@ -15,6 +15,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 /// How often. A replay window may last longer by this much, and what has expired stays in memory for so long.
 const EVERY: Duration = Duration::from_secs(1);
 pub(super) const EVERY_MILLIS: u64 = 1000;
+/// How often the log is told who has changed: with time for a slow commit, what it keeps is less than a second behind.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// With no alarm set, it is looked again after this.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -187,21 +189,27 @@ impl Standing {
 pub async fn keep(hub: Weak<Hub>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut saves = interval(SAVE_EVERY);
+    saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let Some(there) = hub.upgrade() else { return };
         let (alarms, began) = (Arc::clone(&there.alarms), there.began);
         drop(there);
         let next =
             alarms.next().map_or(Instant::now() + LONG, |moment| began + Duration::from_millis(moment));
-        let ticked = tokio::select! {
-            _ = ticks.tick() => true,
-            () = sleep_until(next) => false,
-            () = alarms.sooner() => false,
+        let (ticked, save) = tokio::select! {
+            _ = ticks.tick() => (true, false),
+            _ = saves.tick() => (false, true),
+            () = sleep_until(next) => (false, false),
+            () = alarms.sooner() => (false, false),
         };
         let Some(there) = hub.upgrade() else { return };
         there.ring_alarms();
         if ticked {
             there.upkeep();
+        }
+        if save {
+            there.save();
         }
     }
 }

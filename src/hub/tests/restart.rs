@@ -77,6 +77,22 @@ fn what_was_acknowledged_comes_again_only_where_it_was_not_saved() {
     assert_eq!(stage.listen("a").rest(), got([sent[1], sent[4]]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_is_kept_well_within_a_second() {
+    let (stage, log) = stage(room());
+    stage.explicit("a", ListenerSettings::default());
+    let keeper = tokio::spawn(crate::hub::upkeep::keep(Arc::downgrade(&stage.hub)));
+    let sent = stage.dispatch("a");
+    assert_eq!(stage.listen("a").rest(), got([sent]));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stage.acknowledge("a", Some(sent), &[]).unwrap();
+    // the rest of the second is for a commit that takes long
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let (stage, _) = again(&stage, &log);
+    assert_eq!(stage.listen("a").rest(), []);
+    keeper.abort();
+}
+
 #[test]
 fn a_crash_that_forgets_an_acknowledgement_makes_no_backlog_overflow() {
     let full = ChannelSettings {
