@@ -52,7 +52,7 @@ impl House {
         server.stopper().cut();
         // a server must not be joined on a runtime
         tokio::task::spawn_blocking(move || server.join()).await?;
-        place.map_or(Ok(Vec::new()), |place| Ok(directory::check(place.path())?.faults))
+        place.map_or(Ok(Vec::new()), |place| Ok(directory::check(place.path(), &mut |_| {})?.faults))
     }
 }
 

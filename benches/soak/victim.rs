@@ -86,7 +86,7 @@ impl Victim {
     pub(crate) async fn end(mut self) -> Outcome<Vec<String>> {
         self.kill()?;
         self.process.wait().await?;
-        let mut faults = directory::check(&data(&self.place))?.faults;
+        let mut faults = directory::check(&data(&self.place), &mut |_| {})?.faults;
         let told = fs::read_to_string(log(&self.place))?;
         let wrong = told.lines().filter(|line| line.contains(" ERROR ") || line.contains("panicked"));
         faults.extend(wrong.map(|line| format!("the server says: {line}")));
