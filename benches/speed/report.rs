@@ -229,7 +229,8 @@ impl Crowd {
 
 impl Recovery {
     fn cells(&self) -> Vec<String> {
-        let per_second = self.messages as f64 / (self.seconds - self.empty_seconds);
+        // a quick run may take no longer over a few
+        let per_second = self.messages as f64 / (self.seconds - self.empty_seconds).max(0.001);
         vec![
             self.name.clone(),
             format!("{:.2} s", self.empty_seconds),
