@@ -113,9 +113,7 @@ impl Hub {
             channels.by_id.insert(Arc::clone(&channel.id), channel);
         }
         self.id_budget.share_among(self.channels().by_id.len());
-        let mut ids = ids;
-        ids.sort_unstable_by_key(|id| id.position);
-        ids.into_iter().for_each(|id| self.regain_id(&id));
+        self.regain_ids(ids);
         Ok(())
     }
 
@@ -185,13 +183,21 @@ impl Hub {
         channel.lock().agree_on_hearing(self.log.last());
     }
 
-    fn regain_id(&self, id: &AcceptedId) {
-        let Some(channel) = self.born(id.channel) else { return };
+    /// In the order of their acceptance, as they came. Those of a channel stand together for the most part.
+    fn regain_ids(&self, mut ids: Vec<AcceptedId>) {
+        ids.sort_by_key(|id| id.position);
         let now = self.moment();
+        for run in ids.chunk_by(|one, next| one.channel == next.channel) {
+            let Some(channel) = run.first().and_then(|id| self.born(id.channel)) else { continue };
+            let mut state = channel.lock();
+            run.iter().for_each(|id| self.regain_id(id, &mut state, now));
+        }
+    }
+
+    fn regain_id(&self, id: &AcceptedId, state: &mut State, now: Moment) {
         let left = id.until.saturating_sub(now.unix_nanos / 1_000_000);
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
         let key = self.id_keys.key(id.listener, &id.id);
-        let mut state = channel.lock();
         // a clock that was set back must not make it longer than it may be
         let left = left.min(super::millis(state.settings.idempotency_window));
         let remembered = Remembered { key, position: id.position, until: now.millis.saturating_add(left) };
