@@ -8,7 +8,9 @@ use super::{
     explicit::{Failed, Failing},
     listener::Listener,
     publish::Accepted,
+    standing::Standing,
     state::State,
+    unsaved::Guard,
 };
 use crate::{
     error::Error,
@@ -183,7 +185,9 @@ impl Hub {
             let mut records = Vec::with_capacity(1 + letters.len());
             records.push(Record::Changed(self.state_of(listener, &standing)));
             records.extend(letters.iter_mut().filter_map(|letter| letter.record.take()));
-            self.log.append_all(records)?
+            let first = self.log.append_all(records)?;
+            self.withhold(channel, listener, standing, Position(first.0 + letters.len() as u64));
+            first
         };
         for letter in letters {
             position = Position(position.0 + 1);
@@ -195,6 +199,23 @@ impl Hub {
         self.forget(&dropped);
         self.room.changed();
         Ok((fates, position))
+    }
+
+    /// Neither the gap nor what comes again is told before a crash could not undo it.
+    fn withhold(
+        &self,
+        channel: &Arc<Channel>,
+        listener: &Arc<Listener>,
+        mut standing: Guard<'_, Standing>,
+        last: Position,
+    ) {
+        let watermark = self.log.watermark();
+        if watermark.position() >= last {
+            return;
+        }
+        standing.explicit.iter_mut().for_each(|explicit| explicit.withhold_until(last));
+        drop(standing);
+        self.bells.ring_later(watermark, last, channel, Some(listener));
     }
 
     /// What becomes of each, and the dead letters that come of it.

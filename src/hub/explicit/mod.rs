@@ -58,6 +58,8 @@ pub(super) struct Explicit {
     stirred: bool,
     /// Counts what may make a look out of date.
     touched: u64,
+    /// That its deliveries failed is safe when the log has come to here: what follows from it is not told before.
+    kept_at: Position,
     /// Its last stream ended by the client's side; whose it was.
     left: Option<Option<Arc<str>>>,
     /// Who pulls, and until when the pulls count as one stream.
@@ -84,6 +86,7 @@ impl Explicit {
             starved: false,
             stirred: false,
             touched: 0,
+            kept_at: Position::ZERO,
             left: None,
             pulls: None,
         }
@@ -182,6 +185,17 @@ impl Explicit {
     pub(super) fn looked(&mut self, starved: bool, more: bool) {
         self.stirred = more;
         self.starved = starved;
+    }
+
+    /// What follows from a failed delivery is told once the log has come to here.
+    pub(super) fn withhold_until(&mut self, position: Position) {
+        self.kept_at = position;
+        self.touch();
+    }
+
+    /// Whether that is not safe yet.
+    pub(super) fn is_withheld(&self, safe: Position) -> bool {
+        self.kept_at > safe
     }
 
     /// Has its stream look. Tells nothing to a stream that looks anyway.

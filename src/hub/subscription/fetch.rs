@@ -154,6 +154,9 @@ impl Subscription {
                         // what comes again alone leaves the cursor where it is
                         let beside = !found.empty() && found.cursor.at == cursor.at;
                         explicit.looked(found.empty() && found.starved, beside);
+                        if explicit.is_withheld(safe) {
+                            explicit.stir();
+                        }
                     }
                     found
                 })

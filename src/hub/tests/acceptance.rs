@@ -112,3 +112,22 @@ async fn a_core_waits_for_what_is_safe_too() {
     assert!(stream.woken());
     assert_eq!(stream.rest(), got(sent));
 }
+
+#[test]
+fn what_follows_from_a_rejection_is_told_when_that_is_safe() {
+    for last in [false, true] {
+        let (log, stage) = stage(room());
+        stage.explicit("l", ListenerSettings::default());
+        let sent = [stage.dispatch("l"), stage.broadcast()];
+        log.release();
+        let mut stream = stage.listen("l");
+        assert_eq!(stream.rest(), got(sent));
+        let told = stage.reject("l", sent[0], 0, last).unwrap();
+        assert_eq!(stream.rest(), [], "a crash could undo it");
+        log.release();
+        assert!(stream.woken());
+        let first =
+            if last { Lost(GapReason::Rejected, sent[0] - 1, sent[0], Some(1)) } else { Got(sent[0]) };
+        assert_eq!((stream.rest(), told.generation), (vec![first, Got(sent[1])], 1));
+    }
+}
