@@ -46,8 +46,8 @@ impl Checkpoints {
             let commits = self.shared.stats.commits();
             quiet = if commits == seen { quiet + 1 } else { 0 };
             seen = commits;
-            // where nothing happens nothing is looked at
-            if quiet > IDLE {
+            // where nothing happens nothing is looked at; what is left to the writer would find it locked by us
+            if quiet > IDLE || (quiet == 0 && self.shared.wal_rest.load(Ordering::Relaxed)) {
                 continue;
             }
             if let Err(error) = self.look(quiet == IDLE)
