@@ -186,7 +186,10 @@ impl Hub {
             records.push(Record::Changed(self.state_of(listener, &standing)));
             records.extend(letters.iter_mut().filter_map(|letter| letter.record.take()));
             let first = self.log.append_all(records)?;
-            self.withhold(channel, listener, standing, Position(first.0 + letters.len() as u64));
+            // that its client went away is told of nobody, unless a message goes for it
+            if how == Failure::Rejected || failed.iter().any(|failed| failed.delay.is_none()) {
+                self.withhold(channel, listener, standing, Position(first.0 + letters.len() as u64));
+            }
             first
         };
         for letter in letters {
