@@ -199,9 +199,14 @@ impl Bells {
 }
 
 impl Hub {
-    /// Answers the bell of this core, for ever. Runs on the thread that said [`on_core`].
+    /// Answers the bell of this core, and tells those who wait for the log, for ever. Runs on the thread that said
+    /// [`on_core`].
     pub async fn attend(&self) {
-        let core = &self.bells.cores[self.bells.desk_here()];
+        let desk = self.bells.desk_here();
+        tokio::join!(self.hear(&self.bells.cores[desk]), self.log.watermark().attend(desk));
+    }
+
+    async fn hear(&self, core: &Core) {
         loop {
             core.wake.notified().await;
             let began = Instant::now();

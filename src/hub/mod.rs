@@ -181,7 +181,7 @@ impl Hub {
         log.append(Record::Start { incarnation: incarnation.to_u64(), started_at: now() })?;
         let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
             let this = this.clone();
-            log.watermark().follow(move |position| {
+            log.watermark().follow(cores, move |position| {
                 if let Some(hub) = this.upgrade() {
                     hub.bells.settle(position);
                 }
@@ -251,7 +251,7 @@ impl Hub {
     /// # Errors
     /// [`Error::Log`]: the log cannot write now. Whether it was accepted is not known.
     pub async fn durable(&self, position: Position) -> Result<(), Error> {
-        Ok(self.log.watermark().reached(position).await?)
+        Ok(self.log.watermark().reached_at(self.bells.desk_here(), position).await?)
     }
 
     /// Waits until everything is safe that was changed or accepted so far.

@@ -8,6 +8,7 @@ mod figures;
 mod memory;
 mod record;
 mod recovered;
+mod waits;
 mod watermark;
 
 #[cfg(test)]
