@@ -45,7 +45,8 @@ impl Hub {
         let room = self.make_room(kept_bytes(&message));
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
-        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room };
+        let key = self.key(&message, Some(&listener));
+        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room, key };
         let accepted = self.take_dispatch(&channel, &mut state, &listener, message, terms)?;
         drop(state);
         if !accepted.duplicate {
@@ -63,14 +64,13 @@ impl Hub {
         message: Message,
         terms: Terms,
     ) -> Result<Accepted, Error> {
-        let named = self.named(&message, Some(listener), terms.now);
         // first of all: what was accepted is answered so also where there is no room for more
-        if let Some(position) = named.and_then(|named| named.find(state)) {
+        if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: Some(1), duplicate: true });
         }
         terms.room?;
         let position = self.queue(channel, state, listener, message, terms.admission, terms.now)?;
-        self.remember(named, position, state);
+        self.remember(terms.key, terms.now, position, state);
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
@@ -90,10 +90,10 @@ impl Hub {
         admission: Admission,
     ) -> Result<Accepted, Error> {
         let channel = self.channel(channel)?;
-        let room = self.make_room(kept_bytes(&message));
+        let (room, key) = (self.make_room(kept_bytes(&message)), self.key(&message, None));
         let mut state = channel.lock_existing()?;
         let mut dropped = Vec::new();
-        let terms = Terms { admission, now: self.moment(), room };
+        let terms = Terms { admission, now: self.moment(), room, key };
         let accepted = self.take_broadcast(&channel, &mut state, message, terms, &mut dropped)?;
         drop(state);
         self.forget(&dropped);
@@ -113,12 +113,11 @@ impl Hub {
         terms: Terms,
         dropped: &mut Vec<Position>,
     ) -> Result<Accepted, Error> {
-        let Terms { admission, now, room } = terms;
-        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
-        let named = self.named(&message, None, now);
-        if let Some(position) = named.and_then(|named| named.find(state)) {
+        if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: None, duplicate: true });
         }
+        let Terms { admission, now, room, key } = terms;
+        let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         room?;
         if admission == Admission::BySettings {
             self.refuse_if_full(channel, state, bytes)?;
@@ -126,7 +125,7 @@ impl Hub {
         let position = self.append(channel, state, None, message, now)?;
         state.push_broadcast(position, bytes, expiry, dropped);
         let receivers = Some(state.hearers() as u64);
-        self.remember(named, position, state);
+        self.remember(key, now, position, state);
         Ok(Accepted { position, receivers, duplicate: false })
     }
 
@@ -239,20 +238,18 @@ impl Hub {
         state.heavier(listener.birth, standing);
     }
 
-    /// A message as the memory of ids knows it.
-    fn named(&self, message: &Message, receiver: Option<&Listener>, now: Moment) -> Option<Named> {
-        self.is_remembered(message).then(|| Named {
-            key: self.id_keys.key(receiver.map(|listener| listener.birth), message.id()),
-            now: now.millis,
-        })
+    /// A message as the memory of ids knows it, where its sender has named it.
+    pub(super) fn key(&self, message: &Message, receiver: Option<&Listener>) -> Option<Key> {
+        let key = || self.id_keys.key(receiver.map(|listener| listener.birth), message.id());
+        self.is_remembered(message).then(key)
     }
 
     /// In the critical section in which it was appended: nobody sees the one without the other.
-    fn remember(&self, named: Option<Named>, position: Position, state: &mut State) {
+    fn remember(&self, key: Option<Key>, now: Moment, position: Position, state: &mut State) {
         let window = super::millis(state.settings.idempotency_window);
-        let Some(Named { key, now }) = named.filter(|_| window > 0) else { return };
-        let id = Remembered { key, position, until: now.saturating_add(window) };
-        state.ids.remember(id, now, &self.id_budget);
+        let Some(key) = key.filter(|_| window > 0) else { return };
+        let id = Remembered { key, position, until: now.millis.saturating_add(window) };
+        state.ids.remember(id, now.millis, &self.id_budget);
     }
 
     fn append(
@@ -304,26 +301,20 @@ impl Hub {
     }
 }
 
-/// A message whose sender has named it.
-#[derive(Clone, Copy)]
-struct Named {
-    key: Key,
-    now: u64,
-}
-
-impl Named {
-    /// Where it was accepted before.
-    fn find(self, state: &State) -> Option<Position> {
-        state.ids.find(self.key, self.now)
-    }
-}
-
 /// On what terms a message is taken.
 pub(super) struct Terms {
     pub(super) admission: Admission,
     pub(super) now: Moment,
     /// Whether the log has room for it.
     pub(super) room: Result<(), Error>,
+    /// Under what it is remembered.
+    pub(super) key: Option<Key>,
+}
+
+impl Terms {
+    fn accepted_before(&self, state: &State) -> Option<Position> {
+        state.ids.find(self.key?, self.now.millis)
+    }
 }
 
 /// Whether a full backlog may refuse.

@@ -3,6 +3,7 @@
 use super::{
     Hub,
     channel::Channel,
+    ids::Key,
     listener::Listener,
     publish::{Accepted, Admission, Terms},
     state::State,
@@ -24,6 +25,9 @@ pub struct Publication<'a> {
     pub message: Message,
 }
 
+/// One listener, or all, and under what a message for them is remembered.
+type Keyed = (Option<Arc<Listener>>, Option<Key>);
+
 /// What was accepted and has to be told: to one listener, or to all.
 type Rings = Vec<(Position, Option<Arc<Listener>>)>;
 
@@ -44,7 +48,7 @@ impl Hub {
         match self.channel(channel) {
             Ok(channel) if self.make_room(bytes).is_ok() => self.take_run(&channel, run, stop_at_error),
             // there may be room for some, and the others have each its error
-            Ok(_) | Err(_) => answers(run, stop_at_error, |one| match one.listener {
+            Ok(_) | Err(_) => answers(run.into_iter(), stop_at_error, |one| match one.listener {
                 None => self.broadcast(channel, one.message),
                 Some(listener) => self.dispatch(channel, listener, one.message),
             }),
@@ -60,12 +64,13 @@ impl Hub {
         let (mut rings, mut dropped) = (Vec::with_capacity(run.len()), Vec::new());
         let mut state = channel.lock();
         let now = self.moment();
-        let results = answers(run, stop_at_error, |one| {
-            if state.removed {
-                return Err(channel.is_removed());
-            }
-            let terms = Terms { admission: Admission::BySettings, now, room: Ok(()) };
-            self.take(channel, &mut state, one, terms, &mut rings, &mut dropped)
+        let receivers: Vec<_> = run.iter().map(|one| self.receiver(channel, &state, one)).collect();
+        let keys = receivers.iter().map(|receiver| receiver.as_ref().ok().and_then(|(_, key)| *key));
+        state.ids.look_ahead(keys.flatten());
+        let results = answers(run.into_iter().zip(receivers), stop_at_error, |(one, receiver)| {
+            let (listener, key) = receiver?;
+            let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key };
+            self.take(channel, &mut state, (listener, one.message), terms, &mut rings, &mut dropped)
         });
         drop(state);
         self.forget(&dropped);
@@ -74,16 +79,25 @@ impl Hub {
         results
     }
 
+    /// As the channel knows him: nobody comes or goes while it is locked. With the key of his message.
+    fn receiver(&self, channel: &Channel, state: &State, one: &Publication<'_>) -> Result<Keyed, Error> {
+        if state.removed {
+            return Err(channel.is_removed());
+        }
+        let listener = one.listener.map(|id| self.listener_in(channel, state, id)).transpose()?;
+        let key = self.key(&one.message, listener.as_deref());
+        Ok((listener, key))
+    }
+
     fn take(
         &self,
         channel: &Arc<Channel>,
         state: &mut State,
-        Publication { listener, message }: Publication<'_>,
+        (listener, message): (Option<Arc<Listener>>, Message),
         terms: Terms,
         rings: &mut Rings,
         dropped: &mut Vec<Position>,
     ) -> Result<Accepted, Error> {
-        let listener = listener.map(|id| self.listener_in(channel, state, id)).transpose()?;
         let accepted = match &listener {
             None => self.take_broadcast(channel, state, message, terms, dropped),
             Some(listener) => self.take_dispatch(channel, state, listener, message, terms),
@@ -117,10 +131,10 @@ fn same(one: Option<&Arc<Listener>>, other: Option<&Arc<Listener>>) -> bool {
     }
 }
 
-fn answers<'a>(
-    run: Vec<Publication<'a>>,
+fn answers<T>(
+    run: impl ExactSizeIterator<Item = T>,
     stop_at_error: bool,
-    mut answer: impl FnMut(Publication<'a>) -> Result<Accepted, Error>,
+    mut answer: impl FnMut(T) -> Result<Accepted, Error>,
 ) -> Vec<Result<Accepted, Error>> {
     let mut results = Vec::with_capacity(run.len());
     for one in run {

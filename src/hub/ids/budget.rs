@@ -9,9 +9,9 @@ use std::{
     },
 };
 
-/// What an id takes. Of the records up to one in 16 has gone or has not come. Its place stands in a table beside one byte
-/// of its hash: there are two tables with up to three places for each id.
-const ID_BYTES: u64 = (size_of::<Remembered>() as u64 * 17).div_ceil(16) + 2 * 3 * 5;
+/// What an id takes. Of the records up to one in 16 has gone or has not come. There are two tables, each with up to three
+/// places of four bytes for each id.
+const ID_BYTES: u64 = (size_of::<Remembered>() as u64 * 17).div_ceil(16) + 2 * 3 * 4;
 /// Room is granted for so large a part of what one has: senders on all cores meet here.
 const MORE: u64 = 16;
 const MOST_AT_ONCE: u64 = 64;

@@ -2,13 +2,10 @@
 
 use super::{
     key::Key,
+    places::{BUCKET, Places},
     records::{Records, Remembered},
 };
-use hashbrown::{HashTable, hash_table::Entry};
 
-/// The smallest table, and the largest, which is laid out under its channel's lock: a byte for each place.
-const FEWEST_PLACES: usize = 8;
-const MOST_PLACES: usize = 1 << 22;
 /// By so much larger is the next one while ids become more and more: each that there is costs a look.
 const GROWTH: usize = 4;
 /// In so many parts the records go that belong to a large table.
@@ -23,23 +20,22 @@ const FAR_TOO_LARGE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Era {
     records: Records,
-    /// Where they stand, to be found by key, with those that have gone; of a key that came again after it had expired, the
+    /// Where they stand, with those that have gone; of a key that came again after it had expired, the
     /// later one.
-    places: HashTable<Place>,
+    places: Places,
     /// It takes so many.
     max: usize,
 }
 
 impl Era {
     fn with_places(places: usize) -> Self {
-        let places = places.next_power_of_two().clamp(FEWEST_PLACES, MOST_PLACES);
-        let records = Records::in_parts_of((places / PARTS).max(SMALLEST_PART));
-        let places = HashTable::with_capacity(places / 8 * 7);
-        Self { records, max: places.capacity(), places }
+        let places = Places::at_least(places);
+        let records = Records::in_parts_of((places.count() / PARTS).max(SMALLEST_PART));
+        Self { records, max: places.count() / 4 * 3, places }
     }
 
     pub(super) fn first() -> Self {
-        Self::with_places(FEWEST_PLACES)
+        Self::with_places(BUCKET)
     }
 
     /// The one after this one, where there are so many ids in all: when it is full, all that are older should have gone.
@@ -57,7 +53,7 @@ impl Era {
     }
 
     pub(super) fn is_far_too_large_for(&self, ids: usize) -> bool {
-        self.max > FAR_TOO_LARGE * ids.max(FEWEST_PLACES)
+        self.max > FAR_TOO_LARGE * ids.max(BUCKET)
     }
 
     /// It takes no more.
@@ -76,49 +72,23 @@ impl Era {
 
     pub(super) fn find(&self, key: Key) -> Option<&Remembered> {
         let Self { records, places, .. } = self;
-        places
-            .find(key.hash(), |place| place.is_of(key, records))
-            .and_then(|place| records.get(place.number()))
+        places.find(key, |number| is_of(records, number, key)).and_then(|number| records.get(number))
     }
 
     /// Takes one in; it is not full.
     pub(super) fn add(&mut self, id: Remembered) {
         let Self { records, places, .. } = self;
-        let place = Place::new(records.count(), id.key);
-        let unmoved = |_: &Place| unreachable!("it has a place for each that it takes");
-        match places.entry(id.key.hash(), |other| other.is_of(id.key, records), unmoved) {
-            Entry::Occupied(mut expired) => *expired.get_mut() = place,
-            Entry::Vacant(free) => {
-                free.insert(place);
-            }
-        }
+        places.put(id.key, records.count(), |number| is_of(records, number, id.key));
         records.push(id);
     }
 
     /// What it takes, in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.records.bytes() + self.places.allocation_size()
+        self.records.bytes() + self.places.bytes()
     }
 }
 
-/// The number of a record, and as much of its key as fits beside it: the wrong one is rarely looked at.
-#[derive(Clone, Copy, Debug)]
-struct Place(u32);
-
-impl Place {
-    const NUMBER: u32 = MOST_PLACES as u32 - 1;
-
-    fn new(number: usize, key: Key) -> Self {
-        Self(number as u32 & Self::NUMBER | key.mark() & !Self::NUMBER)
-    }
-
-    fn number(self) -> usize {
-        (self.0 & Self::NUMBER) as usize
-    }
-
-    fn is_of(self, key: Key, records: &Records) -> bool {
-        (self.0 ^ key.mark()) & !Self::NUMBER == 0
-            && records.get(self.number()).is_some_and(|record| record.key == key)
-    }
+fn is_of(records: &Records, number: usize, key: Key) -> bool {
+    records.get(number).is_some_and(|record| record.key == key)
 }
