@@ -22,7 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    task::JoinSet,
+    runtime::Builder,
+    task::{JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tonic::transport::Channel;
@@ -53,17 +54,13 @@ pub(super) async fn crowd(plan: &Plan, row: &Row) -> Outcome<Crowd> {
         proc::resident_bytes(server.pid())?.saturating_sub(empty) as f64 / listeners as f64;
 
     let longest_before = broadcasts(&connection, &others, plan.time).await?;
-    let mut rejecting = JoinSet::new();
     let (each, until) = ((listeners / 100 / STREAMS).max(1), Instant::now() + plan.time + PACE);
     let cpu = CpuTime::of(server.pid())?;
-    for stream in 0..STREAMS {
-        rejecting.spawn(reject_all(server.address, stream * each..(stream + 1) * each, until));
-    }
+    let (address, runtime) = (server.address, Builder::new_current_thread().enable_all().build()?);
+    // on a thread of their own: what they have to do is not to keep the others' clients waiting
+    let rejecting = spawn_blocking(move || runtime.block_on(reject_by_streams(address, each, until)));
     let longest = broadcasts(&connection, &others, plan.time).await?;
-    let mut rejections = 0;
-    while let Some(done) = rejecting.join_next().await {
-        rejections += done??;
-    }
+    let rejections = rejecting.await??;
     let cpu = CpuTime::of(server.pid())?.since(&cpu);
     Ok(Crowd {
         name: row.name.to_owned(),
@@ -104,6 +101,18 @@ async fn broadcasts(connection: &Connection, others: &Streams, time: Duration) -
     }
     others.record.complete().await?;
     Ok(others.record.take_latency().max() as f64 / 1e6)
+}
+
+async fn reject_by_streams(address: SocketAddr, each: u64, until: Instant) -> Outcome<u64> {
+    let mut rejecting = JoinSet::new();
+    for stream in 0..STREAMS {
+        rejecting.spawn(reject_all(address, stream * each..(stream + 1) * each, until));
+    }
+    let mut rejections = 0;
+    while let Some(done) = rejecting.join_next().await {
+        rejections += done??;
+    }
+    Ok(rejections)
 }
 
 // Rejects the first of what comes, for each of these listeners, until the time is over.
