@@ -15,7 +15,7 @@ pub(super) use records::Remembered;
 
 use crate::log::Position;
 use era::Era;
-use std::{collections::VecDeque, hint::black_box};
+use std::collections::VecDeque;
 
 /// Whoever tends a memory holds its channel's lock for no more than so many at once.
 const AT_ONCE: usize = 4096;
@@ -40,12 +40,9 @@ impl Ids {
         (found.until > now).then_some(found.position)
     }
 
-    /// Looks where these will be looked for. One look waits for memory that is in no cache, as long as all the rest of it
-    /// takes; many that follow on each other wait together.
-    pub(super) fn look_ahead(&self, keys: impl Iterator<Item = Key>) {
-        let looks = keys.map(|key| self.eras.iter().filter(|era| era.find(key).is_some()).count());
-        // so that they are done
-        black_box(looks.sum::<usize>());
+    /// Brings near what will be looked at for these.
+    pub(super) fn bring_near(&self, keys: &[Key]) {
+        self.eras.iter().for_each(|era| era.bring_near(keys));
     }
 
     /// Remembers an id that is not remembered, and for that, where the budget has no room, forgets the oldest.

@@ -65,8 +65,8 @@ impl Hub {
         let mut state = channel.lock();
         let now = self.moment();
         let receivers: Vec<_> = run.iter().map(|one| self.receiver(channel, &state, one)).collect();
-        let keys = receivers.iter().map(|receiver| receiver.as_ref().ok().and_then(|(_, key)| *key));
-        state.ids.look_ahead(keys.flatten());
+        let keys: Vec<_> = receivers.iter().flatten().filter_map(|(_, key)| *key).collect();
+        state.ids.bring_near(&keys);
         let results = answers(run.into_iter().zip(receivers), stop_at_error, |(one, receiver)| {
             let (listener, key) = receiver?;
             let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key };

@@ -70,6 +70,10 @@ impl Era {
         self.records.pop();
     }
 
+    pub(super) fn bring_near(&self, keys: &[Key]) {
+        self.places.bring_near(keys);
+    }
+
     pub(super) fn find(&self, key: Key) -> Option<&Remembered> {
         let Self { records, places, .. } = self;
         places.find(key, |number| is_of(records, number, key)).and_then(|number| records.get(number))
