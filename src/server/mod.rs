@@ -97,7 +97,14 @@ impl Server {
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let hub = begin(config, &runtime, &listener, &keeping)?;
+        let hub = match begin(config, &runtime, &listener, &keeping) {
+            Ok(hub) => hub,
+            Err(cause) => {
+                // whoever starts a server may be on a runtime of his own, where none may be waited for
+                runtime.shutdown_background();
+                return Err(cause);
+            }
+        };
         let (router, health) = grpc::routes(Dispatcher::new(
             Arc::clone(&hub),
             request_limits(config),
