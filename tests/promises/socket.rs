@@ -3,5 +3,6 @@
 mod bad_input;
 mod ends;
 mod file;
+mod reference;
 mod streams;
 mod verbs;
