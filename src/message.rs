@@ -1,9 +1,11 @@
 //! A message as it was received: the bytes of `eric.v1.Message`, looked through once and kept as they are.
 
+mod carried;
 mod field;
 mod payload;
 mod stored;
 
+pub(crate) use carried::Carried;
 pub(crate) use stored::stored_id;
 
 use crate::id;

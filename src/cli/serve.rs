@@ -75,6 +75,7 @@ fn announce(server: &Server, config: &Config) {
     let address = server.address();
     info!(
         %address,
+        socket = config.socket.as_ref().map(|path| tracing::field::display(path.display())),
         version = env!("CARGO_PKG_VERSION"),
         workers = config.workers,
         durability = durability(config),

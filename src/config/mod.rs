@@ -29,6 +29,8 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// The address to serve on. Port 0: any free one. Default `127.0.0.1:50051`: this machine only.
     pub listen: SocketAddr,
+    /// The path of a Unix socket for clients of `eric-sse`; `None`: there is none. Default `None`.
+    pub socket: Option<PathBuf>,
     /// Where accepted messages are kept over the end of the process; `None`: nowhere. Default `None`.
     pub data_dir: Option<PathBuf>,
     /// How much of what was accepted may be lost with the machine, in a directory: zero, for nothing, to 1 hour.
@@ -44,8 +46,8 @@ pub struct Config {
     pub keep_alive_interval: Duration,
     /// How long the answer to a ping may take; then the connection is closed: 1 s to 1 hour. Default 20 s.
     pub keep_alive_timeout: Duration,
-    /// How long a new connection may take to begin its first request; then it is closed: 1 s to 1 hour.
-    /// Default 10 s.
+    /// How long a new connection may take to begin its first request, and on the socket to say all of it; then it is
+    /// closed: 1 s to 1 hour. Default 10 s.
     pub header_timeout: Duration,
     /// Open connections: 1 to 1,000,000. Default 20,000.
     pub max_connections: usize,
@@ -96,6 +98,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            socket: None,
             data_dir: None,
             sync: Duration::ZERO,
             cache_bytes: 64 * MIB,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Config, GIB, MIB,
-    units::{ADDRESS, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, SYNC, TIME, Unit},
+    units::{ADDRESS, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, PATH, SYNC, TIME, Unit},
 };
 
 /// One setting.
@@ -16,12 +16,19 @@ pub(crate) struct Setting {
     value: &'static dyn Value,
 }
 
-pub(crate) static SETTINGS: [Setting; 20] = [
+pub(crate) static SETTINGS: [Setting; 21] = [
     Setting {
         name: "listen",
         about: "The address to serve on. Port 0 takes any free one. There is no TLS and no authentication: whoever \
                 reaches the address may send and receive.",
         value: &Of { unit: &ADDRESS, range: None, off: None, at: |config| &mut config.listen },
+    },
+    Setting {
+        name: "socket",
+        about: "The path of a Unix socket for clients of eric-sse, beside the address. Its file has mode 0600, so whoever \
+                runs the server may connect; it is removed at the end, and what a server that was killed has left there \
+                is replaced.",
+        value: &Of { unit: &PATH, range: None, off: None, at: |config| &mut config.socket },
     },
     Setting {
         name: "data_dir",
@@ -91,7 +98,8 @@ pub(crate) static SETTINGS: [Setting; 20] = [
     },
     Setting {
         name: "header_timeout",
-        about: "How long a new connection may take to begin its first request. Then it is closed.",
+        about: "How long a new connection may take to begin its first request. Then it is closed. On the socket it has to \
+                say all of it meanwhile.",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),

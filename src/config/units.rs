@@ -48,8 +48,8 @@ pub(crate) static LOG_BYTES: Unit<Option<u64>> = Unit {
     write: |size| size.as_ref().map_or_else(|| AUTO.to_owned(), sized),
 };
 
-pub(crate) static DIRECTORY: Unit<Option<PathBuf>> = Unit {
-    placeholder: "DIRECTORY",
+const A_PATH: Unit<Option<PathBuf>> = Unit {
+    placeholder: "PATH",
     name: "a path, or none",
     read: |text| match text {
         "" => None,
@@ -58,6 +58,10 @@ pub(crate) static DIRECTORY: Unit<Option<PathBuf>> = Unit {
     },
     write: |path| path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
 };
+
+pub(crate) static PATH: Unit<Option<PathBuf>> = A_PATH;
+
+pub(crate) static DIRECTORY: Unit<Option<PathBuf>> = Unit { placeholder: "DIRECTORY", ..A_PATH };
 
 pub(crate) static SYNC: Unit<Duration> = Unit {
     placeholder: "TIME",

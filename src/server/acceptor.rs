@@ -1,11 +1,16 @@
 //! The thread that accepts, keeps the hub up, and sees to the end.
 
-use super::{Stopper, core::CoreHandle};
+use super::{
+    Stopper,
+    core::{Arrival, CoreHandle},
+    local::Local,
+};
 use crate::{
     grpc::Health,
     hub::{self, Hub},
 };
 use std::{
+    future::pending,
     io,
     net::TcpListener,
     sync::Arc,
@@ -25,6 +30,7 @@ pub(super) struct Acceptor {
     pub(super) stopper: Stopper,
     pub(super) deadline: Duration,
     pub(super) max_connections: usize,
+    pub(super) local: Option<Local>,
 }
 
 impl Acceptor {
@@ -40,14 +46,16 @@ impl Acceptor {
         })
     }
 
-    async fn run(self, listener: tokio::net::TcpListener) {
+    async fn run(mut self, listener: tokio::net::TcpListener) {
         let upkeep = tokio::spawn(hub::keep(Arc::downgrade(&self.hub)));
         self.health.serving().await;
         tokio::select! {
-            () = self.accept(&listener) => {}
+            () = self.accept(async || tcp(&listener).await) => {}
+            () = self.accept(async || self.local().await) => {}
             () = self.stopper.closing.cancelled() => {}
         }
         drop(listener);
+        self.local = None;
         self.stopper.closing.cancel();
         self.health.draining().await;
         self.hub.close();
@@ -64,10 +72,11 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self, listener: &tokio::net::TcpListener) {
+    /// Whoever comes to a door, for ever.
+    async fn accept(&self, next: impl AsyncFn() -> io::Result<Arrival>) {
         loop {
-            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => self.place(stream).await,
+            match next().await {
+                Ok(arrival) => self.place(arrival).await,
                 Err(error) => {
                     warn!(%error, "cannot accept");
                     sleep(PAUSE).await;
@@ -76,15 +85,27 @@ impl Acceptor {
         }
     }
 
+    async fn local(&self) -> io::Result<Arrival> {
+        match &self.local {
+            Some(local) => local.accept().await,
+            None => pending().await,
+        }
+    }
+
     /// Gives a connection to the core with the fewest.
-    async fn place(&self, stream: std::net::TcpStream) {
+    async fn place(&self, arrival: Arrival) {
         let open: usize = self.cores.iter().map(CoreHandle::connections).sum();
         if open >= self.max_connections {
             debug!(open, "a connection too many was closed");
             return;
         }
         if let Some(core) = self.cores.iter().min_by_key(|core| core.connections()) {
-            core.give(stream).await;
+            core.give(arrival).await;
         }
     }
+}
+
+async fn tcp(listener: &tokio::net::TcpListener) -> io::Result<Arrival> {
+    let (stream, _) = listener.accept().await?;
+    stream.into_std().map(Arrival::Tcp)
 }

@@ -2,7 +2,11 @@
 
 use super::{Stopper, connection, connection::Keeping};
 use crate::hub::{self, Hub};
+#[cfg(unix)]
+use crate::socket;
 use axum::Router;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::{
     io,
     net::TcpStream,
@@ -24,14 +28,24 @@ pub(super) struct Core {
     pub(super) hub: Arc<Hub>,
     pub(super) router: Router,
     pub(super) keeping: Keeping,
+    #[cfg(unix)]
+    pub(super) socket: socket::Door,
     pub(super) stopper: Stopper,
+}
+
+/// A connection that was accepted, by the door at which it came.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Socket(UnixStream),
 }
 
 /// How the acceptor sees a core.
 #[derive(Clone, Debug)]
 pub(super) struct CoreHandle {
     connections: Arc<AtomicUsize>,
-    hand_over: mpsc::Sender<TcpStream>,
+    hand_over: mpsc::Sender<Arrival>,
 }
 
 impl CoreHandle {
@@ -46,9 +60,9 @@ impl CoreHandle {
     }
 
     /// Gives it a connection; it is gone where the core is.
-    pub(super) async fn give(&self, stream: TcpStream) {
+    pub(super) async fn give(&self, arrival: Arrival) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        if self.hand_over.send(stream).await.is_err() {
+        if self.hand_over.send(arrival).await.is_err() {
             self.connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -90,13 +104,18 @@ impl Core {
         Ok(CoreThread { handle, thread })
     }
 
-    async fn run(self, mut taken: mpsc::Receiver<TcpStream>, connections: Arc<AtomicUsize>) -> usize {
+    async fn run(self, mut taken: mpsc::Receiver<Arrival>, connections: Arc<AtomicUsize>) -> usize {
         let hub = Arc::clone(&self.hub);
         let bell = tokio::spawn(async move { hub.attend().await });
         let open = TaskTracker::new();
         let serve = async {
-            while let Some(stream) = taken.recv().await {
-                self.serve(stream, &open, &connections);
+            while let Some(arrival) = taken.recv().await {
+                let counted = Counted(Arc::clone(&connections));
+                match arrival {
+                    Arrival::Tcp(stream) => counted.spawn(&open, self.serve(stream)),
+                    #[cfg(unix)]
+                    Arrival::Socket(stream) => counted.spawn(&open, self.socket.clone().serve(stream)),
+                }
             }
         };
         tokio::select! {
@@ -112,23 +131,22 @@ impl Core {
         open.len()
     }
 
-    fn serve(&self, stream: TcpStream, open: &TaskTracker, connections: &Arc<AtomicUsize>) {
-        let counted = Counted(Arc::clone(connections));
-        let served = connection::serve(
-            stream,
-            self.router.clone(),
-            self.keeping.clone(),
-            self.stopper.closing.clone(),
-        );
-        open.spawn(async move {
-            served.await;
-            drop(counted);
-        });
+    fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + use<> {
+        connection::serve(stream, self.router.clone(), self.keeping.clone(), self.stopper.closing.clone())
     }
 }
 
 /// A connection among those of its core.
 struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn spawn(self, open: &TaskTracker, served: impl Future<Output = ()> + Send + 'static) {
+        open.spawn(async move {
+            served.await;
+            drop(self);
+        });
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {

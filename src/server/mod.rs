@@ -7,9 +7,12 @@
 mod acceptor;
 mod connection;
 mod core;
+mod local;
 mod starting;
 mod wire;
 
+#[cfg(unix)]
+use crate::socket;
 use crate::{
     config::Config,
     error::Error,
@@ -23,6 +26,7 @@ use crate::{
 use acceptor::Acceptor;
 use connection::Keeping;
 use core::{Core, CoreThread};
+use local::{Bound, Local};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -51,9 +55,9 @@ pub struct Stopper {
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve on {address}: {cause}")]
+#[error("cannot serve on {place}: {cause}")]
 pub struct StartError {
-    address: SocketAddr,
+    place: String,
     cause: Cause,
 }
 
@@ -65,6 +69,18 @@ enum Cause {
     Hub(#[from] Error),
     #[error(transparent)]
     Log(#[from] OpenError),
+    #[error(transparent)]
+    Socket(#[from] local::Refused),
+}
+
+impl StartError {
+    fn new(cause: Cause, config: &Config) -> Self {
+        let place = match (&cause, &config.socket) {
+            (Cause::Socket(_), Some(path)) => path.display().to_string(),
+            _ => config.listen.to_string(),
+        };
+        Self { place, cause }
+    }
 }
 
 /// How a server ended.
@@ -85,19 +101,28 @@ impl Server {
     /// connects is answered that it does not serve yet.
     ///
     /// # Errors
-    /// The address cannot be bound, the directory cannot be used, or the system has no more threads.
+    /// The address or the socket cannot be bound, the directory cannot be used, or the system has no more threads.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        Self::try_start(config).map_err(|cause| StartError { address: config.listen, cause })
+        Self::try_start(config).map_err(|cause| StartError::new(cause, config))
     }
 
     fn try_start(config: &Config) -> Result<Self, Cause> {
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        // who connects meanwhile waits until it is served
+        let bound = config.socket.as_deref().map(Bound::at).transpose()?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let hub = begin(config, &runtime, &listener, &keeping)?;
+        let hub = match begin(config, &runtime, &listener, &keeping) {
+            Ok(hub) => hub,
+            Err(cause) => {
+                // whoever starts a server may be on a runtime of his own, where none may be waited for
+                runtime.shutdown_background();
+                return Err(cause);
+            }
+        };
         let (router, health) = grpc::routes(Dispatcher::new(
             Arc::clone(&hub),
             request_limits(config),
@@ -105,7 +130,14 @@ impl Server {
             config.drain_deadline,
             runtime.handle().clone(),
         ));
-        let core = Core { hub: Arc::clone(&hub), router, keeping, stopper: stopper.clone() };
+        let core = Core {
+            #[cfg(unix)]
+            socket: socket_door(config, &hub, &stopper),
+            hub: Arc::clone(&hub),
+            router,
+            keeping,
+            stopper: stopper.clone(),
+        };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
         let acceptor = Acceptor {
             hub: Arc::clone(&hub),
@@ -114,6 +146,7 @@ impl Server {
             stopper: stopper.clone(),
             deadline: config.drain_deadline,
             max_connections: config.max_connections,
+            local: bound.map(|bound| local(bound, &runtime)).transpose()?,
         };
         Ok(Self { address, stopper, acceptor: acceptor.start(runtime, listener)?, cores, hub })
     }
@@ -173,6 +206,17 @@ fn begin(
         Ok::<_, Error>(hub)
     })?
     .map_err(Cause::from)
+}
+
+fn local(bound: Bound, runtime: &Runtime) -> io::Result<Local> {
+    let _inside = runtime.enter();
+    Local::over(bound)
+}
+
+#[cfg(unix)]
+fn socket_door(config: &Config, hub: &Arc<Hub>, stopper: &Stopper) -> socket::Door {
+    let max_payload_bytes = request_limits(config).max_payload_bytes;
+    socket::Door::new(Arc::clone(hub), max_payload_bytes, config.header_timeout, stopper.closing.clone())
 }
 
 fn options(config: &Config) -> Options {

@@ -40,6 +40,8 @@ mod sessions;
 mod settings;
 mod shutdown;
 mod slow_reader;
+#[cfg(unix)]
+mod socket;
 mod start_stop;
 mod takeover;
 mod unread;

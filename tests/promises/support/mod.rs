@@ -13,6 +13,8 @@ pub(crate) mod raw;
 pub(crate) mod reader;
 pub(crate) mod refused;
 pub(crate) mod server;
+#[cfg(unix)]
+pub(crate) mod socket;
 pub(crate) mod wire;
 
 pub(crate) use reader::{Event, Reader};
