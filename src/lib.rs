@@ -10,7 +10,7 @@
 //!
 //! In reading order, from the bottom: [`id`], [`message`] and [`error`] are the words, [`content`] a message as programs
 //! say it; [`log`] is what remembers; [`hub`] is the core, where every verb of the service is one method; over it stand
-//! [`embed`] and the gRPC door, over that [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the
+//! [`embed`], and the verbs as the contract has them, over those the doors, over them [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the
 //! invariants.
 
 pub mod cli;
@@ -27,6 +27,7 @@ pub mod message;
 pub mod server;
 mod signal;
 mod telemetry;
+mod verbs;
 
 /// The contract as clients see it, generated from `proto/eric/v1`.
 #[allow(

@@ -1,9 +1,7 @@
 //! The verbs as the generated service wants them.
 
-use super::{
-    Dispatcher, publish,
-    wire::{self, dispatcher_service_server::DispatcherService},
-};
+use super::{publish, wire::dispatcher_service_server::DispatcherService};
+use crate::verbs::{Dispatcher, wire};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Makes the service: each verb is a function of the dispatcher under the same name, that answers at once, or when what
@@ -49,7 +47,7 @@ macro_rules! service {
                 &self,
                 request: Request<Streaming<wire::PublishRequest>>,
             ) -> Result<Response<Self::PublishStream>, Status> {
-                Ok(Response::new(self.publish_stream(request.into_inner())))
+                Ok(Response::new(publish::answers(self, request.into_inner())))
             }
         }
     };

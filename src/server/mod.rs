@@ -13,12 +13,13 @@ mod wire;
 use crate::{
     config::Config,
     error::Error,
-    grpc::{self, Dispatcher, RequestLimits},
+    grpc,
     hub::{Hub, Limits},
     log::{
         Log, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
+    verbs::{Dispatcher, RequestLimits},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -98,13 +99,13 @@ impl Server {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
         let hub = begin(config, &runtime, &listener, &keeping)?;
-        let (router, health) = grpc::routes(Dispatcher::new(
-            Arc::clone(&hub),
-            request_limits(config),
-            stopper.closing.clone(),
-            config.drain_deadline,
-            runtime.handle().clone(),
-        ));
+        let (router, health) = grpc::routes(Dispatcher {
+            hub: Arc::clone(&hub),
+            limits: request_limits(config),
+            closing: stopper.closing.clone(),
+            grace: config.drain_deadline,
+            clock: runtime.handle().clone(),
+        });
         let core = Core { hub: Arc::clone(&hub), router, keeping, stopper: stopper.clone() };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
         let acceptor = Acceptor {
