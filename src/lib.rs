@@ -20,6 +20,7 @@ pub mod content;
 pub mod embed;
 pub mod error;
 mod grpc;
+mod http;
 pub mod hub;
 pub mod id;
 pub mod log;

@@ -29,6 +29,9 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// The address to serve on. Port 0: any free one. Default `127.0.0.1:50051`: this machine only.
     pub listen: SocketAddr,
+    /// Where HTTP is served: JSON, Server-Sent Events, and gRPC beside them; port 0: any free one; `None`: nowhere. Default
+    /// `127.0.0.1:8080`.
+    pub http: Option<SocketAddr>,
     /// Where accepted messages are kept over the end of the process; `None`: nowhere. Default `None`.
     pub data_dir: Option<PathBuf>,
     /// How much of what was accepted may be lost with the machine, in a directory: zero, for nothing, to 1 hour.
@@ -96,6 +99,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            http: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
             data_dir: None,
             sync: Duration::ZERO,
             cache_bytes: 64 * MIB,

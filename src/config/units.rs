@@ -22,6 +22,13 @@ pub(crate) static ADDRESS: Unit<SocketAddr> = Unit {
     write: SocketAddr::to_string,
 };
 
+pub(crate) static ADDRESS_OR_OFF: Unit<Option<SocketAddr>> = Unit {
+    placeholder: "ADDRESS",
+    name: "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080, or off",
+    read: |text| if text == "off" { Some(None) } else { (ADDRESS.read)(text).map(Some) },
+    write: |address| address.as_ref().map_or_else(|| "off".to_owned(), ADDRESS.write),
+};
+
 pub(crate) static COUNT: Unit<usize> = Unit {
     placeholder: "COUNT",
     name: "a whole number",

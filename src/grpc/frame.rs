@@ -11,7 +11,7 @@ use crate::{
     verbs::{
         FIRST,
         delivery::{self, LENGTH_DELIMITED, Sizes, VARINT, attempt, field_len, key, put_head},
-        wire,
+        format, wire,
     },
 };
 use bytes::Bytes;
@@ -87,7 +87,7 @@ fn shared_part(batch: &Arc<Batch>) -> Option<Bytes> {
     if Arc::strong_count(batch) == 1 {
         return None;
     }
-    let frame = batch.frame(of_batch);
+    let frame = batch.frame(format::GRPC, of_batch);
     let length = PREFIX_BYTES + 1;
     let length_bytes = 1 + frame.iter().skip(length).take_while(|byte| **byte >= 0x80).count();
     Some(frame.slice(length + length_bytes + 2..))

@@ -26,10 +26,7 @@ macro_rules! service {
                 &self,
                 request: Request<wire::$ChangeRequest>,
             ) -> Result<Response<wire::$ChangeResponse>, Status> {
-                let answer = Dispatcher::$change(self, &request.into_inner());
-                // also where it was there already: whoever made it may still wait for that to be safe
-                let safe = self.hub.settled().await;
-                let answer = answer.and_then(|answer| Ok(safe.map(|()| answer)?));
+                let answer = self.once_safe(Dispatcher::$change(self, &request.into_inner())).await;
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
             })*
 

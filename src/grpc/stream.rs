@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     error::Error,
-    hub::{Bundle, Ending, Event, Handed},
+    hub::{Bundle, Ending, Event, Handed, StreamKind},
     verbs::{
-        Dispatcher, FIRST, convert,
+        Dispatcher, FIRST, convert, format,
         receive::Opened,
         status::Refusal,
         wire::{self, ListenRequest, WatchRequest},
@@ -42,7 +42,10 @@ const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) async fn listen(State(dispatcher): State<Dispatcher>, request: Request) -> Response {
     let opened = match read::<ListenRequest>(&dispatcher, request).await {
-        Ok(request) => dispatcher.listen(request).await.map_err(|refusal| dispatcher.status(refusal)),
+        Ok(request) => {
+            let opened = dispatcher.listen(StreamKind::Listen, request).await;
+            opened.map_err(|refusal| dispatcher.status(refusal))
+        }
         Err(status) => Err(status),
     };
     respond(dispatcher, opened)
@@ -216,7 +219,7 @@ impl StreamBody {
     fn only(&mut self, handed: &Handed) -> Bytes {
         self.lively = true;
         if handed.generation == 0 && handed.repeats.is_empty() {
-            return handed.batch.frame(frame::of_batch);
+            return handed.batch.frame(format::GRPC, frame::of_batch);
         }
         let mut response = Gathered::new(self.max_response_bytes);
         self.held = response.put(|bytes| frame::put_batch(bytes, FIRST, handed));

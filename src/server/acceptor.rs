@@ -1,10 +1,15 @@
 //! The thread that accepts, keeps the hub up, and sees to the end.
 
-use super::{Stopper, core::CoreHandle};
+use super::{
+    Stopper,
+    core::CoreHandle,
+    door::{Door, Doors},
+};
 use crate::{
     grpc::Health,
     hub::{self, Hub},
 };
+use futures_util::future::OptionFuture;
 use std::{
     io,
     net::TcpListener,
@@ -29,25 +34,29 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// Runs on a thread of its own, which gives the runtime back at its end.
-    pub(super) fn start(self, runtime: Runtime, listener: TcpListener) -> io::Result<JoinHandle<Runtime>> {
-        let listener = {
+    pub(super) fn start(
+        self,
+        runtime: Runtime,
+        doors: &Doors<TcpListener>,
+    ) -> io::Result<JoinHandle<Runtime>> {
+        let doors = {
             let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
+            doors.map(|listener| tokio::net::TcpListener::from_std(listener.try_clone()?))?
         };
         thread::Builder::new().name("acceptor".to_owned()).spawn(move || {
-            runtime.block_on(self.run(listener));
+            runtime.block_on(self.run(doors));
             runtime
         })
     }
 
-    async fn run(self, listener: tokio::net::TcpListener) {
+    async fn run(self, doors: Doors<tokio::net::TcpListener>) {
         let upkeep = tokio::spawn(hub::keep(Arc::downgrade(&self.hub)));
         self.health.serving().await;
         tokio::select! {
-            () = self.accept(&listener) => {}
+            () = self.accept(&doors) => {}
             () = self.stopper.closing.cancelled() => {}
         }
-        drop(listener);
+        drop(doors);
         self.stopper.closing.cancel();
         self.health.draining().await;
         self.hub.close();
@@ -64,10 +73,16 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self, listener: &tokio::net::TcpListener) {
+    async fn accept(&self, doors: &Doors<tokio::net::TcpListener>) {
+        let http =
+            OptionFuture::from(doors.http.as_ref().map(|listener| self.accept_at(Door::Http, listener)));
+        tokio::join!(self.accept_at(Door::Grpc, &doors.grpc), http);
+    }
+
+    async fn accept_at(&self, door: Door, listener: &tokio::net::TcpListener) {
         loop {
             match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => self.place(stream).await,
+                Ok(stream) => self.place(door, stream).await,
                 Err(error) => {
                     warn!(%error, "cannot accept");
                     sleep(PAUSE).await;
@@ -77,14 +92,14 @@ impl Acceptor {
     }
 
     /// Gives a connection to the core with the fewest.
-    async fn place(&self, stream: std::net::TcpStream) {
+    async fn place(&self, door: Door, stream: std::net::TcpStream) {
         let open: usize = self.cores.iter().map(CoreHandle::connections).sum();
         if open >= self.max_connections {
             debug!(open, "a connection too many was closed");
             return;
         }
         if let Some(core) = self.cores.iter().min_by_key(|core| core.connections()) {
-            core.give(stream).await;
+            core.give(door, stream).await;
         }
     }
 }

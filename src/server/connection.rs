@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its end.
 
-use super::wire::Wire;
+use super::{door::Door, wire::Wire};
 use crate::config::Config;
 use axum::Router;
 use hyper::rt::{Sleep, Timer};
@@ -31,6 +31,9 @@ const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Calls at once on a connection. Our own limit of streams answers with an error; this one would let them hang.
 const MAX_CONCURRENT_CALLS: u32 = 100_000;
+/// What a request's headers may take, and how many there may be, where anybody's browser sends them.
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
+const MAX_HEADERS: usize = 128;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -55,9 +58,13 @@ impl Keeping {
         }
     }
 
-    fn builder(&self) -> Builder<TokioExecutor> {
+    fn builder(&self, door: Door) -> Builder<TokioExecutor> {
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(self.clock.clone()).header_read_timeout(self.header_timeout);
+        if door == Door::Http {
+            builder.http1().max_buf_size(MAX_SEND_BUFFER_BYTES).max_headers(MAX_HEADERS);
+            builder.http2().max_header_list_size(MAX_HEADER_BYTES);
+        }
         builder
             .http2()
             .timer(self.clock.clone())
@@ -92,8 +99,14 @@ impl Timer for Clock {
 }
 
 /// Serves a connection until it ends, or until what it has open has ended after `closing`.
-pub(super) async fn serve(stream: TcpStream, router: Router, keeping: Keeping, closing: CancellationToken) {
-    if let Err(error) = try_serve(stream, router, keeping, closing).await {
+pub(super) async fn serve(
+    stream: TcpStream,
+    door: Door,
+    router: Router,
+    keeping: Keeping,
+    closing: CancellationToken,
+) {
+    if let Err(error) = try_serve(stream, door, router, keeping, closing).await {
         // a peer that went away is its own business
         debug!(%error, "a connection ended");
     }
@@ -101,6 +114,7 @@ pub(super) async fn serve(stream: TcpStream, router: Router, keeping: Keeping, c
 
 async fn try_serve(
     stream: TcpStream,
+    door: Door,
     router: Router,
     keeping: Keeping,
     closing: CancellationToken,
@@ -113,7 +127,7 @@ async fn try_serve(
         () = closing.cancelled() => return Ok(()),
     }
     let (wire, socket) = Wire::new(stream);
-    let builder = keeping.builder();
+    let builder = keeping.builder(door);
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
     tokio::select! {

@@ -1,8 +1,11 @@
 //! A core: one thread, one runtime, connections and streams of its own.
 
-use super::{Stopper, connection, connection::Keeping};
+use super::{
+    Stopper,
+    connection::{self, Keeping},
+    door::{Door, Routers},
+};
 use crate::hub::{self, Hub};
-use axum::Router;
 use std::{
     io,
     net::TcpStream,
@@ -22,7 +25,7 @@ const WAITING_CONNECTIONS: usize = 256;
 #[derive(Clone)]
 pub(super) struct Core {
     pub(super) hub: Arc<Hub>,
-    pub(super) router: Router,
+    pub(super) routers: Routers,
     pub(super) keeping: Keeping,
     pub(super) stopper: Stopper,
 }
@@ -31,7 +34,7 @@ pub(super) struct Core {
 #[derive(Clone, Debug)]
 pub(super) struct CoreHandle {
     connections: Arc<AtomicUsize>,
-    hand_over: mpsc::Sender<TcpStream>,
+    hand_over: mpsc::Sender<(Door, TcpStream)>,
 }
 
 impl CoreHandle {
@@ -46,9 +49,9 @@ impl CoreHandle {
     }
 
     /// Gives it a connection; it is gone where the core is.
-    pub(super) async fn give(&self, stream: TcpStream) {
+    pub(super) async fn give(&self, door: Door, stream: TcpStream) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        if self.hand_over.send(stream).await.is_err() {
+        if self.hand_over.send((door, stream)).await.is_err() {
             self.connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -90,13 +93,13 @@ impl Core {
         Ok(CoreThread { handle, thread })
     }
 
-    async fn run(self, mut taken: mpsc::Receiver<TcpStream>, connections: Arc<AtomicUsize>) -> usize {
+    async fn run(self, mut taken: mpsc::Receiver<(Door, TcpStream)>, connections: Arc<AtomicUsize>) -> usize {
         let hub = Arc::clone(&self.hub);
         let bell = tokio::spawn(async move { hub.attend().await });
         let open = TaskTracker::new();
         let serve = async {
-            while let Some(stream) = taken.recv().await {
-                self.serve(stream, &open, &connections);
+            while let Some((door, stream)) = taken.recv().await {
+                self.serve(door, stream, &open, &connections);
             }
         };
         tokio::select! {
@@ -112,11 +115,12 @@ impl Core {
         open.len()
     }
 
-    fn serve(&self, stream: TcpStream, open: &TaskTracker, connections: &Arc<AtomicUsize>) {
+    fn serve(&self, door: Door, stream: TcpStream, open: &TaskTracker, connections: &Arc<AtomicUsize>) {
         let counted = Counted(Arc::clone(connections));
         let served = connection::serve(
             stream,
-            self.router.clone(),
+            door,
+            self.routers.at(door).clone(),
             self.keeping.clone(),
             self.stopper.closing.clone(),
         );

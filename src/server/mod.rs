@@ -7,13 +7,14 @@
 mod acceptor;
 mod connection;
 mod core;
+mod door;
 mod starting;
 mod wire;
 
 use crate::{
     config::Config,
     error::Error,
-    grpc,
+    grpc, http,
     hub::{Hub, Limits},
     log::{
         Log, Memory,
@@ -24,6 +25,7 @@ use crate::{
 use acceptor::Acceptor;
 use connection::Keeping;
 use core::{Core, CoreThread};
+use door::{Doors, Routers};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -36,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    addresses: Doors<SocketAddr>,
     stopper: Stopper,
     acceptor: JoinHandle<Runtime>,
     cores: Vec<CoreThread>,
@@ -88,25 +90,28 @@ impl Server {
     /// # Errors
     /// The address cannot be bound, the directory cannot be used, or the system has no more threads.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        Self::try_start(config).map_err(|cause| StartError { address: config.listen, cause })
+        let doors = Doors::bind(config);
+        let doors = doors.map_err(|(address, error)| StartError { address, cause: error.into() })?;
+        Self::serve(config, doors).map_err(|cause| StartError { address: config.listen, cause })
     }
 
-    fn try_start(config: &Config) -> Result<Self, Cause> {
-        let listener = TcpListener::bind(config.listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+    fn serve(config: &Config, doors: Doors<TcpListener>) -> Result<Self, Cause> {
+        let addresses = doors.map(TcpListener::local_addr)?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let hub = begin(config, &runtime, &listener, &keeping)?;
-        let (router, health) = grpc::routes(Dispatcher {
+        let hub = begin(config, &runtime, &doors, &keeping)?;
+        let dispatcher = Dispatcher {
             hub: Arc::clone(&hub),
             limits: request_limits(config),
             closing: stopper.closing.clone(),
             grace: config.drain_deadline,
             clock: runtime.handle().clone(),
-        });
-        let core = Core { hub: Arc::clone(&hub), router, keeping, stopper: stopper.clone() };
+        };
+        let (router, health) = grpc::routes(dispatcher.clone());
+        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone()));
+        let routers = Routers { grpc: router, http };
+        let core = Core { hub: Arc::clone(&hub), routers, keeping, stopper: stopper.clone() };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
         let acceptor = Acceptor {
             hub: Arc::clone(&hub),
@@ -116,12 +121,17 @@ impl Server {
             deadline: config.drain_deadline,
             max_connections: config.max_connections,
         };
-        Ok(Self { address, stopper, acceptor: acceptor.start(runtime, listener)?, cores, hub })
+        Ok(Self { addresses, stopper, acceptor: acceptor.start(runtime, &doors)?, cores, hub })
     }
 
-    /// Where it serves.
+    /// Where it serves gRPC.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.grpc
+    }
+
+    /// Where it serves HTTP; `None`: nowhere.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.addresses.http
     }
 
     /// What stops it from elsewhere.
@@ -159,7 +169,7 @@ impl Stopper {
 fn begin(
     config: &Config,
     runtime: &Runtime,
-    listener: &TcpListener,
+    doors: &Doors<TcpListener>,
     keeping: &Keeping,
 ) -> Result<Arc<Hub>, Cause> {
     let (limits, workers) = (limits(config), config.workers);
@@ -167,7 +177,7 @@ fn begin(
         return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?);
     };
     let log: Arc<dyn Log> = Arc::new(Directory::open(dir, &options(config))?);
-    starting::answer_during(runtime, listener, keeping, move || {
+    starting::answer_during(runtime, doors, keeping, move || {
         let hub = Hub::new(log, limits, workers)?;
         // nothing is served before the start itself is safe
         Handle::current().block_on(hub.settled())?;

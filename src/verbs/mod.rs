@@ -19,6 +19,7 @@ pub(crate) mod settings;
 pub(crate) mod status;
 
 use crate::hub::Hub;
+use status::Refusal;
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -36,10 +37,22 @@ pub(crate) mod wire {
     tonic::include_proto!("server/eric.v1");
 }
 
+/// The contract itself, with what it imports.
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/eric.v1.binpb"));
 /// The number of a stream's first subscription, which is nearly always its only one.
 pub(crate) const FIRST: u32 = 1;
 /// What a part of a stream aims at: it is sent once it has so much.
 pub(crate) const AIM_BYTES: usize = 256 * 1024;
+
+/// The ways to write a batch, which is made into each of them once. The hub knows them by their numbers.
+pub(crate) mod format {
+    pub(crate) const GRPC: usize = 0;
+    /// Server-Sent Events whose data is the payload.
+    pub(crate) const EVENTS: usize = 1;
+    /// The same with all of a delivery.
+    pub(crate) const DELIVERIES: usize = 2;
+    const _: () = assert!(DELIVERIES < crate::hub::FORMATS, "each has its place in a batch");
+}
 
 /// What a request may hold, beyond the hub's own limits.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +89,13 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn status(&self, refusal: impl Into<status::Refusal>) -> tonic::Status {
+    /// The answer to a change once that is safe, also where it was there already: whoever made it may still wait for it.
+    pub(crate) async fn once_safe<T>(&self, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+        let safe = self.hub.settled().await;
+        answer.and_then(|answer| Ok(safe.map(|()| answer)?))
+    }
+
+    pub(crate) fn status(&self, refusal: impl Into<Refusal>) -> tonic::Status {
         refusal.into().into_status(Some(self.hub.incarnation()))
     }
 

@@ -29,9 +29,13 @@ pub(crate) struct Opened {
 }
 
 impl Dispatcher {
-    pub(crate) async fn listen(&self, request: wire::ListenRequest) -> Result<Opened, Refusal> {
+    pub(crate) async fn listen(
+        &self,
+        kind: StreamKind,
+        request: wire::ListenRequest,
+    ) -> Result<Opened, Refusal> {
         let most = request.max_response_bytes;
-        self.open(StreamKind::Listen, &request.subscriptions, most, |bundle, asked| {
+        self.open(kind, &request.subscriptions, most, |bundle, asked| {
             let (channel, receiver, options) = listener(asked)?;
             Ok(bundle.add(channel, receiver, options)?)
         })

@@ -15,20 +15,20 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt, pb};
 
-const DOMAIN: &str = "eric";
+pub(crate) const DOMAIN: &str = "eric";
 /// When trying again may help: about when somebody will have read or written something.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a call was not done, before it is put on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
-    code: Code,
-    reason: &'static str,
-    message: String,
-    violations: Vec<Violation>,
-    quota: Option<&'static str>,
-    retry: bool,
-    metadata: Vec<(&'static str, String)>,
+    pub(crate) code: Code,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) quota: Option<&'static str>,
+    pub(crate) retry: bool,
+    pub(crate) metadata: Vec<(&'static str, String)>,
 }
 
 #[derive(Clone, Debug)]
