@@ -32,6 +32,8 @@ pub struct Config {
     /// Where HTTP is served: JSON, Server-Sent Events, and gRPC beside them; port 0: any free one; `None`: nowhere. Default
     /// `127.0.0.1:8080`.
     pub http: Option<SocketAddr>,
+    /// The origins whose pages may use HTTP beside its own, such as `https://app.example`; `*`: all. Default none.
+    pub cors_origin: Vec<String>,
     /// Where accepted messages are kept over the end of the process; `None`: nowhere. Default `None`.
     pub data_dir: Option<PathBuf>,
     /// How much of what was accepted may be lost with the machine, in a directory: zero, for nothing, to 1 hour.
@@ -100,6 +102,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            cors_origin: Vec::new(),
             data_dir: None,
             sync: Duration::ZERO,
             cache_bytes: 64 * MIB,

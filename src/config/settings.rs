@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{
     Config, GIB, MIB,
     units::{
-        ADDRESS, ADDRESS_OR_OFF, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, SYNC, TIME, Unit,
+        ADDRESS, ADDRESS_OR_OFF, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, ORIGINS, SYNC,
+        TIME, Unit,
     },
 };
 
@@ -18,7 +19,7 @@ pub(crate) struct Setting {
     value: &'static dyn Value,
 }
 
-pub(crate) static SETTINGS: [Setting; 21] = [
+pub(crate) static SETTINGS: [Setting; 22] = [
     Setting {
         name: "listen",
         about: "The address to serve on. Port 0 takes any free one. There is no TLS and no authentication: whoever \
@@ -30,6 +31,12 @@ pub(crate) static SETTINGS: [Setting; 21] = [
         about: "The address to serve HTTP on, for browsers and scripts: JSON, Server-Sent Events, and gRPC and gRPC-Web beside \
                 them. Port 0 takes any free one, \"off\" has none. Who reaches it may send and receive, as by listen.",
         value: &Of { unit: &ADDRESS_OR_OFF, range: None, off: None, at: |config| &mut config.http },
+    },
+    Setting {
+        name: "cors_origin",
+        about: "Whose pages may use HTTP from a browser, beside those that come from the server itself. \"*\" lets every page \
+                that a browser here has open send and receive.",
+        value: &Of { unit: &ORIGINS, range: None, off: None, at: |config| &mut config.cors_origin },
     },
     Setting {
         name: "data_dir",

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    hub::{Bundle, Ending, Event, Handed, StreamKind},
+    hub::{Bundle, Ending, Event, Handed},
     verbs::{
         Dispatcher, FIRST, convert, format,
         receive::Opened,
@@ -42,10 +42,7 @@ const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) async fn listen(State(dispatcher): State<Dispatcher>, request: Request) -> Response {
     let opened = match read::<ListenRequest>(&dispatcher, request).await {
-        Ok(request) => {
-            let opened = dispatcher.listen(StreamKind::Listen, request).await;
-            opened.map_err(|refusal| dispatcher.status(refusal))
-        }
+        Ok(request) => dispatcher.listen(request).await.map_err(|refusal| dispatcher.status(refusal)),
         Err(status) => Err(status),
     };
     respond(dispatcher, opened)

@@ -13,7 +13,10 @@ use serde::{
     Deserializer, Serialize,
     de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::ser::{Formatter, Serializer};
+use serde_json::{
+    ser::{Formatter, Serializer},
+    value::RawValue,
+};
 use std::{
     borrow::Cow,
     collections::HashSet,
@@ -47,6 +50,12 @@ pub(super) fn read(descriptor: MessageDescriptor, text: &[u8]) -> Result<Dynamic
 /// A message of the contract as JSON.
 pub(super) fn of(name: &str, message: &impl Message) -> Vec<u8> {
     of_bytes(name, message.encode_to_vec().into())
+}
+
+/// The same as a part of other JSON.
+pub(super) fn raw(name: &str, message: &impl Message) -> Box<RawValue> {
+    let text = String::from_utf8(of(name, message)).unwrap_or_default();
+    RawValue::from_string(text).unwrap_or_default()
 }
 
 /// The same of its bytes, which the server has encoded, or looked through.

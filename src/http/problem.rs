@@ -71,6 +71,11 @@ impl Problem {
         )
     }
 
+    pub(super) fn origin() -> Self {
+        let detail = "the request comes from a page of another origin, which cors_origin does not name";
+        Self::new(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", detail)
+    }
+
     pub(super) fn media_type() -> Self {
         let detail = "the body of a request is application/json";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
@@ -113,6 +118,16 @@ impl Problem {
         let mut problem = Self::from(refusal);
         problem.metadata.insert("incarnation", incarnation.to_string());
         problem
+    }
+
+    /// Without the place of a subscription in a request that has one.
+    pub(super) fn alone(mut self) -> Self {
+        for violation in &mut self.violations {
+            if let Some((_, field)) = violation.field.split_once("].") {
+                violation.field = field.to_owned();
+            }
+        }
+        self
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::Error,
     hub::{Bundle, Ending, Event, Handed, Hub, ResumeToken, Started},
-    verbs::{AIM_BYTES, Dispatcher, FIRST, convert, delivery, format, status::Refusal, wire},
+    verbs::{AIM_BYTES, Dispatcher, FIRST, delivery, format, status::Refusal},
 };
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -18,24 +18,33 @@ use http::{
     header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
 };
 use http_body::{Body as HttpBody, Frame};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep};
 
-/// An idle stream shows a sign of life at least this often: proxies close what is idle for 60 s.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// It is looked after twice as often, so that a delivery need not touch the clock.
+/// An idle stream shows a sign of life every 15 s at least: proxies close what is idle for 60 s. It is looked after twice as
+/// often, so that a delivery need not touch the clock.
 const LOOK_AFTER: Duration = Duration::from_millis(7_500);
 /// After a shutdown clients come back over so long a time, not all at once.
 const SPREAD: Duration = Duration::from_secs(3);
 /// A comment. There is no empty line behind it: that would end an event, of which some readers make an empty one.
 const COMMENT: &[u8] = b"00000002\r\n:\n\r\n";
 const EVENT_STREAM: &str = "text/event-stream";
+
+/// What the first event says. It names no stream for ChangeListen: nothing in an event would say whose it is.
+#[derive(Serialize)]
+struct Opened {
+    incarnation: String,
+    started: Vec<Box<RawValue>>,
+}
 
 /// Where a stream is.
 enum Stage {
@@ -48,7 +57,7 @@ enum Stage {
 }
 
 /// A stream of events.
-pub(super) struct EventStream {
+pub(crate) struct EventStream {
     dispatcher: Dispatcher,
     bundle: Option<Bundle>,
     data: Data,
@@ -79,7 +88,10 @@ impl EventStream {
     }
 
     pub(super) fn into_response(self) -> Response {
-        with_headers(Body::new(EventBody(self)))
+        let live = Live(Arc::new(Mutex::new(self)));
+        let mut response = with_headers(Body::new(EventBody(live.clone())));
+        response.extensions_mut().insert(live);
+        response
     }
 
     /// What comes next, as a chunk; nothing at the end.
@@ -108,17 +120,11 @@ impl EventStream {
         self.stage = Stage::Live;
         let mut started = Vec::new();
         while let Some(Event::Started(number, begun)) = self.bundle.as_mut().and_then(Bundle::news) {
-            started.push(delivery::started(number, &begun));
+            started.push(json::raw("eric.v1.SubscriptionStarted", &delivery::started(number, &begun)));
             self.begin(begun);
         }
-        let opened = wire::StreamOpened {
-            // no ChangeListen: nothing in an event says whose it is
-            stream: String::new(),
-            incarnation: self.dispatcher.hub.incarnation().to_string(),
-            heartbeat: Some(convert::wire_duration(HEARTBEAT)),
-        };
-        let told = wire::ListenResponse { opened: Some(opened), started, ..Default::default() };
-        let told = json::of("eric.v1.ListenResponse", &told);
+        let incarnation = self.dispatcher.hub.incarnation().to_string();
+        let told = serde_json::to_vec(&Opened { incarnation, started }).unwrap_or_default();
         chunk(|text| {
             events::put_retry(text, self.retry);
             events::put_id(text, |text| self.places.write(text));
@@ -181,7 +187,7 @@ impl EventStream {
 
     fn put_batch(&mut self, text: &mut Vec<u8>, number: u32, handed: &Handed) {
         let Some(place) = index(number).filter(|place| *place < self.places.0.len()) else { return };
-        let channel = std::sync::Arc::clone(&self.places.0[place].channel);
+        let channel = Arc::clone(&self.places.0[place].channel);
         let beside = Beside { channel: &channel, generation: handed.generation, repeats: &handed.repeats };
         let hub: &Hub = &self.dispatcher.hub;
         events::put_batch(text, &handed.batch, self.data, &beside, hub, |text, token| {
@@ -256,7 +262,18 @@ fn spread(retry: Duration) -> Duration {
     retry + SPREAD.mul_f64(fastrand::f64())
 }
 
-struct EventBody(EventStream);
+/// The stream of an answer: whoever has the answer may send its chunks by himself, in place of its body.
+#[derive(Clone)]
+pub(crate) struct Live(Arc<Mutex<EventStream>>);
+
+impl Live {
+    /// What comes next, as a chunk of HTTP/1.1; nothing at the end.
+    pub(crate) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_next(context)
+    }
+}
+
+struct EventBody(Live);
 
 impl HttpBody for EventBody {
     type Data = Bytes;
@@ -266,12 +283,8 @@ impl HttpBody for EventBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = ready!(self.0.poll_next(context));
+        let next = ready!(self.0.poll_chunk(context));
         Poll::Ready(next.map(|chunk| Ok(Frame::data(events::inside(&chunk)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self.0.stage, Stage::Ended)
     }
 }
 

@@ -8,12 +8,11 @@ use super::{
     query,
     stream::{self, EventStream},
 };
-use crate::hub::StreamKind;
 use crate::verbs::{
     Dispatcher, convert,
     receive::Opened,
     status::Refusal,
-    wire::{Credit, ListenRequest, StartAt, Subscription, TakeOver, WatchRequest, WatchSubscription},
+    wire::{Credit, StartAt, Subscription, TakeOver, WatchRequest, WatchSubscription},
 };
 use axum::{
     extract::{RawPathParams, RawQuery, State},
@@ -202,8 +201,7 @@ impl Asked {
             session: self.session.clone(),
             take_over: self.take_over.into(),
         };
-        let request = ListenRequest { subscriptions: vec![subscription], max_response_bytes: 0 };
-        dispatcher.listen(StreamKind::Watch, request).await
+        dispatcher.listen_alone(subscription, self.reconnects).await
     }
 
     async fn watch(&self, dispatcher: &Dispatcher) -> Result<Opened, Refusal> {
@@ -219,12 +217,12 @@ impl Asked {
 
     /// An EventSource gives up at every answer but a stream, and by 204 it is told to.
     fn refused(&self, dispatcher: &Dispatcher, refusal: Refusal, headers: &HeaderMap) -> Response {
-        let final_for_it = ["LISTENER_TAKEN_OVER"].contains(&refusal.reason);
+        let final_for_it = ["LISTENER_TAKEN_OVER", "LISTENER_STOPPED"].contains(&refusal.reason);
         if self.reconnects && final_for_it {
             return stream::no_more();
         }
         let again = refusal.retry && stream::is_asked_for(headers);
-        let problem = call::refused(dispatcher, refusal);
+        let problem = call::refused(dispatcher, refusal).alone();
         if again { stream::once_more(&problem) } else { problem.into_response() }
     }
 }

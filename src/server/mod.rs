@@ -5,16 +5,19 @@
 //! the deadline cuts what is left.
 
 mod acceptor;
+mod bare;
 mod connection;
 mod core;
 mod door;
+mod front;
 mod starting;
 mod wire;
 
 use crate::{
     config::Config,
     error::Error,
-    grpc, http,
+    grpc,
+    http::{self, Origins},
     hub::{Hub, Limits},
     log::{
         Log, Memory,
@@ -100,7 +103,8 @@ impl Server {
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let hub = begin(config, &runtime, &doors, &keeping)?;
+        let origins = Origins::new(&config.cors_origin);
+        let hub = begin(config, &runtime, &doors, &keeping, &origins)?;
         let dispatcher = Dispatcher {
             hub: Arc::clone(&hub),
             limits: request_limits(config),
@@ -109,7 +113,7 @@ impl Server {
             clock: runtime.handle().clone(),
         };
         let (router, health) = grpc::routes(dispatcher.clone());
-        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone()));
+        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone(), origins.clone()));
         let routers = Routers { grpc: router, http };
         let core = Core { hub: Arc::clone(&hub), routers, keeping, stopper: stopper.clone() };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
@@ -171,13 +175,14 @@ fn begin(
     runtime: &Runtime,
     doors: &Doors<TcpListener>,
     keeping: &Keeping,
+    origins: &Origins,
 ) -> Result<Arc<Hub>, Cause> {
     let (limits, workers) = (limits(config), config.workers);
     let Some(dir) = &config.data_dir else {
         return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?);
     };
     let log: Arc<dyn Log> = Arc::new(Directory::open(dir, &options(config))?);
-    starting::answer_during(runtime, doors, keeping, move || {
+    starting::answer_during(runtime, doors, keeping, origins, move || {
         let hub = Hub::new(log, limits, workers)?;
         // nothing is served before the start itself is safe
         Handle::current().block_on(hub.settled())?;

@@ -4,7 +4,10 @@ use super::{
     connection::{self, Keeping},
     door::{Door, Doors},
 };
-use crate::{grpc, http};
+use crate::{
+    grpc,
+    http::{self, Origins},
+};
 use axum::Router;
 use futures_util::future::OptionFuture;
 use std::{io, net::TcpListener, thread, time::Duration};
@@ -26,13 +29,14 @@ pub(super) fn answer_during<T: Send>(
     runtime: &Runtime,
     doors: &Doors<TcpListener>,
     keeping: &Keeping,
+    origins: &Origins,
     work: impl FnOnce() -> T + Send,
 ) -> io::Result<T> {
     let doors = doors.map(TcpListener::try_clone)?;
     let done = CancellationToken::new();
     // whoever starts a server may be on a runtime of his own, where nobody may wait for another
     thread::scope(|scope| {
-        let answers = scope.spawn(|| runtime.block_on(answer(doors, keeping, &done)));
+        let answers = scope.spawn(|| runtime.block_on(answer(doors, keeping, origins, &done)));
         let worker = scope.spawn(|| {
             let _done = done.clone().drop_guard();
             let _inside = runtime.enter();
@@ -45,14 +49,18 @@ pub(super) fn answer_during<T: Send>(
     })
 }
 
-async fn answer(doors: Doors<TcpListener>, keeping: &Keeping, done: &CancellationToken) -> io::Result<()> {
+async fn answer(
+    doors: Doors<TcpListener>,
+    keeping: &Keeping,
+    origins: &Origins,
+    done: &CancellationToken,
+) -> io::Result<()> {
     let doors = doors.map(|listener| tokio::net::TcpListener::from_std(listener.try_clone()?))?;
     let (router, health) = grpc::starting().await;
     let answers = Answers { keeping, closing: CancellationToken::new(), open: TaskTracker::new() };
-    let http = doors
-        .http
-        .as_ref()
-        .map(|listener| answers.accept(Door::Http, listener, http::starting(router.clone())));
+    let http = doors.http.as_ref().map(|listener| {
+        answers.accept(Door::Http, listener, http::starting(router.clone(), origins.clone()))
+    });
     let both = async {
         tokio::join!(answers.accept(Door::Grpc, &doors.grpc, router.clone()), OptionFuture::from(http))
     };

@@ -29,15 +29,24 @@ pub(crate) struct Opened {
 }
 
 impl Dispatcher {
-    pub(crate) async fn listen(
-        &self,
-        kind: StreamKind,
-        request: wire::ListenRequest,
-    ) -> Result<Opened, Refusal> {
+    pub(crate) async fn listen(&self, request: wire::ListenRequest) -> Result<Opened, Refusal> {
         let most = request.max_response_bytes;
-        self.open(kind, &request.subscriptions, most, |bundle, asked| {
+        self.open(StreamKind::Listen, &request.subscriptions, most, |bundle, asked| {
             let (channel, receiver, options) = listener(asked)?;
             Ok(bundle.add(channel, receiver, options)?)
+        })
+        .await
+    }
+
+    /// Listens for one listener, on a stream that carries no other; `returns`: by itself, and not asked for anew.
+    pub(crate) async fn listen_alone(
+        &self,
+        subscription: wire::Subscription,
+        returns: bool,
+    ) -> Result<Opened, Refusal> {
+        self.open(StreamKind::Watch, &[subscription], 0, |bundle, asked| {
+            let (channel, receiver, options) = listener(asked)?;
+            Ok(bundle.add(channel, receiver, ListenOptions { returns, ..options })?)
         })
         .await
     }

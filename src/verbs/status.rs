@@ -217,6 +217,9 @@ impl From<Error> for Refusal {
             Error::ListenerExpired { channel, listener } => {
                 of_listener(Code::NotFound, "LISTENER_EXPIRED", told, channel, listener)
             }
+            Error::ListenerStopped { channel, listener } => {
+                of_listener(Code::FailedPrecondition, "LISTENER_STOPPED", told, channel, listener)
+            }
             Error::OtherLife { channel, listener } => {
                 of_listener(Code::FailedPrecondition, "OTHER_LIFE", told, channel, listener)
             }

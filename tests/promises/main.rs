@@ -20,6 +20,8 @@ mod errors;
 mod expiry;
 mod gaps;
 mod grpcurl;
+mod http_ends;
+mod http_events;
 mod idempotency;
 mod limits;
 mod lost_clients;

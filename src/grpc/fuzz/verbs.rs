@@ -5,7 +5,7 @@ use crate::{
     grpc::{
         codec::WireDecoder, stream::respond, wire::dispatcher_service_server::DispatcherService as Service,
     },
-    hub::{Hub, Limits, StreamKind},
+    hub::{Hub, Limits},
     log::Memory,
     v1,
     verbs::{
@@ -201,17 +201,14 @@ impl Stage {
         let subscription =
             wire::Subscription { channel: "c".into(), listener: "automatic".into(), ..Default::default() };
         let request = wire::ListenRequest { subscriptions: vec![subscription], ..Default::default() };
-        let opened = dispatcher.listen(StreamKind::Listen, request).await.unwrap();
+        let opened = dispatcher.listen(request).await.unwrap();
         let stream = opened.bundle.id().to_string();
         Self { _open: respond(dispatcher.clone(), Ok(opened)), dispatcher, stream }
     }
 
     async fn listen(&self, request: wire::ListenRequest) -> Result<(), Status> {
-        let opened = self
-            .dispatcher
-            .listen(StreamKind::Listen, request)
-            .await
-            .map_err(|refusal| self.dispatcher.status(refusal))?;
+        let opened =
+            self.dispatcher.listen(request).await.map_err(|refusal| self.dispatcher.status(refusal))?;
         said(respond(self.dispatcher.clone(), Ok(opened)).into_body());
         Ok(())
     }
