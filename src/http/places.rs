@@ -38,5 +38,5 @@ pub(super) fn split(text: &str, channels: usize) -> Option<Vec<&str>> {
         return None;
     }
     let tokens: Vec<_> = text.split(BETWEEN).collect();
-    (tokens.len() == channels).then_some(tokens)
+    (tokens.len() == channels && tokens.iter().all(|token| !token.is_empty())).then_some(tokens)
 }

@@ -31,8 +31,8 @@ const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Calls at once on a connection. Our own limit of streams answers with an error; this one would let them hang.
 const MAX_CONCURRENT_CALLS: u32 = 100_000;
-/// What a request's headers may take, and how many there may be, where anybody's browser sends them.
-const MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// What a request's headers may take, about, and how many there may be, where anybody's browser sends them.
+const MAX_HEADER_BYTES: u32 = 32 * 1024;
 const MAX_HEADERS: usize = 128;
 /// Unanswered probes of a connection that has nothing to say.
 const PROBES: u32 = 3;
@@ -64,7 +64,7 @@ impl Keeping {
         let mut builder = http1::Builder::new();
         builder.timer(self.clock.clone()).header_read_timeout(self.header_timeout);
         if door == Door::Http {
-            builder.max_buf_size(MAX_SEND_BUFFER_BYTES).max_headers(MAX_HEADERS);
+            builder.max_buf_size(MAX_HEADER_BYTES as usize).max_headers(MAX_HEADERS);
         }
         builder
     }

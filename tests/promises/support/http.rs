@@ -94,7 +94,13 @@ impl Http {
         (size > 0).then_some(chunk)
     }
 
-    pub(super) async fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+    /// Whatever comes until the connection ends.
+    pub(crate) fn rest_of(&mut self) -> &mut BufReader<TcpStream> {
+        &mut self.connection
+    }
+
+    /// So much of a body.
+    pub(crate) async fn exactly(&mut self, bytes: usize) -> Vec<u8> {
         let mut body = vec![0; bytes];
         within(self.connection.read_exact(&mut body)).await.expect("it is as long as it says");
         body
