@@ -1,8 +1,10 @@
-//! Turns `proto/` into Rust, twice: as clients see it, and as the server keeps it (messages as raw bytes).
+//! Turns `proto/` into Rust, twice: as clients see it, and as the server keeps it (messages as raw bytes), whose service
+//! the gRPC door has for itself.
 
 use prost::Message as _;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 use std::{env, fs, path::PathBuf};
+use tonic_prost_build::Builder;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -21,28 +23,29 @@ fn main() -> Outcome {
     let descriptors = protox::compile(ROOTS, ["proto", "third_party"])?;
     fs::write(out.join("eric.v1.binpb"), descriptors.encode_to_vec())?;
 
-    generate(out.join("client"), descriptors.clone(), Side::Client)?;
-    generate(out.join("server"), with_raw_messages(descriptors), Side::Server)
+    let kept = with_raw_messages(descriptors.clone());
+    generate(tonic_prost_build::configure().build_server(false), out.join("client"), descriptors)?;
+    generate(
+        tonic_prost_build::configure().build_client(false).build_server(false),
+        out.join("server"),
+        kept.clone(),
+    )?;
+    generate(service(), out.join("service"), kept)
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Side {
-    Client,
-    Server,
-}
-
-fn generate(out: PathBuf, descriptors: FileDescriptorSet, side: Side) -> Outcome {
-    fs::create_dir_all(&out)?;
+/// The service alone, over the messages that the server keeps.
+fn service() -> Builder {
     tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".eric.v1", "crate::verbs::wire")
+        .codec_path("crate::grpc::codec::WireCodec")
+}
+
+fn generate(builder: Builder, out: PathBuf, descriptors: FileDescriptorSet) -> Outcome {
+    fs::create_dir_all(&out)?;
+    builder
         .out_dir(out)
-        .build_client(side == Side::Client)
-        .build_server(side == Side::Server)
         .extern_path(".google.rpc", "::tonic_types::pb")
-        .codec_path(if side == Side::Server {
-            "crate::grpc::codec::WireCodec"
-        } else {
-            "tonic_prost::ProstCodec"
-        })
         .bytes(".eric.v1")
         .compile_fds(descriptors)?;
     Ok(())

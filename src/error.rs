@@ -63,6 +63,14 @@ pub enum Error {
         /// Its id.
         listener: String,
     },
+    /// The listener was stopped, and who comes back by himself does not start it again.
+    #[error("listener {listener:?} of channel {channel:?} was stopped")]
+    ListenerStopped {
+        /// The channel's id.
+        channel: String,
+        /// Its id.
+        listener: String,
+    },
     /// The listener does not acknowledge explicitly.
     #[error("listener {listener:?} of channel {channel:?} does not acknowledge explicitly")]
     NotExplicit {

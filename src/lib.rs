@@ -10,7 +10,8 @@
 //!
 //! In reading order, from the bottom: [`id`], [`message`] and [`error`] are the words, [`content`] a message as programs
 //! say it; [`log`] is what remembers; [`hub`] is the core, where every verb of the service is one method; over it stand
-//! [`embed`] and the doors, gRPC and the socket of `eric-sse`, over that [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the
+//! [`embed`], the socket of `eric-sse`, and the verbs as the contract has them, over those the doors that speak it, over them
+//! [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the
 //! invariants.
 
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod content;
 pub mod embed;
 pub mod error;
 mod grpc;
+mod http;
 pub mod hub;
 pub mod id;
 pub mod log;
@@ -29,6 +31,7 @@ mod signal;
 #[cfg(unix)]
 mod socket;
 mod telemetry;
+mod verbs;
 
 /// The contract as clients see it, generated from `proto/eric/v1`.
 #[allow(

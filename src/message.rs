@@ -47,6 +47,19 @@ pub struct InvalidMessage {
     pub fault: Fault,
 }
 
+/// What a message carries, as it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload<'m> {
+    /// Nothing.
+    Empty,
+    /// JSON text.
+    Json(&'m str),
+    /// The bytes of a `google.protobuf.Value`.
+    Value(&'m [u8]),
+    /// Anything else.
+    Binary(&'m [u8]),
+}
+
 /// Kinds of faults of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -159,6 +172,14 @@ impl Message {
     /// Its type.
     pub fn kind(&self) -> &str {
         text(&self.bytes, &self.kind)
+    }
+
+    /// What it carries.
+    pub fn payload(&self) -> Payload<'_> {
+        // it was looked through when it came: there is one at most, and each field is sound
+        let fields = Fields::of(&self.bytes).map_while(Result::ok);
+        let mut found = fields.filter_map(|field| payload::held(&field));
+        found.next().unwrap_or(Payload::Empty)
     }
 
     /// How long it may wait, counted from acceptance; `None`: for ever.

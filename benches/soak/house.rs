@@ -59,6 +59,7 @@ impl House {
 fn config(place: Option<&TempDir>) -> Config {
     Config {
         listen: ([127, 0, 0, 1], 0).into(),
+        http: None,
         data_dir: place.map(|place| place.path().to_owned()),
         workers: 2,
         // an id must not be forgotten before its sender has asked again

@@ -113,7 +113,7 @@ fn spawn(place: &TempDir, address: SocketAddr) -> Outcome<Child> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_eric"));
     command.args(["serve", "--workers", "2", "--max-idempotency-bytes", "1GiB"]);
     command.arg("--listen").arg(address.to_string()).arg("--data-dir").arg(data(place));
-    command.env_clear().env("ERIC_LOG_LEVEL", "warn").kill_on_drop(true);
+    command.env_clear().env("ERIC_HTTP", "off").env("ERIC_LOG_LEVEL", "warn").kill_on_drop(true);
     let told = (log.try_clone()?, log);
     Ok(command.stdin(Stdio::null()).stdout(told.0).stderr(told.1).spawn()?)
 }

@@ -44,7 +44,8 @@ impl Server {
     pub(crate) async fn eric(flags: &[&str]) -> Outcome<Self> {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_eric"));
-        command.args(["serve", "--listen", &address.to_string()]).args(flags);
+        // flags are stronger
+        command.env("ERIC_HTTP", "off").args(["serve", "--listen", &address.to_string()]).args(flags);
         Self::start(command, address).await
     }
 

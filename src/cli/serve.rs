@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use std::{env, io, process::ExitCode, thread};
+use std::{env, io, net::SocketAddr, process::ExitCode, thread};
 
 use tracing::{error, info, warn};
 
@@ -72,16 +72,18 @@ fn start(config: &Config) -> Result<Server, Failure> {
 }
 
 fn announce(server: &Server, config: &Config) {
-    let address = server.address();
+    let addresses = [Some(server.address()), server.http_address()];
     info!(
-        %address,
+        address = %server.address(),
+        http = server.http_address().map_or_else(|| "off".to_owned(), |http| http.to_string()),
         socket = config.socket.as_ref().map(|path| tracing::field::display(path.display())),
         version = env!("CARGO_PKG_VERSION"),
         workers = config.workers,
         durability = durability(config),
         "serving"
     );
-    if !address.ip().to_canonical().is_loopback() {
+    let strangers = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+    for address in addresses.into_iter().flatten().filter(strangers) {
         warn!(%address, "no TLS and no authentication: whoever reaches this address may send and receive");
     }
 }

@@ -29,6 +29,11 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// The address to serve on. Port 0: any free one. Default `127.0.0.1:50051`: this machine only.
     pub listen: SocketAddr,
+    /// Where HTTP is served: JSON, Server-Sent Events, and gRPC beside them; port 0: any free one; `None`: nowhere. Default
+    /// `127.0.0.1:8080`.
+    pub http: Option<SocketAddr>,
+    /// The origins whose pages may use HTTP beside its own, such as `https://app.example`; `*`: all. Default none.
+    pub cors_origin: Vec<String>,
     /// The path of a Unix socket for clients of `eric-sse`; `None`: there is none. Default `None`.
     pub socket: Option<PathBuf>,
     /// Where accepted messages are kept over the end of the process; `None`: nowhere. Default `None`.
@@ -98,6 +103,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            http: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            cors_origin: Vec::new(),
             socket: None,
             data_dir: None,
             sync: Duration::ZERO,

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{
     Config, GIB, MIB,
-    units::{ADDRESS, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, PATH, SYNC, TIME, Unit},
+    units::{
+        ADDRESS, ADDRESS_OR_OFF, BYTES, COUNT, DIRECTORY, LOG_BYTES, LOG_FILTER, LOG_FORMAT, ORIGINS, PATH,
+        SYNC, TIME, Unit,
+    },
 };
 
 /// One setting.
@@ -16,12 +19,24 @@ pub(crate) struct Setting {
     value: &'static dyn Value,
 }
 
-pub(crate) static SETTINGS: [Setting; 21] = [
+pub(crate) static SETTINGS: [Setting; 23] = [
     Setting {
         name: "listen",
         about: "The address to serve on. Port 0 takes any free one. There is no TLS and no authentication: whoever \
                 reaches the address may send and receive.",
         value: &Of { unit: &ADDRESS, range: None, off: None, at: |config| &mut config.listen },
+    },
+    Setting {
+        name: "http",
+        about: "The address to serve HTTP on, for browsers and scripts: JSON, Server-Sent Events, and gRPC and gRPC-Web beside \
+                them. Port 0 takes any free one, \"off\" has none. Who reaches it may send and receive, as by listen.",
+        value: &Of { unit: &ADDRESS_OR_OFF, range: None, off: None, at: |config| &mut config.http },
+    },
+    Setting {
+        name: "cors_origin",
+        about: "Whose pages may use HTTP from a browser, beside those that come from the server itself. \"*\" lets every page \
+                that a browser here has open send and receive.",
+        value: &Of { unit: &ORIGINS, range: None, off: None, at: |config| &mut config.cors_origin },
     },
     Setting {
         name: "socket",

@@ -22,6 +22,32 @@ pub(crate) static ADDRESS: Unit<SocketAddr> = Unit {
     write: SocketAddr::to_string,
 };
 
+pub(crate) static ADDRESS_OR_OFF: Unit<Option<SocketAddr>> = Unit {
+    placeholder: "ADDRESS",
+    name: "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080, or off",
+    read: |text| if text == "off" { Some(None) } else { (ADDRESS.read)(text).map(Some) },
+    write: |address| address.as_ref().map_or_else(|| "off".to_owned(), ADDRESS.write),
+};
+
+pub(crate) static ORIGINS: Unit<Vec<String>> = Unit {
+    placeholder: "ORIGINS",
+    name: "origins with commas between, such as https://app.example,http://localhost:3000, or *, or none",
+    read: |text| match text {
+        "none" => Some(Vec::new()),
+        "*" => Some(vec!["*".to_owned()]),
+        text => text.split(',').map(origin).collect(),
+    },
+    write: |origins| if origins.is_empty() { "none".to_owned() } else { origins.join(",") },
+};
+
+/// As browsers write it: a scheme, a host, and a port that is not the scheme's own.
+fn origin(text: &str) -> Option<String> {
+    let text = text.trim();
+    let uri: http::Uri = text.parse().ok()?;
+    let origin = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
+    (text == origin && text == text.to_ascii_lowercase()).then_some(origin)
+}
+
 pub(crate) static COUNT: Unit<usize> = Unit {
     placeholder: "COUNT",
     name: "a whole number",
@@ -175,6 +201,27 @@ mod tests {
         assert_eq!(grouped(1_000_000), "1_000_000");
         assert_eq!((TIME.write)(&Duration::from_secs(90)), "1m30s");
         assert_eq!((TIME.read)("1m30s"), Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends_and_nothing_beyond() {
+        let read = |text| (ORIGINS.read)(text);
+        assert_eq!(read("none"), Some(Vec::new()));
+        assert_eq!(read("*"), Some(vec!["*".to_owned()]));
+        let two = read("https://app.example, http://localhost:3000").unwrap();
+        assert_eq!(two, ["https://app.example", "http://localhost:3000"]);
+        assert_eq!((ORIGINS.read)(&(ORIGINS.write)(&two)), Some(two));
+        for bad in [
+            "",
+            "app.example",
+            "https://app.example/",
+            "HTTPS://app.example",
+            "https://a,",
+            "https://a,*",
+            "null",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 
     #[test]

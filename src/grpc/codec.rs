@@ -1,7 +1,7 @@
 //! The codec of the server's generated code: prost, with small buffers, and with an answer to bytes that are no
 //! protobuf that says whose fault it is.
 
-use super::status::Refusal;
+use crate::verbs::status::Refusal;
 use prost::Message;
 use std::{any::type_name, marker::PhantomData};
 use tonic::{

@@ -5,10 +5,14 @@
 //! Sources: <https://protobuf.dev/programming-guides/encoding/>,
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use super::{convert, settings, wire};
 use crate::{
-    hub::{Batch, Gap, GapReason, Handed, Repeat, ResumeToken, Started},
-    log::{DeadLetter, DeadLetterCause, Entry, Kind},
+    hub::{Batch, Handed, ResumeToken},
+    log::Entry,
+    verbs::{
+        FIRST,
+        delivery::{self, LENGTH_DELIMITED, Sizes, VARINT, attempt, field_len, key, put_head},
+        format, wire,
+    },
 };
 use bytes::Bytes;
 use prost::{
@@ -19,15 +23,6 @@ use std::sync::Arc;
 
 /// A byte that says "not compressed", and four for the length.
 pub(super) const PREFIX_BYTES: usize = 5;
-/// The number of a stream's first subscription, which is nearly always its only one.
-pub(super) const FIRST: u32 = 1;
-
-const LENGTH_DELIMITED: u8 = 2;
-const VARINT: u8 = 0;
-
-const fn key(number: u8, wire_type: u8) -> u8 {
-    number << 3 | wire_type
-}
 
 /// `ListenResponse.batches`.
 const BATCHES: u8 = key(3, LENGTH_DELIMITED);
@@ -38,15 +33,6 @@ const DELIVERIES: u8 = key(3, LENGTH_DELIMITED);
 const RESUME_TOKEN: u8 = key(4, LENGTH_DELIMITED);
 const GENERATION: u8 = key(5, VARINT);
 const REPEATS: u8 = key(6, LENGTH_DELIMITED);
-/// The fields of `Delivery`.
-const MESSAGE: u8 = key(1, LENGTH_DELIMITED);
-const SEQUENCE: u8 = key(2, VARINT);
-const ACCEPT_TIME: u8 = key(3, LENGTH_DELIMITED);
-const KIND: u8 = key(4, VARINT);
-const DEAD_LETTER: u8 = key(5, LENGTH_DELIMITED);
-/// The fields of `google.protobuf.Timestamp`.
-const SECONDS: u8 = key(1, VARINT);
-const NANOS: u8 = key(2, VARINT);
 
 /// A response that is rare enough to be encoded in the ordinary way.
 pub(super) fn of(response: &wire::ListenResponse) -> Bytes {
@@ -101,18 +87,10 @@ fn shared_part(batch: &Arc<Batch>) -> Option<Bytes> {
     if Arc::strong_count(batch) == 1 {
         return None;
     }
-    let frame = batch.frame(of_batch);
+    let frame = batch.frame(format::GRPC, of_batch);
     let length = PREFIX_BYTES + 1;
     let length_bytes = 1 + frame.iter().skip(length).take_while(|byte| **byte >= 0x80).count();
     Some(frame.slice(length + length_bytes + 2..))
-}
-
-/// A message that comes again.
-pub(super) fn attempt(repeat: &Repeat) -> wire::Attempt {
-    wire::Attempt {
-        sequence: repeat.position.to_i64(),
-        attempt: i32::try_from(repeat.attempt).unwrap_or(i32::MAX),
-    }
 }
 
 /// What a batch says to whomever it goes: gaps, deliveries and token.
@@ -125,7 +103,7 @@ struct Common<'b> {
 
 impl<'b> Common<'b> {
     fn of(batch: &'b Batch) -> Self {
-        let gaps: Vec<_> = batch.gaps.iter().map(gap).collect();
+        let gaps: Vec<_> = batch.gaps.iter().map(delivery::gap).collect();
         let mut token = Vec::with_capacity(ResumeToken::MAX_BYTES);
         batch.token.write(&mut token);
         let gaps_len: usize = gaps.iter().map(|gap| field_len(gap.encoded_len())).sum();
@@ -147,44 +125,6 @@ impl<'b> Common<'b> {
     }
 }
 
-/// A subscription's beginning as the wire has it.
-pub(super) fn started(number: u32, started: &Started) -> wire::SubscriptionStarted {
-    wire::SubscriptionStarted {
-        subscription: convert::to_i32(number),
-        channel: started.channel.to_string(),
-        listener: started.listener.as_deref().unwrap_or_default().to_owned(),
-        birth: started.birth.to_i64(),
-        generation: convert::to_i64(started.generation),
-        resume_token: started.token.to_string(),
-        acknowledgement_mode: settings::mode_to_wire(started.mode),
-    }
-}
-
-/// A delivery alone, as the bytes of `eric.v1.Delivery`.
-pub(super) fn delivery(entry: &Entry) -> Bytes {
-    let sizes = Sizes::of(entry);
-    let mut bytes = Vec::with_capacity(sizes.delivery);
-    put_fields(&mut bytes, entry, &sizes);
-    bytes.into()
-}
-
-pub(super) fn gap(gap: &Gap) -> wire::Gap {
-    let reason = match gap.reason {
-        GapReason::Overflow => wire::GapReason::Overflow,
-        GapReason::Expired => wire::GapReason::Expired,
-        GapReason::Rejected => wire::GapReason::Rejected,
-        GapReason::Trimmed => wire::GapReason::Trimmed,
-        GapReason::Purged => wire::GapReason::Purged,
-        GapReason::OtherLife => wire::GapReason::OtherLife,
-    };
-    wire::Gap {
-        reason: reason.into(),
-        after_sequence: gap.after.to_i64(),
-        through_sequence: gap.through.to_i64(),
-        count: gap.count.map(convert::to_i64),
-    }
-}
-
 fn begin(len: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(PREFIX_BYTES + len);
     frame.push(0);
@@ -201,88 +141,21 @@ pub(super) fn close(frame: &mut [u8]) {
     }
 }
 
-fn put_head(frame: &mut Vec<u8>, key: u8, len: usize) {
-    frame.push(key);
-    encode_varint(len as u64, frame);
-}
-
-/// A field of one key byte, with its length and what it holds.
-fn field_len(len: usize) -> usize {
-    1 + encoded_len_varint(len as u64) + len
-}
-
-/// The sizes in a delivery, from the inside out.
-struct Sizes {
-    seconds: u64,
-    nanos: u64,
-    time: usize,
-    delivery: usize,
-}
-
-impl Sizes {
-    fn of(entry: &Entry) -> Self {
-        const SECOND: i64 = 1_000_000_000;
-        // the clock of a server is past 1970
-        let seconds = (entry.accepted_at / SECOND).unsigned_abs();
-        let nanos = (entry.accepted_at % SECOND).unsigned_abs();
-        let time = 2 + encoded_len_varint(seconds) + encoded_len_varint(nanos);
-        let sequence = 1 + encoded_len_varint(entry.position.0);
-        let facts = entry.dead_letter.as_ref().map_or(0, |facts| field_len(dead_letter(facts).encoded_len()));
-        let delivery = field_len(entry.message.len()) + sequence + field_len(time) + 2 + facts;
-        Self { seconds, nanos, time, delivery }
-    }
-}
-
 fn put_delivery(frame: &mut Vec<u8>, entry: &Entry) {
     let sizes = Sizes::of(entry);
     put_head(frame, DELIVERIES, sizes.delivery);
-    put_fields(frame, entry, &sizes);
-}
-
-fn put_fields(frame: &mut Vec<u8>, entry: &Entry, sizes: &Sizes) {
-    put_head(frame, MESSAGE, entry.message.len());
-    frame.extend_from_slice(entry.message.bytes());
-    frame.push(SEQUENCE);
-    encode_varint(entry.position.0, frame);
-    put_head(frame, ACCEPT_TIME, sizes.time);
-    frame.push(SECONDS);
-    encode_varint(sizes.seconds, frame);
-    frame.push(NANOS);
-    encode_varint(sizes.nanos, frame);
-    let kind = match entry.kind {
-        Kind::Dispatch => wire::DeliveryKind::Dispatch,
-        Kind::Broadcast => wire::DeliveryKind::Broadcast,
-    };
-    frame.extend([KIND, kind as u8]);
-    if let Some(facts) = entry.dead_letter.as_deref().map(dead_letter) {
-        put_head(frame, DEAD_LETTER, facts.encoded_len());
-        facts.encode_raw(frame);
-    }
-}
-
-fn dead_letter(facts: &DeadLetter) -> wire::DeadLetter {
-    let cause = match facts.cause {
-        DeadLetterCause::MaxAttempts => wire::DeadLetterCause::MaxAttempts,
-        DeadLetterCause::FinalRejection => wire::DeadLetterCause::FinalRejection,
-    };
-    wire::DeadLetter {
-        cause: cause.into(),
-        reason: facts.reason.clone(),
-        listener: facts.listener.to_string(),
-        sequence: facts.position.to_i64(),
-        attempts: i32::try_from(facts.attempts).unwrap_or(i32::MAX),
-        time: Some(convert::time(facts.moved_at)),
-    }
+    delivery::put_fields(frame, entry, &sizes);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        hub::{ChannelSettings, From, Hub, Limits, ListenOptions, Receiver},
+        hub::{ChannelSettings, From, Hub, Limits, ListenOptions, Receiver, Repeat},
         id::ChannelId,
         log::{Memory, Position},
         v1,
+        verbs::convert,
     };
     use std::task::{Context, Poll, Waker};
 

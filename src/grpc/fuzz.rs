@@ -7,13 +7,13 @@ mod damage;
 mod requests;
 mod verbs;
 
-use super::page;
 use crate::{
     hub::{Incarnation, ResumeToken},
     id,
     log::Position,
     message::{MAX_ATTRIBUTES, Message},
     v1,
+    verbs::page,
 };
 use fastrand::Rng;
 use prost::Message as _;

@@ -1,16 +1,17 @@
 //! A response of a stream in the making: what is ready is gathered, up to what a response aims at.
 
-use super::{
-    convert, frame,
-    status::Refusal,
-    wire::{self, ListenResponse, WatchResponse},
+use super::frame;
+use crate::{
+    hub::{Ending, Event, Incarnation, PresenceChange, PresenceEvent, ResumeToken},
+    verbs::{
+        AIM_BYTES, FIRST, convert, delivery,
+        status::Refusal,
+        wire::{self, ListenResponse, WatchResponse},
+    },
 };
-use crate::hub::{Ending, Event, Incarnation, PresenceChange, PresenceEvent, ResumeToken};
 use bytes::Bytes;
 use prost::Message as _;
 
-/// What a response aims at: it is sent once it has so much.
-pub(super) const AIM_BYTES: usize = 256 * 1024;
 /// What holds so little that so much of it fits takes long to gather: the core's other streams have a turn.
 const MAX_PARTS: usize = 512;
 
@@ -62,9 +63,9 @@ impl Gathered {
 pub(super) fn put_event(response: &mut Vec<u8>, event: Event, incarnation: Incarnation) {
     match event {
         Event::Batch(number, handed) => frame::put_batch(response, number, &handed),
-        Event::Only(handed) => frame::put_batch(response, frame::FIRST, &handed),
+        Event::Only(handed) => frame::put_batch(response, FIRST, &handed),
         Event::Started(number, started) => {
-            let started = vec![frame::started(number, &started)];
+            let started = vec![delivery::started(number, &started)];
             ListenResponse { started, ..ListenResponse::default() }.encode_raw(response);
         }
         Event::Presence(number, changes) => put_presence(response, number, changes),

@@ -1,13 +1,15 @@
 //! Everything that this door serves: the dispatcher, the standard services, and gRPC-Web for browsers.
 
 use super::{
-    Dispatcher,
     standard::{self, Health},
-    status::Refusal,
     stream,
     wire::dispatcher_service_server::{DispatcherServiceServer, SERVICE_NAME},
 };
-use crate::{error::Error, log::LogError};
+use crate::{
+    error::Error,
+    log::LogError,
+    verbs::{Dispatcher, status::Refusal},
+};
 use axum::{Router, body::Body, routing::post};
 use futures_util::future::{FutureExt, Map};
 use http::{Request, Response};

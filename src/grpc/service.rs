@@ -1,9 +1,7 @@
 //! The verbs as the generated service wants them.
 
-use super::{
-    Dispatcher, publish,
-    wire::{self, dispatcher_service_server::DispatcherService},
-};
+use super::{publish, wire::dispatcher_service_server::DispatcherService};
+use crate::verbs::{Dispatcher, wire};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Makes the service: each verb is a function of the dispatcher under the same name, that answers at once, or when what
@@ -28,10 +26,7 @@ macro_rules! service {
                 &self,
                 request: Request<wire::$ChangeRequest>,
             ) -> Result<Response<wire::$ChangeResponse>, Status> {
-                let answer = Dispatcher::$change(self, &request.into_inner());
-                // also where it was there already: whoever made it may still wait for that to be safe
-                let safe = self.hub.settled().await;
-                let answer = answer.and_then(|answer| Ok(safe.map(|()| answer)?));
+                let answer = self.once_safe(Dispatcher::$change(self, &request.into_inner())).await;
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
             })*
 
@@ -49,7 +44,7 @@ macro_rules! service {
                 &self,
                 request: Request<Streaming<wire::PublishRequest>>,
             ) -> Result<Response<Self::PublishStream>, Status> {
-                Ok(Response::new(self.publish_stream(request.into_inner())))
+                Ok(Response::new(publish::answers(self, request.into_inner())))
             }
         }
     };

@@ -1,6 +1,7 @@
 //! The standard services: health and reflection. Their streams end with the server, as ours do.
 
 use super::wire::dispatcher_service_server::SERVICE_NAME;
+use crate::verbs::DESCRIPTORS;
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -13,8 +14,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::{MapRequestLayer, MapResponseLayer};
-
-const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/eric.v1.binpb"));
 
 /// Says whether the server serves.
 #[derive(Clone, Debug)]

@@ -2,17 +2,19 @@
 //! its own for each stream.
 
 use super::{
-    Dispatcher,
     codec::WireDecoder,
-    convert, frame,
-    receive::Opened,
+    frame,
     response::{self, Gathered},
-    status::Refusal,
-    wire::{self, ListenRequest, WatchRequest},
 };
 use crate::{
     error::Error,
     hub::{Bundle, Ending, Event, Handed},
+    verbs::{
+        Dispatcher, FIRST, convert, format,
+        receive::Opened,
+        status::Refusal,
+        wire::{self, ListenRequest, WatchRequest},
+    },
 };
 use axum::{
     body::Body,
@@ -43,7 +45,7 @@ pub(super) async fn listen(State(dispatcher): State<Dispatcher>, request: Reques
         Ok(request) => dispatcher.listen(request).await.map_err(|refusal| dispatcher.status(refusal)),
         Err(status) => Err(status),
     };
-    dispatcher.respond(opened)
+    respond(dispatcher, opened)
 }
 
 pub(super) async fn watch(State(dispatcher): State<Dispatcher>, request: Request) -> Response {
@@ -51,19 +53,17 @@ pub(super) async fn watch(State(dispatcher): State<Dispatcher>, request: Request
         Ok(request) => dispatcher.watch(request).await.map_err(|refusal| dispatcher.status(refusal)),
         Err(status) => Err(status),
     };
-    dispatcher.respond(opened)
+    respond(dispatcher, opened)
 }
 
-impl Dispatcher {
-    pub(super) fn respond(&self, opened: Result<Opened, Status>) -> Response {
-        let body = match opened {
-            Ok(opened) => Body::new(StreamBody::new(self.clone(), opened)),
-            Err(status) => return status.into_http(),
-        };
-        let mut response = Response::new(body);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        response
-    }
+pub(super) fn respond(dispatcher: Dispatcher, opened: Result<Opened, Status>) -> Response {
+    let body = match opened {
+        Ok(opened) => Body::new(StreamBody::new(dispatcher, opened)),
+        Err(status) => return status.into_http(),
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }
 
 /// The one request of a server stream.
@@ -216,10 +216,10 @@ impl StreamBody {
     fn only(&mut self, handed: &Handed) -> Bytes {
         self.lively = true;
         if handed.generation == 0 && handed.repeats.is_empty() {
-            return handed.batch.frame(frame::of_batch);
+            return handed.batch.frame(format::GRPC, frame::of_batch);
         }
         let mut response = Gathered::new(self.max_response_bytes);
-        self.held = response.put(|bytes| frame::put_batch(bytes, frame::FIRST, handed));
+        self.held = response.put(|bytes| frame::put_batch(bytes, FIRST, handed));
         response.finish()
     }
 

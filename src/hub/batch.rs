@@ -14,17 +14,24 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// Where a stream stands that has it.
     pub token: ResumeToken,
-    frame: OnceLock<Bytes>,
+    frames: [OnceLock<Bytes>; FORMATS],
 }
+
+/// So many ways there are to write a batch.
+pub const FORMATS: usize = 3;
 
 impl Batch {
     pub(super) fn new(gaps: Vec<Gap>, entries: Vec<Entry>, token: ResumeToken) -> Self {
-        Self { gaps, entries, token, frame: OnceLock::new() }
+        Self { gaps, entries, token, frames: Default::default() }
     }
 
-    /// The batch as its door sends it: made by the first stream that asks, and shared by all.
-    pub fn frame(&self, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.frame.get_or_init(|| make(self)).clone()
+    /// The batch as a door sends it: made by the first stream that asks, and shared by all. `format` is below
+    /// [`FORMATS`], and always means the same way to write it.
+    pub fn frame(&self, format: usize, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        match self.frames.get(format) {
+            Some(frame) => frame.get_or_init(|| make(self)).clone(),
+            None => make(self),
+        }
     }
 }
 

@@ -75,6 +75,9 @@ pub(super) struct ListenerKept {
     /// It was started, and had no stream.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) running: bool,
+    /// It was stopped, and not opened anew.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) halted: bool,
     /// The message that says that no more will come, dispatched to it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<Position>,

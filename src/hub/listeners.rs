@@ -212,7 +212,10 @@ impl Hub {
     /// # Errors
     /// As [`Hub::get_listener`].
     pub fn start_listener(&self, channel: ChannelId<'_>, id: ListenerId<'_>) -> Result<ListenerInfo, Error> {
-        self.with_listener(channel, id, |_, standing| standing.running = true)
+        self.with_listener(channel, id, |_, standing| {
+            standing.running = true;
+            standing.halted = false;
+        })
     }
 
     /// Ends a listener's stream for good and keeps its queue. Twice is once.
@@ -225,6 +228,7 @@ impl Hub {
         let listener = self.listener_in(&channel, &state, id)?;
         let mut standing = listener.lock();
         standing.running = false;
+        standing.halted = true;
         let seated = standing.seated.take();
         if let Some(explicit) = &mut standing.explicit {
             explicit.stop();

@@ -62,7 +62,7 @@ mod upkeep;
 mod tests;
 
 pub use acknowledge::{Acknowledged, Acknowledgement, Extension, Life};
-pub use batch::{Batch, Handed, Repeat};
+pub use batch::{Batch, FORMATS, Handed, Repeat};
 pub use bell::on_core;
 pub use browse::Page;
 pub use bundle::{Bundle, StreamChange};
@@ -351,6 +351,11 @@ impl Hub {
 
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
         ResumeToken { incarnation: self.lives.of(sequence), birth: channel.birth, sequence }
+    }
+
+    /// Where a stream stands that has everything of its channel up to a sequence; `token` is any of the same channel.
+    pub fn token_at(&self, token: ResumeToken, sequence: Position) -> ResumeToken {
+        ResumeToken { incarnation: self.lives.of(sequence), sequence, ..token }
     }
 
     fn forget(&self, dropped: &[Position]) {

@@ -76,6 +76,9 @@ pub struct ListenOptions {
     pub session: Option<Arc<str>>,
     /// Whether to take the listener from another stream.
     pub take_over: TakeOver,
+    /// It comes back by itself, as browsers do, and not because somebody asked for it anew: a listener that was stopped
+    /// meanwhile is refused.
+    pub returns: bool,
     /// A watcher's stream also says who listens, where it is one of [`super::Hub::open_stream`].
     pub presence: bool,
     /// It is for one batch, and may be followed by others: pulls of one session that are less than 60 s apart are one
@@ -93,6 +96,7 @@ impl Default for ListenOptions {
             credit: None,
             session: None,
             take_over: TakeOver::default(),
+            returns: false,
             presence: false,
             pull: false,
         }

@@ -71,6 +71,8 @@ pub(super) struct Standing {
     pub(super) lost: u64,
     pub(super) settings: ListenerSettings,
     pub(super) running: bool,
+    /// It was stopped, and nobody has opened it anew since: whoever comes back by himself is not to start it.
+    pub(super) halted: bool,
     pub(super) seated: Option<Seated>,
     /// Who has its stream, and from whom it was taken.
     pub(super) claim: Option<Box<Claim>>,
@@ -103,6 +105,7 @@ impl Standing {
             lost: 0,
             settings: ListenerSettings::default(),
             running: false,
+            halted: false,
             seated: None,
             claim: None,
             attendance: Attendance::default(),

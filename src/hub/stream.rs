@@ -40,7 +40,7 @@ impl fmt::Display for StreamId {
 pub enum StreamKind {
     /// For listeners, who may come and go.
     Listen,
-    /// For watchers, who are named when it opens.
+    /// For watchers, or whoever else is named when it opens and stays.
     Watch,
 }
 

@@ -162,6 +162,9 @@ impl Hub {
         let now = self.clock_ms();
         let life = {
             let standing = listener.lock();
+            if options.returns && standing.halted {
+                return Err(stopped(channel, &listener));
+            }
             may_take_over(channel, &listener, &standing, token.is_some(), options, now)?;
             self.judge(channel, standing.start, token)?
         };
@@ -187,6 +190,7 @@ impl Hub {
         };
         let older = standing.seated.replace(seated);
         standing.running = true;
+        standing.halted = false;
         // what was put off while nobody listened
         let next = self.next_moment(&standing, state.ring_for(&standing), now);
         self.set_alarm(channel, &listener, &mut standing, next);
@@ -373,6 +377,10 @@ fn may_take_over(
 
 fn other_life(after: Position, through: Position) -> Gap {
     Gap { reason: GapReason::OtherLife, after, through, count: None }
+}
+
+fn stopped(channel: &Channel, listener: &Listener) -> Error {
+    Error::ListenerStopped { channel: channel.id.to_string(), listener: listener.id.to_string() }
 }
 
 fn taken_over(channel: &Channel, listener: &Listener) -> Error {

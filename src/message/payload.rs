@@ -2,7 +2,7 @@
 //! cannot be decoded would break the stream of everybody it reaches.
 
 use super::{
-    InvalidMessage,
+    InvalidMessage, Payload,
     field::{Field, Fields},
 };
 use memchr::memchr2_iter;
@@ -28,6 +28,17 @@ pub(super) fn check(field: &Field<'_>, max_bytes: usize) -> Result<(), InvalidMe
         JSON => check_json(field.text(name)?),
         VALUE => check_value(bytes),
         _ => Ok(()),
+    }
+}
+
+/// What a field that holds a payload holds.
+pub(super) fn held<'m>(field: &Field<'m>) -> Option<Payload<'m>> {
+    let name = name(field.number);
+    match field.number {
+        JSON => field.text(name).ok().map(Payload::Json),
+        VALUE => field.bytes(name).ok().map(Payload::Value),
+        BINARY => field.bytes(name).ok().map(Payload::Binary),
+        _ => None,
     }
 }
 

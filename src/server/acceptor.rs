@@ -3,14 +3,15 @@
 use super::{
     Stopper,
     core::{Arrival, CoreHandle},
+    door::{Door, Doors},
     local::Local,
 };
 use crate::{
     grpc::Health,
     hub::{self, Hub},
 };
+use futures_util::future::OptionFuture;
 use std::{
-    future::pending,
     io,
     net::TcpListener,
     sync::Arc,
@@ -35,26 +36,29 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// Runs on a thread of its own, which gives the runtime back at its end.
-    pub(super) fn start(self, runtime: Runtime, listener: TcpListener) -> io::Result<JoinHandle<Runtime>> {
-        let listener = {
+    pub(super) fn start(
+        self,
+        runtime: Runtime,
+        doors: &Doors<TcpListener>,
+    ) -> io::Result<JoinHandle<Runtime>> {
+        let doors = {
             let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
+            doors.map(|listener| tokio::net::TcpListener::from_std(listener.try_clone()?))?
         };
         thread::Builder::new().name("acceptor".to_owned()).spawn(move || {
-            runtime.block_on(self.run(listener));
+            runtime.block_on(self.run(doors));
             runtime
         })
     }
 
-    async fn run(mut self, listener: tokio::net::TcpListener) {
+    async fn run(mut self, doors: Doors<tokio::net::TcpListener>) {
         let upkeep = tokio::spawn(hub::keep(Arc::downgrade(&self.hub)));
         self.health.serving().await;
         tokio::select! {
-            () = self.accept(async || tcp(&listener).await) => {}
-            () = self.accept(async || self.local().await) => {}
+            () = self.accept_all(&doors) => {}
             () = self.stopper.closing.cancelled() => {}
         }
-        drop(listener);
+        drop(doors);
         self.local = None;
         self.stopper.closing.cancel();
         self.health.draining().await;
@@ -72,6 +76,16 @@ impl Acceptor {
         }
     }
 
+    async fn accept_all(&self, doors: &Doors<tokio::net::TcpListener>) {
+        let http = doors.http.as_ref().map(|listener| self.accept(async || tcp(Door::Http, listener).await));
+        let local = self.local.as_ref().map(|local| self.accept(async || local.accept().await));
+        tokio::join!(
+            self.accept(async || tcp(Door::Grpc, &doors.grpc).await),
+            OptionFuture::from(http),
+            OptionFuture::from(local)
+        );
+    }
+
     /// Whoever comes to a door, for ever.
     async fn accept(&self, next: impl AsyncFn() -> io::Result<Arrival>) {
         loop {
@@ -82,13 +96,6 @@ impl Acceptor {
                     sleep(PAUSE).await;
                 }
             }
-        }
-    }
-
-    async fn local(&self) -> io::Result<Arrival> {
-        match &self.local {
-            Some(local) => local.accept().await,
-            None => pending().await,
         }
     }
 
@@ -105,7 +112,7 @@ impl Acceptor {
     }
 }
 
-async fn tcp(listener: &tokio::net::TcpListener) -> io::Result<Arrival> {
+async fn tcp(door: Door, listener: &tokio::net::TcpListener) -> io::Result<Arrival> {
     let (stream, _) = listener.accept().await?;
-    stream.into_std().map(Arrival::Tcp)
+    Ok(Arrival::Tcp(door, stream.into_std()?))
 }

@@ -1,10 +1,13 @@
 //! A core: one thread, one runtime, connections and streams of its own.
 
-use super::{Stopper, connection, connection::Keeping};
+use super::{
+    Stopper,
+    connection::{self, Keeping},
+    door::{Door, Routers},
+};
 use crate::hub::{self, Hub};
 #[cfg(unix)]
 use crate::socket;
-use axum::Router;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::{
@@ -26,7 +29,7 @@ const WAITING_CONNECTIONS: usize = 256;
 #[derive(Clone)]
 pub(super) struct Core {
     pub(super) hub: Arc<Hub>,
-    pub(super) router: Router,
+    pub(super) routers: Routers,
     pub(super) keeping: Keeping,
     #[cfg(unix)]
     pub(super) socket: socket::Door,
@@ -36,7 +39,7 @@ pub(super) struct Core {
 /// A connection that was accepted, by the door at which it came.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Tcp(TcpStream),
+    Tcp(Door, TcpStream),
     #[cfg(unix)]
     Socket(UnixStream),
 }
@@ -112,7 +115,7 @@ impl Core {
             while let Some(arrival) = taken.recv().await {
                 let counted = Counted(Arc::clone(&connections));
                 match arrival {
-                    Arrival::Tcp(stream) => counted.spawn(&open, self.serve(stream)),
+                    Arrival::Tcp(door, stream) => counted.spawn(&open, self.serve(door, stream)),
                     #[cfg(unix)]
                     Arrival::Socket(stream) => counted.spawn(&open, self.socket.clone().serve(stream)),
                 }
@@ -131,8 +134,9 @@ impl Core {
         open.len()
     }
 
-    fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + use<> {
-        connection::serve(stream, self.router.clone(), self.keeping.clone(), self.stopper.closing.clone())
+    fn serve(&self, door: Door, stream: TcpStream) -> impl Future<Output = ()> + use<> {
+        let (router, keeping) = (self.routers.at(door).clone(), self.keeping.clone());
+        connection::serve(stream, door, router, keeping, self.stopper.closing.clone())
     }
 }
 

@@ -5,8 +5,11 @@
 //! the deadline cuts what is left.
 
 mod acceptor;
+mod bare;
 mod connection;
 mod core;
+mod door;
+mod front;
 mod local;
 mod starting;
 mod wire;
@@ -16,16 +19,19 @@ use crate::socket;
 use crate::{
     config::Config,
     error::Error,
-    grpc::{self, Dispatcher, RequestLimits},
+    grpc,
+    http::{self, Origins},
     hub::{Hub, Limits},
     log::{
         Log, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
+    verbs::{Dispatcher, RequestLimits},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
 use core::{Core, CoreThread};
+use door::{Doors, Routers};
 use local::{Bound, Local};
 use std::{
     io,
@@ -39,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    addresses: Doors<SocketAddr>,
     stopper: Stopper,
     acceptor: JoinHandle<Runtime>,
     cores: Vec<CoreThread>,
@@ -103,19 +109,20 @@ impl Server {
     /// # Errors
     /// The address or the socket cannot be bound, the directory cannot be used, or the system has no more threads.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        Self::try_start(config).map_err(|cause| StartError::new(cause, config))
+        let doors = Doors::bind(config)
+            .map_err(|(address, error)| StartError { place: address.to_string(), cause: error.into() })?;
+        Self::serve(config, doors).map_err(|cause| StartError::new(cause, config))
     }
 
-    fn try_start(config: &Config) -> Result<Self, Cause> {
-        let listener = TcpListener::bind(config.listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+    fn serve(config: &Config, doors: Doors<TcpListener>) -> Result<Self, Cause> {
+        let addresses = doors.map(TcpListener::local_addr)?;
         // who connects meanwhile waits until it is served
         let bound = config.socket.as_deref().map(Bound::at).transpose()?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let hub = match begin(config, &runtime, &listener, &keeping) {
+        let origins = Origins::new(&config.cors_origin);
+        let hub = match begin(config, &runtime, &doors, &keeping, &origins) {
             Ok(hub) => hub,
             Err(cause) => {
                 // whoever starts a server may be on a runtime of his own, where none may be waited for
@@ -123,18 +130,21 @@ impl Server {
                 return Err(cause);
             }
         };
-        let (router, health) = grpc::routes(Dispatcher::new(
-            Arc::clone(&hub),
-            request_limits(config),
-            stopper.closing.clone(),
-            config.drain_deadline,
-            runtime.handle().clone(),
-        ));
+        let dispatcher = Dispatcher {
+            hub: Arc::clone(&hub),
+            limits: request_limits(config),
+            closing: stopper.closing.clone(),
+            grace: config.drain_deadline,
+            clock: runtime.handle().clone(),
+        };
+        let (router, health) = grpc::routes(dispatcher.clone());
+        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone(), origins.clone()));
+        let routers = Routers { grpc: router, http };
         let core = Core {
             #[cfg(unix)]
             socket: socket_door(config, &hub, &stopper),
             hub: Arc::clone(&hub),
-            router,
+            routers,
             keeping,
             stopper: stopper.clone(),
         };
@@ -148,12 +158,17 @@ impl Server {
             max_connections: config.max_connections,
             local: bound.map(|bound| local(bound, &runtime)).transpose()?,
         };
-        Ok(Self { address, stopper, acceptor: acceptor.start(runtime, listener)?, cores, hub })
+        Ok(Self { addresses, stopper, acceptor: acceptor.start(runtime, &doors)?, cores, hub })
     }
 
-    /// Where it serves.
+    /// Where it serves gRPC.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.grpc
+    }
+
+    /// Where it serves HTTP; `None`: nowhere.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.addresses.http
     }
 
     /// What stops it from elsewhere.
@@ -191,15 +206,16 @@ impl Stopper {
 fn begin(
     config: &Config,
     runtime: &Runtime,
-    listener: &TcpListener,
+    doors: &Doors<TcpListener>,
     keeping: &Keeping,
+    origins: &Origins,
 ) -> Result<Arc<Hub>, Cause> {
     let (limits, workers) = (limits(config), config.workers);
     let Some(dir) = &config.data_dir else {
         return Ok(Hub::new(Arc::new(Memory::default()), limits, workers)?);
     };
     let log: Arc<dyn Log> = Arc::new(Directory::open(dir, &options(config))?);
-    starting::answer_during(runtime, listener, keeping, move || {
+    starting::answer_during(runtime, doors, keeping, origins, move || {
         let hub = Hub::new(log, limits, workers)?;
         // nothing is served before the start itself is safe
         Handle::current().block_on(hub.settled())?;

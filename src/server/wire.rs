@@ -53,6 +53,16 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// The bare stream, and what has gathered; the socket is gone.
+    pub(super) fn into_inner(self) -> io::Result<(TcpStream, Vec<u8>)> {
+        let shared = Arc::into_inner(self.0).ok_or(ErrorKind::InvalidInput)?;
+        let mut unsent = shared.unsent.into_inner().unwrap_or_else(PoisonError::into_inner);
+        unsent.bytes.drain(..unsent.sent);
+        Ok((shared.stream, unsent.bytes))
+    }
+}
+
 impl Shared {
     /// The connection and its driver are one task: nobody else asks for it.
     fn unsent(&self) -> MutexGuard<'_, Unsent> {

@@ -108,6 +108,7 @@ impl Exception {
             | Error::ListenerExpired { .. } => no_listener(),
             Error::ListenerExists { .. }
             | Error::ListenerTakenOver { .. }
+            | Error::ListenerStopped { .. }
             | Error::InUse { .. }
             | Error::NotExplicit { .. }
             | Error::OtherLife { .. } => Self::new(LISTENER, &told),

@@ -322,6 +322,8 @@ async fn serving(arguments: &[&str]) -> (Child, Lines<BufReader<tokio::process::
         .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
         .args(arguments)
         .env_clear()
+        // flags are stronger
+        .env("ERIC_HTTP", "off")
         .kill_on_drop(true)
         .stderr(Stdio::piped())
         .spawn()

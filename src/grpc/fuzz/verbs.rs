@@ -3,13 +3,15 @@
 use super::requests::*;
 use crate::{
     grpc::{
-        Dispatcher, RequestLimits,
-        codec::WireDecoder,
-        wire::{self, acknowledge_result::Outcome, dispatcher_service_server::DispatcherService as Service},
+        codec::WireDecoder, stream::respond, wire::dispatcher_service_server::DispatcherService as Service,
     },
     hub::{Hub, Limits},
     log::Memory,
     v1,
+    verbs::{
+        Dispatcher, RequestLimits,
+        wire::{self, acknowledge_result::Outcome},
+    },
 };
 use axum::body::Body;
 use fastrand::Rng;
@@ -185,7 +187,8 @@ impl Stage {
         let limits =
             RequestLimits { max_payload_bytes: 1 << 16, max_batch_messages: 100, max_batch_bytes: 1 << 20 };
         let clock = tokio::runtime::Handle::current();
-        let dispatcher = Dispatcher::new(hub, limits, Default::default(), Duration::ZERO, clock);
+        let dispatcher =
+            Dispatcher { hub, limits, closing: Default::default(), grace: Duration::ZERO, clock };
         furnish(&dispatcher, "c", &["automatic", EXPLICIT, "dead"]).await;
         let settings = wire::ChannelSettings {
             max_attempts: Some(2),
@@ -200,20 +203,20 @@ impl Stage {
         let request = wire::ListenRequest { subscriptions: vec![subscription], ..Default::default() };
         let opened = dispatcher.listen(request).await.unwrap();
         let stream = opened.bundle.id().to_string();
-        Self { _open: dispatcher.respond(Ok(opened)), dispatcher, stream }
+        Self { _open: respond(dispatcher.clone(), Ok(opened)), dispatcher, stream }
     }
 
     async fn listen(&self, request: wire::ListenRequest) -> Result<(), Status> {
         let opened =
             self.dispatcher.listen(request).await.map_err(|refusal| self.dispatcher.status(refusal))?;
-        said(self.dispatcher.respond(Ok(opened)).into_body());
+        said(respond(self.dispatcher.clone(), Ok(opened)).into_body());
         Ok(())
     }
 
     async fn watch(&self, request: wire::WatchRequest) -> Result<(), Status> {
         let opened =
             self.dispatcher.watch(request).await.map_err(|refusal| self.dispatcher.status(refusal))?;
-        said(self.dispatcher.respond(Ok(opened)).into_body());
+        said(respond(self.dispatcher.clone(), Ok(opened)).into_body());
         Ok(())
     }
 

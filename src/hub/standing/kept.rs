@@ -27,6 +27,7 @@ impl Standing {
             gaps: self.gaps.kept_state(),
             lost: self.lost,
             running: self.running && self.seated.is_none(),
+            halted: self.halted,
             end: self.end.as_ref().map(|end| end.position).filter(|position| *position > self.passed),
             explicit: self.explicit.as_ref().map(|explicit| explicit.kept_state()),
         }
@@ -58,6 +59,7 @@ impl Standing {
             lost: kept.lost,
             settings,
             running: kept.running,
+            halted: kept.halted,
             end: regained.end.map(Box::new),
             queue,
             ..Self::new(start, ring)

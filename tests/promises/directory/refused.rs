@@ -11,7 +11,8 @@ use std::{fs, os::unix::fs::MetadataExt as _, os::unix::fs::PermissionsExt as _,
 
 /// What a server says that does not start.
 async fn does_not_start(dir: &Path) -> String {
-    let (exit, _, err) = told(&["serve", "--listen", "127.0.0.1:0", "--data-dir", path(dir)]).await;
+    let (exit, _, err) =
+        told(&["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir", path(dir)]).await;
     assert_eq!(exit, Some(1), "{err}");
     err
 }
@@ -38,7 +39,8 @@ async fn a_directory_that_may_not_be_written_is_refused() {
     for (name, mode) in [("eric.db", 0o444), ("eric.lock", 0o444), (".", 0o555)] {
         fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
-    let mut command = eric(&["serve", "--listen", "127.0.0.1:0", "--data-dir", path(dir.path())]);
+    let mut command =
+        eric(&["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir", path(dir.path())]);
     if fs::metadata(dir.path()).unwrap().uid() == 0 {
         // whoever may do everything may write this, too
         command.uid(65_534);

@@ -68,7 +68,7 @@ impl Served {
         let serve = ["serve", "--log-format", "json", "--data-dir", path(dir)];
         let mut command = eric(&[&serve[..], arguments].concat());
         // flags are stronger
-        command.env("ERIC_LISTEN", "127.0.0.1:0");
+        command.env("ERIC_LISTEN", "127.0.0.1:0").env("ERIC_HTTP", "127.0.0.1:0");
         command.envs(environment.iter().map(|(name, value)| (name, value))).stdout(Stdio::null());
         let mut child = command.spawn().expect("the command is built before its tests");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();

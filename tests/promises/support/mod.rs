@@ -2,7 +2,9 @@
 
 pub(crate) mod command;
 pub(crate) mod directory;
+pub(crate) mod events;
 pub(crate) mod explicit;
+pub(crate) mod http;
 pub(crate) mod http1;
 pub(crate) mod many;
 pub(crate) mod message;

@@ -16,6 +16,7 @@ pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
 pub(crate) struct TestServer {
     address: SocketAddr,
+    http: SocketAddr,
     stopper: Stopper,
     server: Option<Server>,
     /// Dropped last.
@@ -30,12 +31,14 @@ impl TestServer {
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut config = Config { listen, workers: 2, drain_deadline: NEVER, ..Config::default() };
+        let mut config =
+            Config { listen, http: Some(listen), workers: 2, drain_deadline: NEVER, ..Config::default() };
         change(&mut config);
         let directory = directory(&mut config);
         let server = Server::start(&config).expect("the loopback has a free port");
         Self {
             address: server.address(),
+            http: server.http_address().unwrap_or(listen),
             stopper: server.stopper(),
             server: Some(server),
             _directory: directory,
@@ -51,6 +54,11 @@ impl TestServer {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it serves HTTP.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.http
     }
 
     pub(crate) fn url(&self) -> String {

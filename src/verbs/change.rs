@@ -8,7 +8,7 @@ use super::{
 use crate::hub::StreamChange;
 
 impl Dispatcher {
-    pub(super) fn change_listen(
+    pub(crate) fn change_listen(
         &self,
         request: &wire::ChangeListenRequest,
     ) -> Result<wire::ChangeListenResponse, Refusal> {

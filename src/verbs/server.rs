@@ -5,7 +5,7 @@ use crate::log::{Durability, Figures};
 
 impl Dispatcher {
     #[expect(clippy::unnecessary_wraps, reason = "a verb like any other")]
-    pub(super) fn get_server(&self, _: &wire::GetServerRequest) -> Result<wire::GetServerResponse, Refusal> {
+    pub(crate) fn get_server(&self, _: &wire::GetServerRequest) -> Result<wire::GetServerResponse, Refusal> {
         let hub = self.hub.info();
         let durability = match hub.durability {
             Durability::Memory => wire::Durability::Memory,

@@ -4,7 +4,7 @@ use super::{Dispatcher, convert, page::Page, settings, status::Refusal, wire};
 use crate::hub::{ChannelInfo, ChannelSettings};
 
 impl Dispatcher {
-    pub(super) fn create_channel(
+    pub(crate) fn create_channel(
         &self,
         request: &wire::CreateChannelRequest,
     ) -> Result<wire::CreateChannelResponse, Refusal> {
@@ -16,7 +16,7 @@ impl Dispatcher {
         Ok(wire::CreateChannelResponse { channel, existed: created.existed })
     }
 
-    pub(super) fn get_channel(
+    pub(crate) fn get_channel(
         &self,
         request: &wire::GetChannelRequest,
     ) -> Result<wire::GetChannelResponse, Refusal> {
@@ -24,7 +24,7 @@ impl Dispatcher {
         Ok(wire::GetChannelResponse { channel: Some(to_wire(&channel)) })
     }
 
-    pub(super) fn list_channels(
+    pub(crate) fn list_channels(
         &self,
         request: &wire::ListChannelsRequest,
     ) -> Result<wire::ListChannelsResponse, Refusal> {
@@ -34,7 +34,7 @@ impl Dispatcher {
         Ok(wire::ListChannelsResponse { channels: channels.iter().map(to_wire).collect(), next_page_token })
     }
 
-    pub(super) fn update_channel(
+    pub(crate) fn update_channel(
         &self,
         request: &wire::UpdateChannelRequest,
     ) -> Result<wire::UpdateChannelResponse, Refusal> {
@@ -46,7 +46,7 @@ impl Dispatcher {
         Ok(wire::UpdateChannelResponse { channel: Some(to_wire(&channel)) })
     }
 
-    pub(super) fn remove_channel(
+    pub(crate) fn remove_channel(
         &self,
         request: &wire::RemoveChannelRequest,
     ) -> Result<wire::RemoveChannelResponse, Refusal> {

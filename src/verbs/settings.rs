@@ -46,7 +46,7 @@ const OF_LISTENERS: [&str; 2] = ["idle_timeout", "ack_deadline"];
 ///
 /// # Errors
 /// Every value that is out of its range, at once.
-pub(super) fn changed(
+pub(crate) fn changed(
     current: ChannelSettings,
     given: &wire::ChannelSettings,
     mask: Option<&FieldMask>,
@@ -165,7 +165,7 @@ fn set_redelivery(
 ///
 /// # Errors
 /// Every value that is out of its range, at once.
-pub(super) fn changed_of_listener(
+pub(crate) fn changed_of_listener(
     current: ListenerSettings,
     given: &wire::ListenerSettings,
     mask: Option<&FieldMask>,
@@ -179,7 +179,7 @@ pub(super) fn changed_of_listener(
 }
 
 /// The settings in force, every one spelled out.
-pub(super) fn listener_to_wire(settings: &ListenerSettings) -> wire::ListenerSettings {
+pub(crate) fn listener_to_wire(settings: &ListenerSettings) -> wire::ListenerSettings {
     let spelled = |duration: Option<Duration>| Some(convert::wire_duration(duration.unwrap_or_default()));
     wire::ListenerSettings {
         idle_timeout: spelled(settings.idle_timeout),
@@ -187,7 +187,7 @@ pub(super) fn listener_to_wire(settings: &ListenerSettings) -> wire::ListenerSet
     }
 }
 
-pub(super) fn mode(given: i32) -> Result<AcknowledgementMode, Refusal> {
+pub(crate) fn mode(given: i32) -> Result<AcknowledgementMode, Refusal> {
     match wire::AcknowledgementMode::try_from(given) {
         Ok(wire::AcknowledgementMode::Unspecified | wire::AcknowledgementMode::Automatic) => {
             Ok(AcknowledgementMode::Automatic)
@@ -197,7 +197,7 @@ pub(super) fn mode(given: i32) -> Result<AcknowledgementMode, Refusal> {
     }
 }
 
-pub(super) fn mode_to_wire(mode: AcknowledgementMode) -> i32 {
+pub(crate) fn mode_to_wire(mode: AcknowledgementMode) -> i32 {
     match mode {
         AcknowledgementMode::Automatic => wire::AcknowledgementMode::Automatic.into(),
         AcknowledgementMode::Explicit => wire::AcknowledgementMode::Explicit.into(),
@@ -205,7 +205,7 @@ pub(super) fn mode_to_wire(mode: AcknowledgementMode) -> i32 {
 }
 
 /// The settings in force, every one spelled out.
-pub(super) fn to_wire(settings: &ChannelSettings) -> wire::ChannelSettings {
+pub(crate) fn to_wire(settings: &ChannelSettings) -> wire::ChannelSettings {
     wire::ChannelSettings {
         stream_delay: Some(convert::wire_duration(settings.stream_delay)),
         dispatch_overflow: Some(overflow_to_wire(settings.dispatch_overflow)),

@@ -1,6 +1,6 @@
 //! The verbs of receivers, up to where their streams begin.
 
-use super::{Dispatcher, convert, frame, response::AIM_BYTES, status::Refusal, wire};
+use super::{AIM_BYTES, Dispatcher, FIRST, convert, delivery, status::Refusal, wire};
 use crate::{
     hub::{Bundle, Credit, Hub, ListenOptions, Quota, Receiver, StreamKind, TakeOver},
     id::{self, ChannelId},
@@ -21,15 +21,15 @@ const LARGEST_MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 const BESIDE_MESSAGES: usize = 8 * 1024;
 
 /// A stream that is open, and what of it was refused.
-pub(super) struct Opened {
-    pub(super) bundle: Bundle,
+pub(crate) struct Opened {
+    pub(crate) bundle: Bundle,
     /// By their numbers, the first last.
-    pub(super) refused: Vec<(u32, Refusal)>,
-    pub(super) max_response_bytes: usize,
+    pub(crate) refused: Vec<(u32, Refusal)>,
+    pub(crate) max_response_bytes: usize,
 }
 
 impl Dispatcher {
-    pub(super) async fn listen(&self, request: wire::ListenRequest) -> Result<Opened, Refusal> {
+    pub(crate) async fn listen(&self, request: wire::ListenRequest) -> Result<Opened, Refusal> {
         let most = request.max_response_bytes;
         self.open(StreamKind::Listen, &request.subscriptions, most, |bundle, asked| {
             let (channel, receiver, options) = listener(asked)?;
@@ -38,7 +38,20 @@ impl Dispatcher {
         .await
     }
 
-    pub(super) async fn watch(&self, request: wire::WatchRequest) -> Result<Opened, Refusal> {
+    /// Listens for one listener, on a stream that carries no other; `returns`: by itself, and not asked for anew.
+    pub(crate) async fn listen_alone(
+        &self,
+        subscription: wire::Subscription,
+        returns: bool,
+    ) -> Result<Opened, Refusal> {
+        self.open(StreamKind::Watch, &[subscription], 0, |bundle, asked| {
+            let (channel, receiver, options) = listener(asked)?;
+            Ok(bundle.add(channel, receiver, ListenOptions { returns, ..options })?)
+        })
+        .await
+    }
+
+    pub(crate) async fn watch(&self, request: wire::WatchRequest) -> Result<Opened, Refusal> {
         let (most, presence) = (request.max_response_bytes, request.presence);
         self.open(StreamKind::Watch, &request.subscriptions, most, |bundle, asked| {
             let from = convert::start_from(asked.start_at, "start_at")?;
@@ -81,7 +94,7 @@ impl Dispatcher {
         Ok(Opened { bundle, refused, max_response_bytes })
     }
 
-    pub(super) async fn pull(&self, request: wire::PullRequest) -> Result<wire::PullResponse, Refusal> {
+    pub(crate) async fn pull(&self, request: wire::PullRequest) -> Result<wire::PullResponse, Refusal> {
         let wait = wait(request.wait)?;
         let max_response_bytes = self.max_response_bytes(request.max_response_bytes)?;
         let options = ListenOptions {
@@ -96,19 +109,23 @@ impl Dispatcher {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let mut subscription = self.hub.subscribe(channel, Receiver::Listener(listener), options)?;
-        let started = frame::started(frame::FIRST, &subscription.started());
+        let started = delivery::started(FIRST, &subscription.started());
         let handed = Hub::pull(&mut subscription, wait).await?;
         let batch = handed.as_ref().map(|handed| &handed.batch);
         let token = subscription.token();
         Ok(wire::PullResponse {
             started: Some(started),
             batch: Some(wire::Batch {
-                subscription: convert::to_i32(frame::FIRST),
-                gaps: batch.into_iter().flat_map(|batch| &batch.gaps).map(frame::gap).collect(),
-                deliveries: batch.into_iter().flat_map(|batch| &batch.entries).map(frame::delivery).collect(),
+                subscription: convert::to_i32(FIRST),
+                gaps: batch.into_iter().flat_map(|batch| &batch.gaps).map(delivery::gap).collect(),
+                deliveries: batch
+                    .into_iter()
+                    .flat_map(|batch| &batch.entries)
+                    .map(delivery::delivery)
+                    .collect(),
                 resume_token: token.to_string(),
                 generation: handed.as_ref().map_or(0, |handed| convert::to_i64(handed.generation)),
-                repeats: handed.iter().flat_map(|handed| &handed.repeats).map(frame::attempt).collect(),
+                repeats: handed.iter().flat_map(|handed| &handed.repeats).map(delivery::attempt).collect(),
             }),
             incarnation: self.hub.incarnation().to_string(),
         })
@@ -142,7 +159,7 @@ fn max_bytes(max_response_bytes: usize) -> u64 {
 }
 
 /// A listener's subscription, parsed.
-pub(super) fn listener(
+pub(crate) fn listener(
     asked: &wire::Subscription,
 ) -> Result<(ChannelId<'_>, Receiver<'_>, ListenOptions), Refusal> {
     let options = ListenOptions {

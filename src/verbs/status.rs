@@ -1,4 +1,4 @@
-//! The one table that says in gRPC's words why a call was not done.
+//! The one table that says in the words of `google.rpc` why a call was not done.
 //!
 //! Every error carries `google.rpc.ErrorInfo` with the domain `eric` and a stable reason; who is at fault, which limit
 //! was reached and when to try again stand in the details that `google.rpc` has for it.
@@ -15,20 +15,20 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt, pb};
 
-const DOMAIN: &str = "eric";
+pub(crate) const DOMAIN: &str = "eric";
 /// When trying again may help: about when somebody will have read or written something.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a call was not done, before it is put on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
-    code: Code,
-    reason: &'static str,
-    message: String,
-    violations: Vec<Violation>,
-    quota: Option<&'static str>,
-    retry: bool,
-    metadata: Vec<(&'static str, String)>,
+    pub(crate) code: Code,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) quota: Option<&'static str>,
+    pub(crate) retry: bool,
+    pub(crate) metadata: Vec<(&'static str, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,19 +65,19 @@ impl Refusal {
     }
 
     /// Bytes that are no protobuf.
-    pub(super) fn malformed(name: &str) -> Self {
+    pub(crate) fn malformed(name: &str) -> Self {
         let message = format!("the request's bytes are no {name}");
         Self::new(Code::InvalidArgument, "INVALID_MESSAGE", &message).at("request", &message)
     }
 
     /// Whether tonic has refused a request beyond what the server reads: OUT_OF_RANGE as it came, or RESOURCE_EXHAUSTED once
     /// it was unpacked. Ours have details.
-    pub(super) fn by_size(status: &Status) -> bool {
+    pub(crate) fn by_size(status: &Status) -> bool {
         matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) && status.details().is_empty()
     }
 
     /// A request beyond what the server reads.
-    pub(super) fn request_too_large() -> Self {
+    pub(crate) fn request_too_large() -> Self {
         let message = "the request is larger than a batch may be";
         Self::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message)
             .at("request", message)
@@ -85,49 +85,49 @@ impl Refusal {
     }
 
     /// An id that breaks the rule of ids.
-    pub(super) fn id(field: &str, invalid: InvalidId) -> Self {
+    pub(crate) fn id(field: &str, invalid: InvalidId) -> Self {
         Self::new(Code::InvalidArgument, "INVALID_ID", format!("{field}: {invalid}"))
             .at(field, invalid.to_string())
     }
 
     /// A field that must be there.
-    pub(super) fn missing(field: &str) -> Self {
+    pub(crate) fn missing(field: &str) -> Self {
         Self::new(Code::InvalidArgument, "INVALID_MESSAGE", format!("{field} is missing"))
             .at(field, "it is required")
     }
 
     /// A value that is not allowed.
-    pub(super) fn setting(field: &str, description: impl Into<String>) -> Self {
+    pub(crate) fn setting(field: &str, description: impl Into<String>) -> Self {
         let description = description.into();
         Self::new(Code::InvalidArgument, "INVALID_SETTING", format!("{field}: {description}"))
             .at(field, description)
     }
 
     /// Several of them at once.
-    pub(super) fn settings(violations: Vec<Violation>) -> Self {
+    pub(crate) fn settings(violations: Vec<Violation>) -> Self {
         let told: Vec<_> =
             violations.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
         let refusal = Self::new(Code::InvalidArgument, "INVALID_SETTING", told.join("; "));
         Self { violations, ..refusal }
     }
 
-    pub(super) fn page_token() -> Self {
+    pub(crate) fn page_token() -> Self {
         let message = "the text is no page token of this list";
         Self::new(Code::InvalidArgument, "INVALID_PAGE_TOKEN", message).at("page_token", message)
     }
 
-    pub(super) fn batch_too_large(quota: &'static str, limit: usize) -> Self {
+    pub(crate) fn batch_too_large(quota: &'static str, limit: usize) -> Self {
         let message = format!("the batch is larger than {quota}, which is {limit}");
         Self::new(Code::InvalidArgument, "BATCH_TOO_LARGE", &message).at("publications", &message).over(quota)
     }
 
     /// What stood behind an error in a batch that stops at the first.
-    pub(super) fn preceding_failed() -> Self {
+    pub(crate) fn preceding_failed() -> Self {
         Self::new(Code::Aborted, "PRECEDING_FAILED", "an earlier publication of the batch was not accepted")
     }
 
     /// A message that is none; `place` is the field it stands in.
-    pub(super) fn message(place: &str, invalid: InvalidMessage) -> Self {
+    pub(crate) fn message(place: &str, invalid: InvalidMessage) -> Self {
         let field =
             if invalid.field.is_empty() { place.to_owned() } else { format!("{place}.{}", invalid.field) };
         let told = format!("{field}: {}", invalid.description);
@@ -142,7 +142,7 @@ impl Refusal {
     }
 
     /// The refusal with its fields named as parts of another.
-    pub(super) fn within(mut self, place: &str) -> Self {
+    pub(crate) fn within(mut self, place: &str) -> Self {
         for violation in &mut self.violations {
             violation.field = format!("{place}.{}", violation.field);
         }
@@ -150,7 +150,7 @@ impl Refusal {
     }
 
     /// The refusal with another field at fault where it names this one.
-    pub(super) fn naming(mut self, field: &str, instead_of: &str) -> Self {
+    pub(crate) fn naming(mut self, field: &str, instead_of: &str) -> Self {
         for violation in self.violations.iter_mut().filter(|violation| violation.field == instead_of) {
             field.clone_into(&mut violation.field);
         }
@@ -158,13 +158,13 @@ impl Refusal {
     }
 
     /// As a status with its details; of which start of a server, where one is at work already.
-    pub(super) fn into_status(self, incarnation: Option<Incarnation>) -> Status {
+    pub(crate) fn into_status(self, incarnation: Option<Incarnation>) -> Status {
         let details = self.details(incarnation);
         Status::with_error_details(self.code, self.message, details)
     }
 
     /// As a status that stands in a message.
-    pub(super) fn into_pb(self, incarnation: Incarnation) -> pb::Status {
+    pub(crate) fn into_pb(self, incarnation: Incarnation) -> pb::Status {
         let status = self.into_status(Some(incarnation));
         prost::Message::decode(status.details()).unwrap_or_default()
     }
@@ -216,6 +216,9 @@ impl From<Error> for Refusal {
             }
             Error::ListenerExpired { channel, listener } => {
                 of_listener(Code::NotFound, "LISTENER_EXPIRED", told, channel, listener)
+            }
+            Error::ListenerStopped { channel, listener } => {
+                of_listener(Code::FailedPrecondition, "LISTENER_STOPPED", told, channel, listener)
             }
             Error::OtherLife { channel, listener } => {
                 of_listener(Code::FailedPrecondition, "OTHER_LIFE", told, channel, listener)

@@ -7,13 +7,13 @@ const DEFAULT_SIZE: usize = 100;
 const MAX_SIZE: usize = 1000;
 
 /// Which page is asked for.
-pub(super) struct Page {
-    pub(super) after: Position,
+pub(crate) struct Page {
+    pub(crate) after: Position,
     size: usize,
 }
 
 impl Page {
-    pub(super) fn parse(size: i32, token: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(size: i32, token: &str) -> Result<Self, Refusal> {
         let size = match usize::try_from(size) {
             Err(_) => return Err(Refusal::setting("page_size", "it must not be negative")),
             Ok(0) => DEFAULT_SIZE,
@@ -25,17 +25,17 @@ impl Page {
     }
 
     /// How many the page holds at most.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.size
     }
 
     /// One more than the page holds shows whether there is another.
-    pub(super) fn look_for(&self) -> usize {
+    pub(crate) fn look_for(&self) -> usize {
         self.size + 1
     }
 
     /// The page's items and the next page's token, of what was found.
-    pub(super) fn cut<T>(&self, mut found: Vec<T>, birth: impl Fn(&T) -> Position) -> (Vec<T>, String) {
+    pub(crate) fn cut<T>(&self, mut found: Vec<T>, birth: impl Fn(&T) -> Position) -> (Vec<T>, String) {
         let more = found.len() > self.size;
         found.truncate(self.size);
         let last = found.last().filter(|_| more);
@@ -45,7 +45,7 @@ impl Page {
 }
 
 /// Behind which the next page begins.
-pub(super) fn token(after: Position) -> String {
+pub(crate) fn token(after: Position) -> String {
     format!("p{:x}", after.0)
 }
 

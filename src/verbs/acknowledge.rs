@@ -1,7 +1,7 @@
 //! The verbs by which EXPLICIT listeners say what they are done with, and operators look through what waits.
 
 use super::{
-    Dispatcher, convert, frame,
+    Dispatcher, convert, delivery,
     page::{self, Page},
     publish,
     status::Refusal,
@@ -25,7 +25,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const PAGE_BYTES: u64 = 3 * 1024 * 1024;
 
 impl Dispatcher {
-    pub(super) fn acknowledge(
+    pub(crate) fn acknowledge(
         &self,
         request: &wire::AcknowledgeRequest,
     ) -> Result<wire::AcknowledgeResponse, Refusal> {
@@ -69,7 +69,7 @@ impl Dispatcher {
     }
 
     /// Answers when what was rejected is safe.
-    pub(super) async fn reject(&self, request: wire::RejectRequest) -> Result<wire::RejectResponse, Refusal> {
+    pub(crate) async fn reject(&self, request: wire::RejectRequest) -> Result<wire::RejectResponse, Refusal> {
         use wire::reject_result::Outcome;
         convert::at_most(request.items.len(), "items")?;
         let mut outcomes: Vec<Option<Result<Rejected, Refusal>>> = vec![None; request.items.len()];
@@ -122,7 +122,7 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn extend(&self, request: &wire::ExtendRequest) -> Result<wire::ExtendResponse, Refusal> {
+    pub(crate) fn extend(&self, request: &wire::ExtendRequest) -> Result<wire::ExtendResponse, Refusal> {
         use wire::extend_result::Outcome;
         convert::at_most(request.items.len(), "items")?;
         let outcome = |(place, item)| match self.extend_one(item) {
@@ -151,7 +151,7 @@ impl Dispatcher {
         Ok(wire::Extended { deadline })
     }
 
-    pub(super) fn list_messages(
+    pub(crate) fn list_messages(
         &self,
         request: &wire::ListMessagesRequest,
     ) -> Result<wire::ListMessagesResponse, Refusal> {
@@ -160,12 +160,12 @@ impl Dispatcher {
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let page = self.hub.list_messages(channel, listener, asked.after, asked.size(), PAGE_BYTES)?;
         Ok(wire::ListMessagesResponse {
-            deliveries: page.entries.iter().map(frame::delivery).collect(),
+            deliveries: page.entries.iter().map(delivery::delivery).collect(),
             next_page_token: page.next.map(page::token).unwrap_or_default(),
         })
     }
 
-    pub(super) async fn requeue(
+    pub(crate) async fn requeue(
         &self,
         request: wire::RequeueRequest,
     ) -> Result<wire::RequeueResponse, Refusal> {

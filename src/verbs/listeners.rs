@@ -4,7 +4,7 @@ use super::{Dispatcher, convert, page::Page, settings, status::Refusal, wire};
 use crate::hub::{ListenerInfo, ListenerSettings, NewListener};
 
 impl Dispatcher {
-    pub(super) fn register(
+    pub(crate) fn register(
         &self,
         request: &wire::RegisterRequest,
     ) -> Result<wire::RegisterResponse, Refusal> {
@@ -22,7 +22,7 @@ impl Dispatcher {
         Ok(wire::RegisterResponse { listener, existed: registered.existed })
     }
 
-    pub(super) fn get_listener(
+    pub(crate) fn get_listener(
         &self,
         request: &wire::GetListenerRequest,
     ) -> Result<wire::GetListenerResponse, Refusal> {
@@ -31,7 +31,7 @@ impl Dispatcher {
         Ok(wire::GetListenerResponse { listener: told(&self.hub.get_listener(channel, listener)?) })
     }
 
-    pub(super) fn list_listeners(
+    pub(crate) fn list_listeners(
         &self,
         request: &wire::ListListenersRequest,
     ) -> Result<wire::ListListenersResponse, Refusal> {
@@ -43,7 +43,7 @@ impl Dispatcher {
         Ok(wire::ListListenersResponse { listeners, next_page_token })
     }
 
-    pub(super) fn update_listener(
+    pub(crate) fn update_listener(
         &self,
         request: &wire::UpdateListenerRequest,
     ) -> Result<wire::UpdateListenerResponse, Refusal> {
@@ -56,7 +56,7 @@ impl Dispatcher {
         Ok(wire::UpdateListenerResponse { listener: told(&listener) })
     }
 
-    pub(super) fn start_listener(
+    pub(crate) fn start_listener(
         &self,
         request: &wire::StartListenerRequest,
     ) -> Result<wire::StartListenerResponse, Refusal> {
@@ -65,7 +65,7 @@ impl Dispatcher {
         Ok(wire::StartListenerResponse { listener: told(&self.hub.start_listener(channel, listener)?) })
     }
 
-    pub(super) fn stop_listener(
+    pub(crate) fn stop_listener(
         &self,
         request: &wire::StopListenerRequest,
     ) -> Result<wire::StopListenerResponse, Refusal> {
@@ -74,7 +74,7 @@ impl Dispatcher {
         Ok(wire::StopListenerResponse { listener: told(&self.hub.stop_listener(channel, listener)?) })
     }
 
-    pub(super) fn purge_listener(
+    pub(crate) fn purge_listener(
         &self,
         request: &wire::PurgeListenerRequest,
     ) -> Result<wire::PurgeListenerResponse, Refusal> {
@@ -89,7 +89,7 @@ impl Dispatcher {
         })
     }
 
-    pub(super) fn remove_listener(
+    pub(crate) fn remove_listener(
         &self,
         request: &wire::RemoveListenerRequest,
     ) -> Result<wire::RemoveListenerResponse, Refusal> {

@@ -1,0 +1,159 @@
+//! A verb as a call: its request from path, query and body, its answer as JSON.
+
+use super::{json, problem::Problem, query, table::Verb};
+use crate::verbs::{Dispatcher, status::Refusal};
+use axum::{
+    body::Body,
+    extract::{RawPathParams, Request, State},
+    response::Response,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use serde_json::{Map, Value as Json};
+use std::time::Duration;
+use tokio::{pin, select, time::sleep};
+
+/// A body takes no longer to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) fn route(verb: &'static Verb) -> MethodRouter<Dispatcher> {
+    let filter = MethodFilter::try_from(verb.method.clone()).expect("the table has common methods");
+    on(
+        filter,
+        move |State(dispatcher): State<Dispatcher>, path: RawPathParams, request: Request| async move {
+            match call(&dispatcher, verb, &path, request).await {
+                Ok(answer) => answer,
+                Err(problem) => problem.into_response(),
+            }
+        },
+    )
+}
+
+async fn call(
+    dispatcher: &Dispatcher,
+    verb: &Verb,
+    path: &RawPathParams,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = asked(dispatcher, verb, path, request).await?;
+    let answer = (verb.run)(dispatcher.clone(), asked.encode_to_vec().into()).await;
+    let answer = answer.map_err(|refusal| refused(dispatcher, refusal))?;
+    Ok(told(json::of_bytes(&verb.answer(), answer)))
+}
+
+pub(super) fn refused(dispatcher: &Dispatcher, refusal: Refusal) -> Problem {
+    Problem::of(refusal, dispatcher.hub.incarnation())
+}
+
+pub(super) fn told(json: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(json));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The request, as the contract has it.
+async fn asked(
+    dispatcher: &Dispatcher,
+    verb: &Verb,
+    path: &RawPathParams,
+    request: Request,
+) -> Result<DynamicMessage, Problem> {
+    let descriptor = json::message(&verb.request());
+    let given = query::parameters(request.uri().query())?;
+    let mut asked = if verb.has_body() {
+        if let Some((name, _)) = given.first() {
+            return Err(query::unknown(name));
+        }
+        of_body(descriptor, verb, body(dispatcher, request).await?)?
+    } else {
+        of_query(descriptor, verb, given)?
+    };
+    for (name, value) in path {
+        asked.set_field_by_name(name, Value::String(value.to_owned()));
+    }
+    Ok(asked)
+}
+
+fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: Bytes) -> Result<DynamicMessage, Problem> {
+    if body.is_empty() {
+        return Ok(DynamicMessage::new(descriptor));
+    }
+    json::distinct(&body, &verb.in_path().collect::<Vec<_>>()).map_err(Problem::json)?;
+    json::read(descriptor, &body).map_err(Problem::json)
+}
+
+/// Fields that hold one value each.
+fn of_query(
+    descriptor: MessageDescriptor,
+    verb: &Verb,
+    given: Vec<(String, String)>,
+) -> Result<DynamicMessage, Problem> {
+    let mut object = Map::new();
+    for (name, text) in given {
+        let field = parameter(&descriptor, verb, &name).ok_or_else(|| query::unknown(&name))?;
+        let value = match (field.kind(), &*text) {
+            (Kind::Bool, "true") => Json::Bool(true),
+            (Kind::Bool, "false") => Json::Bool(false),
+            _ => Json::String(text),
+        };
+        if object.insert(field.json_name().to_owned(), value).is_some() {
+            return Err(Problem::parameter(format!("{} is given twice", field.name())));
+        }
+    }
+    let text = serde_json::to_vec(&object).unwrap_or_default();
+    json::read(descriptor, &text).map_err(|told| Problem::parameter(told))
+}
+
+fn parameter(descriptor: &MessageDescriptor, verb: &Verb, name: &str) -> Option<FieldDescriptor> {
+    if !verb.reads() {
+        return None;
+    }
+    let field = descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name))?;
+    let in_path = verb.in_path().any(|in_path| in_path == field.name());
+    let single = !field.is_list() && !matches!(field.kind(), Kind::Message(_));
+    (single && !in_path).then_some(field)
+}
+
+/// The whole body, if it is JSON, comes in time, and is not too long.
+async fn body(dispatcher: &Dispatcher, request: Request) -> Result<Bytes, Problem> {
+    let (head, body) = request.into_parts();
+    // JSON takes more than protobuf: base64 alone takes a third more
+    let limit = 2 * dispatcher.limits.max_request_bytes();
+    let timer = {
+        let _clock = dispatcher.clock.enter();
+        sleep(BODY_TIMEOUT)
+    };
+    pin!(timer);
+    let bytes = select! {
+        bytes = collected(body, limit) => bytes?,
+        () = timer => return Err(Problem::too_slow()),
+    };
+    if bytes.is_empty() || is_json(&head.headers) { Ok(bytes) } else { Err(Problem::media_type()) }
+}
+
+async fn collected(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Problem::broken_off())?.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}

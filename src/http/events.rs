@@ -1,0 +1,175 @@
+//! What stands in a stream of Server-Sent Events.
+//!
+//! Everything that is sent is a chunk of HTTP/1.1, so that it can be shared as it stands there; HTTP/2 sends its inside.
+//! Sources: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, RFC 9112 section 7.1, RFC 2397.
+
+use super::json;
+use crate::{
+    hub::{Batch, Gap, Hub, Repeat, ResumeToken},
+    log::Entry,
+    message::{Message, Payload},
+    verbs::delivery,
+};
+use base64::{display::Base64Display, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use memchr::memchr2;
+use serde::Serialize;
+use std::{io::Write as _, time::Duration};
+
+/// What is missing, in the place of what is missing.
+pub(super) const GAP: &str = "_eric_gap";
+/// The first event of a stream.
+pub(super) const OPENED: &str = "_eric_opened";
+/// The last event of a stream, or of a channel on it.
+pub(super) const ENDED: &str = "_eric_ended";
+
+/// Eight digits, which are enough for whatever a stream sends at once, and a line break.
+const CHUNK_HEAD: usize = 10;
+const CHUNK_END: &[u8] = b"\r\n";
+
+/// Something to send, as a chunk.
+pub(super) fn chunk(put: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut chunk = vec![b'0'; CHUNK_HEAD];
+    put(&mut chunk);
+    let length = format!("{:08x}\r\n", chunk.len() - CHUNK_HEAD);
+    chunk[..CHUNK_HEAD].copy_from_slice(length.as_bytes());
+    chunk.extend_from_slice(CHUNK_END);
+    chunk.into()
+}
+
+/// What a chunk says, without its frame.
+pub(super) fn inside(chunk: &Bytes) -> Bytes {
+    chunk.slice(CHUNK_HEAD..chunk.len() - CHUNK_END.len())
+}
+
+/// What the data of a delivery's event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Data {
+    /// The payload.
+    Payload,
+    /// All of the delivery.
+    Delivery,
+}
+
+/// What a delivery is told with, where all of it is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside<'a> {
+    pub(super) channel: &'a str,
+    pub(super) generation: u64,
+    pub(super) repeats: &'a [Repeat],
+}
+
+/// Writes the events of a batch; `id` writes where the stream stands behind each.
+pub(super) fn put_batch(
+    text: &mut Vec<u8>,
+    batch: &Batch,
+    data: Data,
+    beside: &Beside<'_>,
+    hub: &Hub,
+    mut id: impl FnMut(&mut Vec<u8>, ResumeToken),
+) {
+    for gap in &batch.gaps {
+        put_id(text, |text| id(text, hub.token_at(batch.token, gap.through)));
+        put_gap(text, gap, data, beside.channel);
+    }
+    for entry in &batch.entries {
+        put_id(text, |text| id(text, hub.token_at(batch.token, entry.position)));
+        put_type(text, entry.message.kind());
+        match data {
+            Data::Payload => put_payload(text, &entry.message),
+            Data::Delivery => put_data(text, &whole(entry, beside)),
+        }
+        text.push(b'\n');
+    }
+}
+
+fn put_gap(text: &mut Vec<u8>, gap: &Gap, data: Data, channel: &str) {
+    let told = json::of("eric.v1.Gap", &delivery::gap(gap));
+    let told = if data == Data::Delivery { json::with(&InChannel { channel }, &told) } else { told };
+    put_type(text, GAP);
+    put_data(text, &told);
+    text.push(b'\n');
+}
+
+/// An event of the door's own.
+pub(super) fn put_own(text: &mut Vec<u8>, kind: &str, data: &[u8]) {
+    put_type(text, kind);
+    put_data(text, data);
+    text.push(b'\n');
+}
+
+/// All of a delivery.
+fn whole(entry: &Entry, beside: &Beside<'_>) -> Vec<u8> {
+    let told = json::of_bytes("eric.v1.Delivery", delivery::delivery(entry));
+    let repeat = beside.repeats.iter().find(|repeat| repeat.position == entry.position);
+    let attempt = repeat.map_or(1, |repeat| repeat.attempt);
+    json::with(&Own { channel: beside.channel, generation: beside.generation.to_string(), attempt }, &told)
+}
+
+#[derive(Serialize)]
+pub(super) struct InChannel<'a> {
+    pub(super) channel: &'a str,
+}
+
+/// What a delivery is told with that is not the same for all who get it.
+#[derive(Serialize)]
+struct Own<'a> {
+    channel: &'a str,
+    /// As proto3 JSON has 64 bits.
+    generation: String,
+    attempt: u32,
+}
+
+pub(super) fn put_retry(text: &mut Vec<u8>, retry: Duration) {
+    // a vector takes everything
+    let _ = writeln!(text, "retry: {}", retry.as_millis());
+}
+
+pub(super) fn put_id(text: &mut Vec<u8>, id: impl FnOnce(&mut Vec<u8>)) {
+    text.extend_from_slice(b"id: ");
+    id(text);
+    text.push(b'\n');
+}
+
+/// A type is a line of its own, and has no line breaks there.
+fn put_type(text: &mut Vec<u8>, kind: &str) {
+    text.extend_from_slice(b"event: ");
+    for (place, part) in kind.split(['\r', '\n']).enumerate() {
+        if place > 0 {
+            text.extend_from_slice("\u{fffd}".as_bytes());
+        }
+        text.extend_from_slice(part.as_bytes());
+    }
+    text.push(b'\n');
+}
+
+fn put_payload(text: &mut Vec<u8>, message: &Message) {
+    match message.payload() {
+        Payload::Json(json) => put_data(text, json.as_bytes()),
+        Payload::Value(value) => {
+            put_data(text, &json::of_bytes("google.protobuf.Value", Bytes::copy_from_slice(value)))
+        }
+        Payload::Binary(bytes) => {
+            let encoded = Base64Display::new(bytes, &STANDARD);
+            let _ = writeln!(text, "data: data:application/octet-stream;base64,{encoded}");
+        }
+        // an event without data is not dispatched
+        Payload::Empty => put_data(text, b"null"),
+    }
+}
+
+/// A line for each line of the data. Its reader puts `\n` between them, whichever of the three line breaks stood there.
+fn put_data(text: &mut Vec<u8>, mut data: &[u8]) {
+    loop {
+        text.extend_from_slice(b"data: ");
+        let Some(end) = memchr2(b'\r', b'\n', data) else {
+            text.extend_from_slice(data);
+            text.push(b'\n');
+            return;
+        };
+        text.extend_from_slice(&data[..end]);
+        text.push(b'\n');
+        let both = data[end..].starts_with(b"\r\n");
+        data = &data[end + if both { 2 } else { 1 }..];
+    }
+}

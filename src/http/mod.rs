@@ -1,0 +1,86 @@
+//! The HTTP door, over the verbs: for browsers, scripts and whoever has no gRPC at hand.
+//!
+//! In reading order: [`table`] says which method and path is which verb; [`json`] turns proto3 JSON into requests of the
+//! contract and their answers back; [`call`] does a verb; [`problem`] says why one was not done. [`watch`] opens a stream
+//! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps pages of
+//! elsewhere out.
+
+mod call;
+mod events;
+mod json;
+mod origin;
+mod places;
+mod problem;
+mod query;
+mod stream;
+mod table;
+mod watch;
+
+pub(crate) use origin::Origins;
+pub(crate) use stream::Live;
+
+use crate::{
+    error::Error,
+    log::LogError,
+    verbs::{Dispatcher, status::Refusal},
+};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::from_fn_with_state,
+    response::Response,
+    routing::{any, get},
+};
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use problem::Problem;
+use tower::Service as _;
+
+/// What this door serves, to pages of these origins, too; `grpc` is what stands beside it at the same address.
+pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> Router {
+    let verbs =
+        table::VERBS.iter().fold(Router::new(), |router, verb| router.route(verb.path, call::route(verb)));
+    verbs
+        .route("/v1/events", get(watch::channels).head(no_head))
+        .route("/v1/channels/{channel}/events", get(watch::channel).head(no_head))
+        .route("/v1/channels/{channel}/listeners/{listener}/events", get(watch::listener).head(no_head))
+        .method_not_allowed_fallback(not_allowed)
+        .fallback(move |request| beside(grpc.clone(), request))
+        .with_state(dispatcher)
+        .layer(from_fn_with_state(origins, origin::guard))
+}
+
+/// What is answered while the log is read back: that the server does not serve yet.
+pub(crate) fn starting(grpc: Router, origins: Origins) -> Router {
+    Router::new()
+        .route("/v1/{*rest}", any(later))
+        .fallback(move |request| beside(grpc.clone(), request))
+        .layer(from_fn_with_state(origins, origin::guard))
+}
+
+async fn later(headers: HeaderMap) -> Response {
+    let problem = Problem::from(Refusal::from(Error::Log(LogError::Unavailable)));
+    if stream::is_asked_for(&headers) { stream::once_more(&problem) } else { problem.into_response() }
+}
+
+/// gRPC and gRPC-Web say so themselves.
+async fn beside(mut grpc: Router, request: Request) -> Response {
+    let media_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if media_type.starts_with(b"application/grpc") {
+        return grpc.call(request).await.unwrap_or_else(|never| match never {});
+    }
+    Problem::no_path(request.uri().path()).into_response()
+}
+
+/// A stream is opened by whoever reads it: its head alone would open one for nobody.
+async fn no_head(method: Method) -> Response {
+    let mut response = not_allowed(method).await;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response
+}
+
+async fn not_allowed(method: Method) -> Response {
+    Problem::method(&method).into_response()
+}

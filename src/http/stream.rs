@@ -1,0 +1,321 @@
+//! A stream of Server-Sent Events: what is ready, as it is ready, and a sign of life where nothing is.
+
+use super::{
+    events::{self, Beside, Data, ENDED, OPENED, chunk},
+    json,
+    places::{Place, Places},
+    problem::Problem,
+};
+use crate::{
+    error::Error,
+    hub::{Bundle, Ending, Event, Handed, Hub, ResumeToken, Started},
+    verbs::{AIM_BYTES, Dispatcher, FIRST, delivery, format, status::Refusal},
+};
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+};
+use http_body::{Body as HttpBody, Frame};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// An idle stream shows a sign of life every 15 s at least: proxies close what is idle for 60 s. It is looked after twice as
+/// often, so that a delivery need not touch the clock.
+const LOOK_AFTER: Duration = Duration::from_millis(7_500);
+/// After a shutdown clients come back over so long a time, not all at once.
+const SPREAD: Duration = Duration::from_secs(3);
+/// A comment. There is no empty line behind it: that would end an event, of which some readers make an empty one.
+const COMMENT: &[u8] = b"00000002\r\n:\n\r\n";
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// What the first event says. It names no stream for ChangeListen: nothing in an event would say whose it is.
+#[derive(Serialize)]
+struct Opened {
+    incarnation: String,
+    started: Vec<Box<RawValue>>,
+}
+
+/// Where a stream is.
+enum Stage {
+    /// It has yet to say that it is open.
+    Opening,
+    Live,
+    /// It has yet to say why it ends.
+    Ending(Ending),
+    Ended,
+}
+
+/// A stream of events.
+pub(crate) struct EventStream {
+    dispatcher: Dispatcher,
+    bundle: Option<Bundle>,
+    data: Data,
+    retry: Duration,
+    places: Places,
+    stage: Stage,
+    beat: Pin<Box<Sleep>>,
+    /// Something was sent since the last look.
+    lively: bool,
+}
+
+impl EventStream {
+    pub(super) fn new(dispatcher: Dispatcher, bundle: Bundle, data: Data, retry: Duration) -> Self {
+        let beat = {
+            let _clock = dispatcher.clock.enter();
+            Box::pin(sleep(LOOK_AFTER))
+        };
+        Self {
+            dispatcher,
+            bundle: Some(bundle),
+            data,
+            retry,
+            places: Places::default(),
+            stage: Stage::Opening,
+            beat,
+            lively: true,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let live = Live(Arc::new(Mutex::new(self)));
+        let mut response = with_headers(Body::new(EventBody(live.clone())));
+        response.extensions_mut().insert(live);
+        response
+    }
+
+    /// What comes next, as a chunk; nothing at the end.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &self.stage {
+                Stage::Opening => return Poll::Ready(Some(self.opened())),
+                Stage::Live => {
+                    if let Some(chunk) = ready!(self.poll_live(context)) {
+                        return Poll::Ready(Some(chunk));
+                    }
+                }
+                Stage::Ending(ending) => {
+                    let last = self.last(ending.clone());
+                    self.stage = Stage::Ended;
+                    return Poll::Ready(Some(last));
+                }
+                Stage::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// The first event: where each channel's stream begins, so that whoever loses it before anything came knows where to
+    /// go on.
+    fn opened(&mut self) -> Bytes {
+        self.stage = Stage::Live;
+        let mut started = Vec::new();
+        while let Some(Event::Started(number, begun)) = self.bundle.as_mut().and_then(Bundle::news) {
+            started.push(json::raw("eric.v1.SubscriptionStarted", &delivery::started(number, &begun)));
+            self.begin(begun);
+        }
+        let incarnation = self.dispatcher.hub.incarnation().to_string();
+        let told = serde_json::to_vec(&Opened { incarnation, started }).unwrap_or_default();
+        chunk(|text| {
+            events::put_retry(text, self.retry);
+            events::put_id(text, |text| self.places.write(text));
+            events::put_own(text, OPENED, &told);
+        })
+    }
+
+    fn begin(&mut self, started: Started) {
+        self.places.0.push(Place { channel: started.channel, token: started.token });
+    }
+
+    fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut gathered = Vec::new();
+        while gathered.len() < AIM_BYTES
+            && let Some(bundle) = &mut self.bundle
+            && let Poll::Ready(event) = bundle.poll(context)
+        {
+            match event {
+                // nothing else is there to be gathered
+                Event::Only(handed) if gathered.is_empty() => return Poll::Ready(Some(self.only(&handed))),
+                Event::Only(handed) => self.put_batch(&mut gathered, FIRST, &handed),
+                Event::Batch(number, handed) => self.put_batch(&mut gathered, number, &handed),
+                Event::Ended(number, ending) => self.put_end(&mut gathered, number, ending),
+                Event::Over(ending) => {
+                    self.bundle = None;
+                    self.stage = Stage::Ending(ending);
+                }
+                Event::Started(_, started) => self.begin(started),
+                // it was not asked for
+                Event::Presence(..) => {}
+            }
+        }
+        if !gathered.is_empty() {
+            self.lively = true;
+            return Poll::Ready(Some(chunk(|text| text.append(&mut gathered))));
+        }
+        if self.bundle.is_some() { self.poll_heartbeat(context).map(Some) } else { Poll::Ready(None) }
+    }
+
+    /// What goes to a stream of one channel is the same bytes for all that are level.
+    fn only(&mut self, handed: &Handed) -> Bytes {
+        self.lively = true;
+        let Some(place) = self.places.0.first_mut() else { return COMMENT.into() };
+        place.token = handed.batch.token;
+        let beside =
+            Beside { channel: &place.channel, generation: handed.generation, repeats: &handed.repeats };
+        let (data, hub) = (self.data, &*self.dispatcher.hub);
+        let make = |batch: &_| {
+            let id = |text: &mut Vec<u8>, token: ResumeToken| token.write(text);
+            chunk(|text| events::put_batch(text, batch, data, &beside, hub, id))
+        };
+        match data {
+            Data::Payload => handed.batch.frame(format::EVENTS, make),
+            Data::Delivery if handed.generation == 0 && handed.repeats.is_empty() => {
+                handed.batch.frame(format::DELIVERIES, make)
+            }
+            Data::Delivery => make(&handed.batch),
+        }
+    }
+
+    fn put_batch(&mut self, text: &mut Vec<u8>, number: u32, handed: &Handed) {
+        let Some(place) = index(number).filter(|place| *place < self.places.0.len()) else { return };
+        let channel = Arc::clone(&self.places.0[place].channel);
+        let beside = Beside { channel: &channel, generation: handed.generation, repeats: &handed.repeats };
+        let hub: &Hub = &self.dispatcher.hub;
+        events::put_batch(text, &handed.batch, self.data, &beside, hub, |text, token| {
+            self.places.0[place].token = token;
+            self.places.write(text);
+        });
+        self.places.0[place].token = handed.batch.token;
+    }
+
+    /// A channel has ended, and others go on.
+    fn put_end(&self, text: &mut Vec<u8>, number: u32, ending: Ending) {
+        let channel = index(number).and_then(|place| self.places.0.get(place)).map(|place| &*place.channel);
+        events::put_own(text, ENDED, &self.told(channel, ending));
+    }
+
+    /// The last event, and when to come back where the server goes.
+    fn last(&self, ending: Ending) -> Bytes {
+        chunk(|text| {
+            if ending == Ending::Failed(Error::ShuttingDown) {
+                events::put_retry(text, spread(self.retry));
+            }
+            events::put_own(text, ENDED, &self.told(None, ending));
+        })
+    }
+
+    fn told(&self, channel: Option<&str>, ending: Ending) -> Vec<u8> {
+        let problem = match ending {
+            Ending::Failed(error) => Problem::of(Refusal::from(error), self.dispatcher.hub.incarnation()),
+            Ending::Stopped => Problem::stopped(),
+        };
+        match channel {
+            Some(channel) => json::with(&events::InChannel { channel }, &problem.to_json()),
+            None => problem.to_json(),
+        }
+    }
+
+    fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        while self.beat.as_mut().poll(context).is_ready() {
+            self.beat.as_mut().reset(Instant::now() + LOOK_AFTER);
+            let idle = !std::mem::take(&mut self.lively);
+            if let Some(tokens) = self.bundle.as_mut().and_then(|bundle| bundle.heartbeat(idle)) {
+                return Poll::Ready(self.heartbeat(&tokens));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// A comment; where the stream has moved on past what nobody wants, an id, which is no event.
+    fn heartbeat(&mut self, tokens: &[(u32, ResumeToken)]) -> Bytes {
+        let mut moved = false;
+        for (number, token) in tokens {
+            let place = index(*number).and_then(|place| self.places.0.get_mut(place));
+            moved |= place.is_some_and(|place| std::mem::replace(&mut place.token, *token) != *token);
+        }
+        if !moved {
+            return Bytes::from_static(COMMENT);
+        }
+        chunk(|text| {
+            events::put_id(text, |text| self.places.write(text));
+            text.push(b'\n');
+        })
+    }
+}
+
+/// A subscription's place among the stream's.
+fn index(number: u32) -> Option<usize> {
+    usize::try_from(number.checked_sub(FIRST)?).ok()
+}
+
+/// A random time from `retry` on.
+fn spread(retry: Duration) -> Duration {
+    retry + SPREAD.mul_f64(fastrand::f64())
+}
+
+/// The stream of an answer: whoever has the answer may send its chunks by himself, in place of its body.
+#[derive(Clone)]
+pub(crate) struct Live(Arc<Mutex<EventStream>>);
+
+impl Live {
+    /// What comes next, as a chunk of HTTP/1.1; nothing at the end.
+    pub(crate) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_next(context)
+    }
+}
+
+struct EventBody(Live);
+
+impl HttpBody for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = ready!(self.0.poll_chunk(context));
+        Poll::Ready(next.map(|chunk| Ok(Frame::data(events::inside(&chunk)))))
+    }
+}
+
+fn with_headers(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+    // nothing is kept on the way, and nothing is made smaller, for which it would have to be held back
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Tells an EventSource that it is not to come back.
+pub(super) fn no_more() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// Whether whoever asks wants nothing else.
+pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)
+}
+
+/// A stream that says only when to try again: an EventSource gives up for good at any status but 200.
+pub(super) fn once_more(problem: &Problem) -> Response {
+    let text = events::inside(&chunk(|text| {
+        events::put_retry(text, spread(Duration::from_secs(1)));
+        events::put_own(text, ENDED, &problem.to_json());
+    }));
+    with_headers(Body::from(text))
+}

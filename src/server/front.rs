@@ -1,0 +1,84 @@
+//! What a connection's requests come to: the router, and a way by which a stream of events leaves HTTP/1.1 behind.
+//!
+//! A stream of events needs nothing that hyper has once its request is read, and hyper holds two buffers of 8 KiB for as
+//! long as it has a connection. Its answer is put aside here, for whoever drives the connection to take over.
+
+use crate::http::Live;
+use axum::{Router, body::Body, response::Response};
+use http::{HeaderMap, Method, Request, Version};
+use hyper::body::Incoming;
+use std::{
+    convert::Infallible,
+    future::{Future, pending},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tower::Service as _;
+
+/// The service of one connection.
+pub(super) struct Front {
+    router: Router,
+    taken: Taken,
+}
+
+/// An answer that was put aside.
+pub(super) struct Events {
+    pub(super) headers: HeaderMap,
+    pub(super) live: Live,
+}
+
+/// Where it is put.
+#[derive(Clone, Default)]
+pub(super) struct Taken(Arc<Mutex<Option<Events>>>);
+
+impl Taken {
+    fn place(&self) -> MutexGuard<'_, Option<Events>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.place().is_some()
+    }
+
+    pub(super) fn take(&self) -> Option<Events> {
+        self.place().take()
+    }
+
+    /// Takes an answer that is a stream of events, and tells whether it is one.
+    fn takes(&self, answer: &mut Response) -> bool {
+        let Some(live) = answer.extensions_mut().remove::<Live>() else { return false };
+        *self.place() = Some(Events { headers: std::mem::take(answer.headers_mut()), live });
+        true
+    }
+}
+
+impl Front {
+    pub(super) fn new(router: Router) -> Self {
+        Self { router, taken: Taken::default() }
+    }
+
+    pub(super) fn taken(&self) -> Taken {
+        self.taken.clone()
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // whoever asks by HTTP/1.0 knows no chunks
+        let may_leave = request.version() == Version::HTTP_11 && request.method() == Method::GET;
+        let answer = self.router.clone().call(request.map(Body::new));
+        let taken = self.taken.clone();
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            if may_leave && taken.takes(&mut answer) {
+                // whoever drives the connection sees it now, and polls this no more
+                pending::<()>().await;
+            }
+            Ok(answer)
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The verbs of the contract, below every door: one short function a verb, a request of the contract in, its answer or
+//! a refusal out.
+//!
+//! In reading order: [`convert`] and [`settings`] parse requests; [`channels`], [`listeners`], [`publish`], [`receive`],
+//! [`change`], [`acknowledge`] and [`server`] are the verbs; [`delivery`] is what receivers are given, [`page`] a part of a
+//! list, [`status`] the one table of errors.
+
+pub(crate) mod acknowledge;
+pub(crate) mod change;
+pub(crate) mod channels;
+pub(crate) mod convert;
+pub(crate) mod delivery;
+pub(crate) mod listeners;
+pub(crate) mod page;
+pub(crate) mod publish;
+pub(crate) mod receive;
+pub(crate) mod server;
+pub(crate) mod settings;
+pub(crate) mod status;
+
+use crate::hub::Hub;
+use status::Refusal;
+use std::{sync::Arc, time::Duration};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// The contract as the server serves it, generated from `proto/eric/v1`: messages are raw bytes.
+#[allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes_without_reason,
+    clippy::doc_lazy_continuation,
+    reason = "generated code"
+)]
+pub(crate) mod wire {
+    tonic::include_proto!("server/eric.v1");
+}
+
+/// The contract itself, with what it imports.
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/eric.v1.binpb"));
+/// The number of a stream's first subscription, which is nearly always its only one.
+pub(crate) const FIRST: u32 = 1;
+/// What a part of a stream aims at: it is sent once it has so much.
+pub(crate) const AIM_BYTES: usize = 256 * 1024;
+
+/// The ways to write a batch, which is made into each of them once. The hub knows them by their numbers.
+pub(crate) mod format {
+    pub(crate) const GRPC: usize = 0;
+    /// Server-Sent Events whose data is the payload.
+    pub(crate) const EVENTS: usize = 1;
+    /// The same with all of a delivery.
+    pub(crate) const DELIVERIES: usize = 2;
+    const _: () = assert!(DELIVERIES < crate::hub::FORMATS, "each has its place in a batch");
+}
+
+/// What a request may hold, beyond the hub's own limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestLimits {
+    pub(crate) max_payload_bytes: usize,
+    pub(crate) max_batch_messages: usize,
+    pub(crate) max_batch_bytes: usize,
+}
+
+impl RequestLimits {
+    /// A batch that is over its limit is read all the same, up to this, so that each of its items is answered and the
+    /// stream lives on.
+    pub(crate) fn max_request_bytes(&self) -> usize {
+        const BEYOND_A_BATCH: usize = 1024 * 1024;
+        self.max_batch_bytes + BEYOND_A_BATCH
+    }
+
+    /// No message is larger.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        self.max_payload_bytes + crate::message::MAX_BYTES_BESIDE_PAYLOAD
+    }
+}
+
+/// The verbs of the service.
+#[derive(Clone, Debug)]
+pub(crate) struct Dispatcher {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) limits: RequestLimits,
+    /// The server is about to end, and waits so long.
+    pub(crate) closing: CancellationToken,
+    pub(crate) grace: Duration,
+    /// Long timers run on this runtime: one on a core's own would have it set an alarm each time it sleeps.
+    pub(crate) clock: Handle,
+}
+
+impl Dispatcher {
+    /// The answer to a change once that is safe, also where it was there already: whoever made it may still wait for it.
+    pub(crate) async fn once_safe<T>(&self, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+        let safe = self.hub.settled().await;
+        answer.and_then(|answer| Ok(safe.map(|()| answer)?))
+    }
+
+    pub(crate) fn status(&self, refusal: impl Into<Refusal>) -> tonic::Status {
+        refusal.into().into_status(Some(self.hub.incarnation()))
+    }
+
+    pub(crate) fn shutting_down(&self) -> tonic::Status {
+        self.status(crate::error::Error::ShuttingDown)
+    }
+}

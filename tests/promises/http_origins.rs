@@ -1,0 +1,102 @@
+//! Pages of other origins may use the server where its operator has named them, and do nothing where he has not.
+
+use crate::support::{
+    TestServer,
+    http::{Answer, Http},
+    listener,
+    message::numbered,
+};
+
+const PURGE: &str = "/v1/channels/c/listeners/l/purge";
+const LISTEN: &str = "/v1/channels/c/listeners/l/events";
+
+async fn ask(server: &TestServer, method: &str, path: &str, headers: &str) -> Answer {
+    let mut http = Http::connect(server.http()).await;
+    http.ask(method, path, headers, b"").await;
+    let mut head = http.head().await.expect("the server answers");
+    if let Some(length) = head.headers.get("content-length") {
+        head.body = http.exactly(length.parse().unwrap()).await;
+    }
+    head
+}
+
+#[tokio::test]
+async fn without_a_setting_no_page_of_elsewhere_does_anything() {
+    let (server, wire) = listener().await;
+    wire.dispatch("c", "l", numbered(1)).await;
+    for headers in [
+        "origin: https://evil.example\r\n",
+        "origin: null\r\n",
+        "origin: http://eric.example:8080\r\n",
+        "sec-fetch-site: cross-site\r\n",
+    ] {
+        for (method, path) in [("POST", PURGE), ("GET", LISTEN), ("GET", "/v1/channels")] {
+            let answer = ask(&server, method, path, headers).await;
+            assert!(!answer.headers.contains_key("access-control-allow-origin"), "{answer:?}");
+            answer.problem(403, "ORIGIN_NOT_ALLOWED");
+        }
+    }
+    let listener = wire.listener("c", "l").await;
+    assert_eq!((listener.backlog_messages, listener.running), (1, false));
+    let preflight = "origin: https://evil.example\r\naccess-control-request-method: POST\r\n";
+    ask(&server, "OPTIONS", PURGE, preflight).await.problem(403, "ORIGIN_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn pages_of_the_server_itself_and_what_is_no_page_are_served() {
+    let (server, _wire) = listener().await;
+    for headers in [
+        "",
+        "origin: http://eric.example\r\n",
+        "origin: https://Eric.example\r\n",
+        "sec-fetch-site: same-origin\r\n",
+    ] {
+        let answer = ask(&server, "GET", "/v1/channels", headers).await;
+        assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        answer.done();
+    }
+}
+
+#[tokio::test]
+async fn a_named_origin_is_told_that_it_may() {
+    let server = TestServer::with(|config| {
+        config.cors_origin = vec!["https://app.example".to_owned(), "http://localhost:3000".to_owned()];
+    });
+    let _wire = server.listener().await;
+    let preflight = "origin: https://app.example\r\naccess-control-request-method: POST\r\n\
+                     access-control-request-headers: content-type,last-event-id,x-grpc-web\r\n";
+    let answer = ask(&server, "OPTIONS", "/v1/channels/c/broadcast", preflight).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+    assert_eq!(answer.header("access-control-allow-headers"), "content-type,last-event-id,x-grpc-web");
+    for method in ["GET", "POST", "PATCH", "DELETE"] {
+        assert!(answer.header("access-control-allow-methods").contains(method));
+    }
+    assert_eq!((answer.header("vary"), answer.header("access-control-max-age")), ("origin", "7200"));
+    for (path, status) in
+        [("/v1/channels", 200), ("/v1/channels/no", 404), ("/v1/channels/c/events", 200), (LISTEN, 200)]
+    {
+        let answer =
+            ask(&server, "GET", path, "origin: http://localhost:3000\r\nsec-fetch-site: cross-site\r\n")
+                .await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:3000");
+        assert!(answer.header("access-control-expose-headers").contains("grpc-status"));
+    }
+    ask(&server, "GET", "/v1/channels", "origin: https://other.example\r\n")
+        .await
+        .problem(403, "ORIGIN_NOT_ALLOWED");
+    // the preflight of gRPC-Web
+    let grpc = ask(&server, "OPTIONS", "/eric.v1.DispatcherService/Watch", preflight).await;
+    assert_eq!(grpc.status, 204);
+}
+
+#[tokio::test]
+async fn a_star_lets_every_page_in() {
+    let server = TestServer::with(|config| config.cors_origin = vec!["*".to_owned()]);
+    for origin in ["https://any.example", "null"] {
+        let answer = ask(&server, "GET", "/v1/channels", &format!("origin: {origin}\r\n")).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        answer.done();
+    }
+}

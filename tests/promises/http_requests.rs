@@ -1,0 +1,433 @@
+//! What is no sound request is refused in words, whoever sends it, and harms nobody else.
+
+use crate::support::{
+    TestServer,
+    events::Events,
+    http::{Http, call},
+    listener,
+    message::{message, numbered, sized},
+    until,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const JSON: &str = "content-type: application/json\r\n";
+const BROADCAST: &str = "/v1/channels/c/broadcast";
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let (server, _wire) = listener().await;
+    for path in [
+        "/v1",
+        "/v1/",
+        "/v1/nothing",
+        "/v1/channels/",
+        "/v1/channels/c/listeners/l/fly",
+        "/v2/channels",
+        "//",
+    ] {
+        call(server.http(), "GET", path, None).await.problem(404, "NO_SUCH_PATH");
+    }
+    call(server.http(), "GET", "/v1/channels/no", None).await.problem(404, "CHANNEL_NOT_FOUND");
+    call(server.http(), "GET", "/v1/channels/c/listeners/no", None).await.problem(404, "LISTENER_NOT_FOUND");
+    call(server.http(), "GET", "/v1/channels/no/events", None).await.problem(404, "CHANNEL_NOT_FOUND");
+    call(server.http(), "GET", "/v1/channels/c/listeners/no/events", None)
+        .await
+        .problem(404, "LISTENER_NOT_FOUND");
+    call(server.http(), "GET", "/v1/events?channel=c&channel=no", None)
+        .await
+        .problem(404, "CHANNEL_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_id_that_breaks_the_rule_is_told_with_its_field() {
+    let (server, _wire) = listener().await;
+    for path in
+        ["/v1/channels/a%20b", "/v1/channels/%2e%2e", "/v1/channels/%C3%A9", "/v1/channels/a%2Fb/events"]
+    {
+        let problem = call(server.http(), "GET", path, None).await.problem(400, "INVALID_ID");
+        assert_eq!(problem["violations"][0]["field"], "channel", "{path}");
+    }
+    let long = format!("/v1/channels/c/listeners/{}/events", "x".repeat(129));
+    let problem = call(server.http(), "GET", &long, None).await.problem(400, "INVALID_ID");
+    assert_eq!(problem["violations"][0]["field"], "listener");
+    // ids may be written with escapes
+    call(server.http(), "GET", "/v1/channels/%63", None).await.done();
+    let broken = call(server.http(), "GET", "/v1/channels/%ff", None).await;
+    assert_eq!(broken.status, 400);
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_which_are_right() {
+    let (server, _wire) = listener().await;
+    for (method, path, allowed) in [
+        ("PUT", "/v1/channels", "GET,HEAD,POST"),
+        ("POST", "/v1/channels/c/events", "GET"),
+        ("GET", BROADCAST, "POST"),
+        ("DELETE", "/v1/server", "GET,HEAD"),
+        ("BREW", "/v1/server", "GET,HEAD"),
+        ("OPTIONS", "/v1/server", "GET,HEAD"),
+    ] {
+        let answer = call(server.http(), method, path, None).await;
+        for allowed in allowed.split(',') {
+            assert!(answer.header("allow").split(',').any(|it| it == allowed), "{method} {path}: {answer:?}");
+        }
+        answer.problem(405, "METHOD_NOT_ALLOWED");
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_a_stream_opens_none() {
+    let (server, wire) = listener().await;
+    let mut http = Http::connect(server.http()).await;
+    http.ask("HEAD", "/v1/channels/c/listeners/l/events", "", b"").await;
+    let head = http.head().await.unwrap();
+    assert_eq!((head.status, head.header("allow")), (405, "GET"));
+    assert!(!wire.listener("c", "l").await.running);
+    // of what is no stream it is as ever
+    http.ask("HEAD", "/v1/server", "", b"").await;
+    assert_eq!(http.head().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn json_that_is_broken_or_says_what_nobody_knows_is_told_in_the_parsers_words() {
+    let (server, wire) = listener().await;
+    let mut http = Http::connect(server.http()).await;
+    for (body, told) in [
+        ("{", "EOF"),
+        ("{\"message\":{\"type\":\"t\"}} x", "trailing characters"),
+        ("[]", "invalid type"),
+        ("7", "invalid type"),
+        ("\u{feff}{}", "expected value"),
+        ("{\"massage\":{}}", "massage"),
+        ("{\"message\":{\"type\":7}}", "invalid type"),
+        ("{\"message\":{\"type\":\"t\",\"type\":\"u\"}}", "twice"),
+        ("{\"message\":{\"type\":\"t\",\"value\":{\"a\":1,\"a\":2}}}", "twice"),
+        ("{\"message\":{\"type\":\"t\",\"json\":\"1\",\"value\":2}}", "payload"),
+        ("{\"message\":{\"type\":\"t\",\"binary\":\"?\"}}", "base64"),
+        ("{\"channel\":\"c\",\"message\":{\"type\":\"t\"}}", "stands in the path"),
+        ("{\"message\":{\"type\":\"t\",\"ttl\":\"soon\"}}", "duration"),
+    ] {
+        http.ask("POST", BROADCAST, JSON, body.as_bytes()).await;
+        let problem = http.answer().await.problem(400, "INVALID_JSON");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.to_lowercase().contains(&told.to_lowercase()), "{told} in {detail} for {body}");
+    }
+    http.ask("POST", BROADCAST, JSON, b"{\"message\":{\"type\":\"\xff\"}}").await;
+    http.answer().await.problem(400, "INVALID_JSON");
+    let deep = format!(
+        "{{\"message\":{{\"type\":\"t\",\"value\":{}{}}}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    http.ask("POST", BROADCAST, JSON, deep.as_bytes()).await;
+    http.answer().await.problem(400, "INVALID_JSON");
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_told_as_on_grpc() {
+    let (server, _wire) = listener().await;
+    for (body, status, reason, field) in [
+        (json!({}), 400, "INVALID_MESSAGE", "message"),
+        (json!({"message": {}}), 400, "INVALID_MESSAGE", "message.type"),
+        (json!({"message": {"type": "_eric_gap"}}), 400, "INVALID_MESSAGE", "message.type"),
+        (json!({"message": {"type": "t", "json": "{"}}), 400, "INVALID_MESSAGE", "message.json"),
+        (
+            json!({"message": {"type": "t", "json": format!("\"{}\"", "x".repeat(1 << 20))}}),
+            413,
+            "MESSAGE_TOO_LARGE",
+            "message.json",
+        ),
+    ] {
+        let problem = call(server.http(), "POST", BROADCAST, Some(body)).await.problem(status, reason);
+        assert_eq!(problem["violations"][0]["field"], field);
+        assert!(problem["metadata"]["incarnation"].is_string());
+    }
+    call(server.http(), "POST", BROADCAST, None).await.problem(400, "INVALID_MESSAGE");
+}
+
+#[tokio::test]
+async fn a_body_is_json_and_says_so() {
+    let (server, _wire) = listener().await;
+    let mut http = Http::connect(server.http()).await;
+    let body = br#"{"message":{"type":"t"}}"#;
+    for headers in ["", "content-type: text/plain\r\n", "content-type: application/x-www-form-urlencoded\r\n"]
+    {
+        http.ask("POST", BROADCAST, headers, body).await;
+        http.answer().await.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    for headers in [JSON, "content-type: Application/JSON; charset=utf-8\r\n"] {
+        http.ask("POST", BROADCAST, headers, body).await;
+        http.answer().await.done();
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_nobody_knows_or_that_is_no_value_is_refused() {
+    let (server, _wire) = listener().await;
+    let watch = "/v1/channels/c/events";
+    let listen = "/v1/channels/c/listeners/l/events";
+    for path in [
+        "/v1/channels?page=1",
+        "/v1/channels?page_size=many",
+        "/v1/channels?page_size=1&pageSize=2",
+        "/v1/server?verbose",
+        "/v1/channels/c?channel=d",
+        &format!("{watch}?start_at=soon"),
+        &format!("{watch}?session=a"),
+        &format!("{watch}?types=a&format=xml"),
+        &format!("{watch}?format=delivery&format=payload"),
+        &format!("{watch}?channel=c"),
+        &format!("{listen}?channel=d"),
+        &format!("{listen}?start_at=new"),
+        &format!("{listen}?max_unacknowledged=x"),
+        "/v1/events",
+        &format!("/v1/events?{}", (0..33).map(|n| format!("channel=c{n}&")).collect::<String>()),
+        &format!("/v1/channels?{}", "x=1&".repeat(1000)),
+    ] {
+        call(server.http(), "GET", path, None).await.problem(400, "INVALID_PARAMETER");
+    }
+    call(server.http(), "POST", &format!("{BROADCAST}?x=1"), Some(json!({})))
+        .await
+        .problem(400, "INVALID_PARAMETER");
+    for (path, reason, field) in [
+        ("/v1/channels?page_size=-1", "INVALID_SETTING", "page_size"),
+        ("/v1/channels?page_token=x", "INVALID_PAGE_TOKEN", "page_token"),
+        (&format!("{watch}?types="), "INVALID_SETTING", "types"),
+        (&format!("{listen}?session=a%20b"), "INVALID_ID", "session"),
+        (&format!("{listen}?max_unacknowledged=5"), "NOT_EXPLICIT", "credit"),
+    ] {
+        let problem = call(server.http(), "GET", path, None).await.problem(400, reason);
+        assert_eq!(problem["violations"][0]["field"], field, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_place_of_the_stream_is_refused() {
+    let (server, wire) = listener().await;
+    wire.create("d").await;
+    let id = Events::open(server.http(), "/v1/channels/c/events").await.last_id;
+    for path in
+        ["/v1/channels/c/events", "/v1/channels/c/listeners/l/events", "/v1/events?channel=c&channel=d"]
+    {
+        for token in ["x", "~", "1.2.3.4", &id[1..], &format!("{id}~{id}~{id}"), &"9".repeat(5000)] {
+            let header = format!("last-event-id: {token}\r\n");
+            let Err(answer) = Events::try_open(server.http(), path, &header).await else { panic!("{token}") };
+            answer.problem(400, "RESUME_TOKEN_INVALID");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
+    let server = TestServer::with(|config| {
+        config.max_payload_bytes = 1000;
+        config.max_batch_bytes = 2000;
+    });
+    let _wire = server.listener().await;
+    let mut http = Http::connect(server.http()).await;
+    http.say(
+        format!("POST {BROADCAST} HTTP/1.1\r\nhost: h\r\n{JSON}transfer-encoding: chunked\r\n\r\n")
+            .as_bytes(),
+    )
+    .await;
+    // it never ends
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    for _ in 0..33 {
+        http.say(&chunk).await;
+    }
+    http.answer().await.problem(413, "MESSAGE_TOO_LARGE");
+    // nor does the connection go on with the rest of it
+    let mut said = 0;
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+    stream
+        .write_all(
+            format!("POST {BROADCAST} HTTP/1.1\r\nhost: h\r\n{JSON}content-length: 99999999999\r\n\r\n")
+                .as_bytes(),
+        )
+        .await
+        .unwrap();
+    while stream.write_all(&chunk).await.is_ok() {
+        said += 1;
+        assert!(said < 10_000, "the server reads for ever");
+    }
+}
+
+#[tokio::test]
+async fn heads_that_come_slowly_or_are_too_long_are_cut() {
+    let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
+    let wire = server.listener().await;
+    let mut slow = Vec::new();
+    for half in ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: h\r\nx-more: "] {
+        let mut http = Http::connect(server.http()).await;
+        http.say(half.as_bytes()).await;
+        slow.push(http);
+    }
+    for http in &mut slow {
+        while http.head().await.is_some() {}
+    }
+    let mut long = Http::connect(server.http()).await;
+    long.ask("GET", "/v1/server", &format!("x-long: {}\r\n", "x".repeat(200_000)), b"").await;
+    assert_eq!(long.head().await.map(|head| head.status), Some(431));
+    let mut many = Http::connect(server.http()).await;
+    many.ask("GET", "/v1/server", &"x-many: x\r\n".repeat(500), b"").await;
+    assert_eq!(many.head().await.map(|head| head.status), Some(431));
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_in_the_middle_is_let_go() {
+    use tokio::io::AsyncReadExt as _;
+    let (server, wire) = listener().await;
+    for half in [
+        "POST /v1/channels/c/broadcast HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"mess",
+        "GET /v1/channels/c/listeners/l/events HTTP/1.1\r\nhost: h\r\n\r\n",
+        "GET /v1/channels/c/ev",
+    ] {
+        let mut http = Http::connect(server.http()).await;
+        http.say(half.as_bytes()).await;
+        http.hang_up().await;
+        let mut rest = Vec::new();
+        // a reset is an end too
+        let _ = crate::support::within(http.rest_of().read_to_end(&mut rest)).await;
+    }
+    until(async || wire.server().await.streams == 0).await;
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn a_client_that_talks_on_behind_its_request_is_not_listened_to() {
+    let (server, wire) = listener().await;
+    let mut http = Http::connect(server.http()).await;
+    http.ask("GET", "/v1/channels/c/events", "", b"").await;
+    assert_eq!(http.head().await.map(|head| head.status), Some(200));
+    http.ask("GET", "/v1/server", "", b"").await;
+    http.chunk().await.unwrap();
+    wire.broadcast("c", message("t")).await;
+    let event = String::from_utf8(http.chunk().await.unwrap()).unwrap();
+    assert!(event.contains("event: t\n"), "{event}");
+    // but not for ever
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+    stream.write_all(b"GET /v1/channels/c/events HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    let mut said = 0;
+    while stream.write_all(&[b'x'; 1024]).await.is_ok() {
+        said += 1;
+        assert!(said < 100_000, "the server reads for ever");
+    }
+    until(async || wire.server().await.streams == 1).await;
+}
+
+#[tokio::test]
+async fn a_thousand_idle_connections_leave_room_for_others() {
+    let (server, wire) = listener().await;
+    let mut idle = Vec::new();
+    for n in 0..1000 {
+        let mut http = Http::connect(server.http()).await;
+        if n % 2 == 0 {
+            http.ask("GET", "/v1/channels/c/events", "", b"").await;
+        }
+        idle.push(http);
+    }
+    until(async || wire.server().await.streams == 500).await;
+    call(server.http(), "GET", "/v1/server", None).await.done();
+    wire.broadcast("c", message("t")).await;
+    for http in idle.iter_mut().step_by(2) {
+        assert_eq!(http.head().await.map(|head| head.status), Some(200));
+        while !String::from_utf8(http.chunk().await.unwrap()).unwrap().contains("event: t\n") {}
+    }
+    drop(idle);
+    until(async || wire.server().await.streams == 0).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_costs_a_place_and_no_queue() {
+    let (server, wire) = crate::support::listener_of(eric::v1::ChannelSettings {
+        max_backlog_bytes: Some(1 << 20),
+        max_replay_bytes: Some(1 << 20),
+        ..Default::default()
+    })
+    .await;
+    let mut slow = Events::open(server.http(), "/v1/channels/c/events?format=delivery").await;
+    let mut quick = Events::open(server.http(), "/v1/channels/c/events").await;
+    for _ in 0..60 {
+        wire.broadcast_all("c", (0..40).map(|_| sized(4 << 10))).await;
+        quick.take_some(40).await;
+        assert!(wire.server().await.log_bytes < 2 << 20);
+    }
+    wire.mark("c").await;
+    let (mut told, mut gaps) = (0, 0);
+    loop {
+        let event = slow.one().await;
+        match &*event.kind {
+            "mark" => break,
+            "_eric_gap" => {
+                gaps += 1;
+                told += event.json()["count"].as_str().unwrap().parse::<i64>().unwrap();
+            }
+            _ => told += 1,
+        }
+    }
+    assert_eq!(told, 60 * 40, "what was not delivered was told to be missing");
+    assert!(gaps > 0, "more was sent than is kept");
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_let_go() {
+    let (server, wire) = listener().await;
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01"[..],
+        b"hello\r\n\r\n",
+        b"\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ] {
+        let mut http = Http::connect(server.http()).await;
+        http.say(bytes).await;
+        http.hang_up().await;
+        while http.head().await.is_some() {}
+    }
+    let mut preface = Http::connect(server.http()).await;
+    preface.say(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\xff\xff\xff\xff\xff\xff\xff").await;
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn http_1_0_has_its_events_without_chunks() {
+    let (server, wire) = listener().await;
+    let mut http = Http::connect(server.http()).await;
+    http.say(b"GET /v1/channels/c/events HTTP/1.0\r\n\r\n").await;
+    let head = http.head().await.unwrap();
+    assert_eq!(head.status, 200);
+    assert!(!head.headers.contains_key("transfer-encoding"));
+    until(async || wire.server().await.streams == 1).await;
+    wire.broadcast("c", numbered(1)).await;
+    wire.remove_channel("c").await;
+    let mut text = Vec::new();
+    use tokio::io::AsyncReadExt as _;
+    crate::support::within(http.rest_of().read_to_end(&mut text)).await.unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("event: number\ndata: 1\n\n") && text.ends_with("}\n\n"), "{text}");
+}
+
+#[tokio::test]
+async fn one_connection_serves_call_after_call() {
+    let (server, _wire) = listener().await;
+    let mut http = Http::connect(server.http()).await;
+    for n in 0..50 {
+        let body = json!({"message": {"type": "t", "json": n.to_string()}});
+        http.call("POST", BROADCAST, Some(body)).await.done();
+        http.call("GET", "/v1/channels/no", None).await.problem(404, "CHANNEL_NOT_FOUND");
+    }
+    // two at once are answered in their order
+    http.ask("GET", "/v1/channels/c", "", b"").await;
+    http.ask("GET", "/v1/server", "", b"").await;
+    assert!(http.answer().await.done()["channel"].is_object());
+    let told: Value = http.answer().await.done();
+    assert!(told["version"].is_string());
+    // and a stream may follow
+    http.ask("GET", "/v1/channels/c/events?start_at=oldest", "", b"").await;
+    assert_eq!(http.head().await.map(|head| head.status), Some(200));
+    assert!(http.chunk().await.is_some());
+}
