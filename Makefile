@@ -29,9 +29,10 @@ proto: ## Regenerate what comes from proto/; refuses a change that breaks client
 	scripts/proto write
 
 # Not plain 'cargo bench': that also builds every unit test with the slow profile, and runs none of them.
-# Without nats-server its rows are left out.
+# Without nats-server, or nginx with Nchan, their rows are left out.
 bench: ## Measure, in the release profile (BENCH='--only "on disk" --repetitions 9')
-	nats=$$(scripts/tool nats-server || true); ERIC_NATS_SERVER=$$nats cargo bench --bench speed -- $(BENCH)
+	nats=$$(scripts/tool nats-server || true); nchan=$$(scripts/tool nchan || true); \
+		ERIC_NATS_SERVER=$$nats ERIC_NCHAN=$$nchan cargo bench --bench speed -- $(BENCH)
 
 # In the dev profile, whose checks of arithmetic stay on. About eleven minutes: in memory, over a directory, and over one
 # whose server is killed, about once a second.

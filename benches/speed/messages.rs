@@ -107,6 +107,19 @@ pub(crate) fn message() -> v1::Message {
     message
 }
 
+/// Where events are published.
+pub(crate) const CHANNEL_OF_EVENTS: &str = "prices";
+
+/// The type and the payload of the same message.
+pub(crate) fn event() -> (String, String) {
+    let message = message();
+    let payload = match message.payload {
+        Some(Payload::Json(json)) => json,
+        _ => String::new(),
+    };
+    (message.r#type, payload)
+}
+
 fn json(padding: usize) -> String {
     let text = "a remark of some words ".chars().cycle().take(padding).collect::<String>();
     format!(
