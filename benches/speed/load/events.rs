@@ -1,7 +1,7 @@
 //! Open streams of Server-Sent Events, a connection each, and what is published to them over HTTP/1.1.
 
 use super::{Heard, streams::Record};
-use crate::{Outcome, messages};
+use crate::{Outcome, messages::KIND};
 use memchr::memchr_iter;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
@@ -51,7 +51,7 @@ async fn read(mut stream: EventStream, record: Arc<Record>) {
     loop {
         match stream.read().await {
             Ok(events) => {
-                record.received(&[received..received + events]);
+                record.received(std::slice::from_ref(&(received..received + events)));
                 received += events;
             }
             Err(error) => return record.fail(&error.to_string()),
@@ -103,17 +103,16 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    /// Publishes to this path.
-    pub(crate) async fn open(address: SocketAddr, path: &str) -> Outcome<Self> {
+    /// Posts this to a path.
+    pub(crate) async fn open(address: SocketAddr, path: &str, body: &str) -> Outcome<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (kind, payload) = messages::event();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nX-EventSource-Event: {kind}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            payload.len()
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nX-EventSource-Event: {KIND}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
         );
-        Ok(Self { stream: BufReader::new(stream), request: [head, payload].concat().into_bytes() })
+        Ok(Self { stream: BufReader::new(stream), request: request.into_bytes() })
     }
 
     /// Publishes so many, and waits until all are answered.

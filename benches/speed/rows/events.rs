@@ -9,7 +9,7 @@ use crate::{
     compare::{Side, compare_all},
     disk,
     load::{Events, FanOut, Heard as _, Pace, Poster, Publisher},
-    messages::CHANNEL_OF_EVENTS,
+    messages::{self, CHANNEL_OF_EVENTS},
     nchan, proc,
     report::{Memory, Served},
     setup,
@@ -25,22 +25,33 @@ struct Source {
     who: String,
     server: Server,
     events: String,
+    publish: String,
+    /// What is posted there.
+    body: String,
     // dropped last: a server may write there
     _directory: Option<TempDir>,
 }
 
 impl Source {
     async fn bare() -> Outcome<Self> {
-        let (who, server) = ("a bare writer".to_owned(), Server::bare_events().await?);
-        Ok(Self { who, server, events: nchan::EVENTS.to_owned(), _directory: None })
+        Ok(Self::plain("a bare writer", Server::bare_events().await?, None))
+    }
+
+    /// What is published as it stands, at fixed places.
+    fn plain(who: &str, server: Server, directory: Option<TempDir>) -> Self {
+        let (events, publish) = (nchan::EVENTS.to_owned(), nchan::PUBLISH.to_owned());
+        let body = messages::payload();
+        Self { who: who.to_owned(), server, events, publish, body, _directory: directory }
     }
 
     async fn eric() -> Outcome<Self> {
         let server = Server::eric_with_http().await?;
         setup::channel(&Connection::open(server.address).await?, CHANNEL_OF_EVENTS, setup::defaults())
             .await?;
-        let events = format!("/v1/channels/{CHANNEL_OF_EVENTS}/events");
-        Ok(Self { who: "Eric".to_owned(), server, events, _directory: None })
+        let [events, publish] =
+            ["events", "broadcast"].map(|at| format!("/v1/channels/{CHANNEL_OF_EVENTS}/{at}"));
+        let (who, body) = ("Eric".to_owned(), messages::broadcast_as_json());
+        Ok(Self { who, server, events, publish, body, _directory: None })
     }
 
     /// `None`: nobody says where it is.
@@ -48,15 +59,11 @@ impl Source {
         let Some(program) = nchan::program() else { return Ok(None) };
         let directory = disk::directory()?;
         let server = Server::nchan(&program, directory.path()).await?;
-        let (who, events) = ("nginx with Nchan".to_owned(), nchan::EVENTS.to_owned());
-        Ok(Some(Self { who, server, events, _directory: Some(directory) }))
+        Ok(Some(Self::plain("nginx with Nchan", server, Some(directory))))
     }
 
     async fn publisher(&self) -> Outcome<Publisher> {
-        if self.server.http == self.server.address {
-            return Ok(Publisher::Posts(Poster::open(self.server.http, nchan::PUBLISH).await?));
-        }
-        Ok(Publisher::calls(Connection::open(self.server.address).await?, CHANNEL_OF_EVENTS))
+        Ok(Publisher::Posts(Poster::open(self.server.http, &self.publish, &self.body).await?))
     }
 
     async fn heard_by(&self, streams: u64) -> Outcome<Events> {
