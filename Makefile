@@ -11,9 +11,10 @@ run: ## Serve, with every default
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
 # they then measure for two seconds, only to prove that they still run, and the soak counts what four short runs bring.
 # It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
-test: ## Everything that must pass: units, promises, grpcurl, eric-sse, benches and soak for a moment, doc tests
+test: ## Everything that must pass: units, promises, others' tools and clients, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && new=$$(scripts/tool eric-sse) && old=$$(scripts/tool eric-sse-0.7) && \
-		export ERIC_GRPCURL=$$grpcurl ERIC_SSE_PYTHON=$$new ERIC_SSE_OLD_PYTHON=$$old && cargo test --all-targets && \
+		python=$$(scripts/tool python) && export ERIC_GRPCURL=$$grpcurl ERIC_PYTHON=$$python \
+		ERIC_SSE_PYTHON=$$new ERIC_SSE_OLD_PYTHON=$$old && cargo test --all-targets && \
 		ERIC_TEST_LOG=directory cargo test --test promises
 	cargo test --doc
 
