@@ -99,7 +99,7 @@ fn of_query(
 ) -> Result<DynamicMessage, Problem> {
     let mut object = Map::new();
     for (name, text) in given {
-        let field = parameter(&descriptor, verb, &name).ok_or_else(|| query::unknown(&name))?;
+        let field = parameter(verb, &name).ok_or_else(|| query::unknown(&name))?;
         let value = match (field.kind(), &*text) {
             (Kind::Bool, "true") => Json::Bool(true),
             (Kind::Bool, "false") => Json::Bool(false),
@@ -113,14 +113,9 @@ fn of_query(
     json::read(descriptor, &text).map_err(|told| Problem::parameter(told))
 }
 
-fn parameter(descriptor: &MessageDescriptor, verb: &Verb, name: &str) -> Option<FieldDescriptor> {
-    if !verb.reads() {
-        return None;
-    }
-    let field = descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name))?;
-    let in_path = verb.in_path().any(|in_path| in_path == field.name());
-    let single = !field.is_list() && !matches!(field.kind(), Kind::Message(_));
-    (single && !in_path).then_some(field)
+fn parameter(verb: &Verb, name: &str) -> Option<FieldDescriptor> {
+    let known = |field: &FieldDescriptor| field.name() == name || field.json_name() == name;
+    verb.parameters().find(known).filter(|_| verb.reads())
 }
 
 /// The whole body, if it is JSON, comes in time, and is not too long.

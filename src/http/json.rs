@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage as _,
-    SerializeOptions, Value,
+    SerializeOptions, ServiceDescriptor, Value,
 };
 use serde::{
     Deserializer, Serialize,
@@ -36,6 +36,11 @@ const TAKEN: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(
 /// The contract's message of this name.
 pub(super) fn message(name: &str) -> MessageDescriptor {
     CONTRACT.get_message_by_name(name).expect("the contract has it")
+}
+
+/// The contract's service of this name.
+pub(super) fn service(name: &str) -> ServiceDescriptor {
+    CONTRACT.get_service_by_name(name).expect("the contract has it")
 }
 
 /// Reads a message of JSON text; an error is told in the parser's words.

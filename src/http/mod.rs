@@ -2,13 +2,14 @@
 //!
 //! In reading order: [`table`] says which method and path is which verb; [`json`] turns proto3 JSON into requests of the
 //! contract and their answers back; [`call`] does a verb; [`problem`] says why one was not done. [`watch`] opens a stream
-//! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps pages of
+//! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`openapi`] describes the door. [`origin`] keeps pages of
 //! elsewhere out. [`console`] is the page that is served here.
 
 mod call;
 mod console;
 mod events;
 mod json;
+mod openapi;
 mod origin;
 mod places;
 mod problem;
@@ -44,6 +45,7 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
     let verbs =
         table::VERBS.iter().fold(Router::new(), |router, verb| router.route(verb.path, call::route(verb)));
     verbs
+        .route(openapi::PATH, get(async || call::told(openapi::document().to_vec())))
         .route("/v1/events", get(watch::channels).head(no_head))
         .route("/v1/channels/{channel}/events", get(watch::channel).head(no_head))
         .route("/v1/channels/{channel}/listeners/{listener}/events", get(watch::listener).head(no_head))

@@ -24,6 +24,7 @@ mod http_ends;
 mod http_events;
 mod http_origins;
 mod http_requests;
+mod http_tools;
 mod http_verbs;
 mod idempotency;
 mod limits;
