@@ -74,9 +74,13 @@ pub(super) fn put_batch(
     }
     for entry in &batch.entries {
         put_id(text, |text| id(text, hub.token_at(batch.token, entry.position)));
-        put_type(text, entry.message.kind());
         match data {
-            Data::Payload => put_payload(text, &entry.message),
+            Data::Payload => {
+                put_type(text, entry.message.kind());
+                put_payload(text, &entry.message);
+            }
+            // its type stands in it. As an event it has none, and is a `message`: an EventSource hears only what it knows
+            // by name, and nobody could hear all types
             Data::Delivery => put_data(text, &whole(entry, beside)),
         }
         text.push(b'\n');

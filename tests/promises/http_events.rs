@@ -177,7 +177,9 @@ async fn a_type_is_one_line_whatever_stands_in_it() {
     ] {
         wire.broadcast("c", message(kind)).await;
         assert_eq!(watch.one().await.kind, told);
-        assert_eq!(whole.one().await.json()["message"]["type"], kind);
+        let delivery = whole.one().await;
+        assert_eq!(delivery.kind, "message", "whoever hears that hears all types");
+        assert_eq!(delivery.json()["message"]["type"], kind);
     }
 }
 
