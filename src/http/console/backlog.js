@@ -7,7 +7,7 @@ import { Pager } from "./pager.js";
 import { Problem, call, listenerPath } from "./verbs.js";
 import { fineTime, many } from "./words.js";
 
-const PAGE_SIZE = 20;
+const PAGE_SIZE = 10;
 
 export function backlogPart(channel, listener, changed) {
   let seen = "";

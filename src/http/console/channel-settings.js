@@ -49,6 +49,7 @@ function deadLetterForm(id, changed) {
     changed();
     return settings.deadLetterListener ? `Dead letters go to ${settings.deadLetterListener}.` : "Dead letters are dropped.";
   });
+  element.classList.add("second");
   const show = (listener) => document.activeElement !== name && (name.value = listener);
   return { element, show };
 }

@@ -16,7 +16,7 @@ const PAUSE_MS = 1000;
 
 export function channelView(id, signal) {
   const facts = channelFacts();
-  const summary = el("p", { class: "lead", role: "status" });
+  const summary = el("p", { class: "lead" });
   const trouble = el("div");
   const listeners = listenersPart(id, () => poll.now());
   const send = sendForm(id, { sent: () => poll.now() });
@@ -56,7 +56,7 @@ function columns(listeners, live, send, settings, danger) {
   return el(
     "div",
     { class: "columns" },
-    el("div", { class: "wide" }, listeners.element, live.element),
+    el("div", { class: "wide" }, live.element, listeners.element),
     el(
       "aside",
       { class: "rail", "aria-label": "Take part" },
@@ -79,7 +79,7 @@ function summarised(channel, listeners, perSecond) {
 
 function flow(channel, perSecond) {
   const accepted = Number(channel.acceptedMessages);
-  if (accepted === 0) return "Nothing was sent here since the server's start.";
+  if (accepted === 0) return "Nothing was sent here since the server’s start.";
   if (!perSecond) return `Nothing comes in right now; ${many(accepted, "message")} came since the server's start.`;
   return perSecond < 0.95 ? "Less than one message a second comes in." : `${rate(perSecond)} messages a second come in.`;
 }
@@ -91,13 +91,19 @@ function audience(channel, listeners) {
   const dead = channel.settings.deadLetterListener;
   const away = listeners.filter((listener) => !listener.connected && listener.id !== dead);
   const receivers = listeners.filter((listener) => listener.id !== dead);
-  const sentences = [];
-  if (receivers.length > 0) sentences.push(`${many(receivers.length - away.length, "listener listens", "listeners listen")}.`);
-  if (away.length === 1) sentences.push(`${away[0].id} is away, and ${waits(away)} for it.`);
-  if (away.length > 1) sentences.push(`${away.length} are away, and ${waits(away)} for them.`);
+  const sentences = receivers.length > 0 ? [attendance(receivers.length, away)] : [];
   const letters = listeners.find((listener) => listener.id === dead && Number(listener.backlogMessages) > 0);
   if (letters) sentences.push(`${many(letters.backlogMessages, "dead letter waits", "dead letters wait")} in ${dead}.`);
   return sentences.join(" ");
+}
+
+function attendance(all, away) {
+  if (away.length === 0) return all === 1 ? "Its listener is connected." : `All ${all} listeners are connected.`;
+  if (all === 1) return `Its listener, ${away[0].id}, is away, and ${waits(away)} for it.`;
+  if (away.length === all) return `None of ${all} listeners is connected, and ${waits(away)} for them.`;
+  const connected = `${all - away.length} of ${all} listeners ${all - away.length === 1 ? "is" : "are"} connected;`;
+  if (away.length === 1) return `${connected} ${away[0].id} is away, and ${waits(away)} for it.`;
+  return `${connected} ${away.length} are away, and ${waits(away)} for them.`;
 }
 
 function waits(listeners) {
@@ -121,7 +127,7 @@ function channelFacts() {
     "dl",
     { class: "facts" },
     el("div", { class: "broad" }, el("dt", {}, "Messages a second"), figures.rate, el("dd", { class: "drawn" }, spark.element)),
-    fact("Since the server's start", figures.accepted),
+    fact("Since the server’s start", figures.accepted),
     fact("Open streams", figures.streams),
     fact("Broadcasts kept", figures.kept),
     fact("Newest sequence", figures.last),

@@ -5,7 +5,7 @@ import { form, labelled, problemElement, text } from "./forms.js";
 import { Pager } from "./pager.js";
 import { Poll } from "./poll.js";
 import { Book, Rate, Spark } from "./rates.js";
-import { call, channelLink } from "./verbs.js";
+import { call, channelLink, channelPath } from "./verbs.js";
 import { count, rate, size } from "./words.js";
 
 const PAGE_SIZE = 50;
@@ -50,7 +50,7 @@ export function channelsView(signal) {
 function emptyState() {
   return el(
     "section",
-    { class: "empty", hidden: true },
+    { class: "empty narrow", hidden: true },
     el("h2", {}, "There is no channel yet"),
     el("p", {}, "Create one above. Its page then shows what is sent to it, and lets you register listeners and send a first message."),
     el("p", { class: "hint" }, "From a command line: ", el("code", {}, "eric channel create prices")),
@@ -61,7 +61,7 @@ function channelList() {
   const body = el("tbody");
   const element = el(
     "table",
-    { class: "list", hidden: true },
+    { class: "list narrow", hidden: true },
     el("caption", { class: "unseen" }, "Channels"),
     el(
       "thead",
@@ -82,10 +82,18 @@ function channelList() {
   return { element, show: (channels) => rows.show(channels, ({ id, birth }) => `${id} ${birth}`) };
 }
 
+/** Said beside the figures where there is no room for a head. */
+const LABELS = [
+  ["rate", "a second"],
+  ["listeners", "listeners"],
+  ["streams", "open streams"],
+  ["kept", "kept"],
+];
+
 function channelRow({ id, birth }) {
   const series = incoming.of(`${id} ${birth}`);
   const spark = new Spark("messages a second");
-  const cells = Object.fromEntries(["rate", "listeners", "streams", "kept"].map((name) => [name, el("td", { class: "number" })]));
+  const cells = Object.fromEntries(LABELS.map(([name, label]) => [name, el("td", { class: "number", "data-label": label })]));
   const element = el(
     "tr",
     {},
@@ -127,8 +135,9 @@ function seekForm() {
   const name = text();
   const element = form("Open a channel", "Open", [labelled("Open by name", name)], async () => {
     const id = name.value.trim();
-    await call("GET", `v1/channels/${encodeURIComponent(id)}`);
+    await call("GET", channelPath(id));
     location.hash = channelLink(id);
   });
+  element.classList.add("second");
   return { element, focus: () => name.focus() };
 }

@@ -33,11 +33,11 @@ const WORDS = [
   ["Listener", "A receiver in one channel, with a queue of its own that waits for it while it is away."],
   ["Broadcast", "A message to every listener of a channel, and to whoever watches."],
   ["Dispatch", "A message to one listener alone."],
-  ["Backlog", "What waits for a listener. It is bounded: what happens when it is full is the channel's setting."],
+  ["Backlog", "What waits for a listener. It is bounded: what happens when it is full is the channel’s setting."],
   ["Automatic, explicit", "An automatic listener is done with what was handed over. An explicit one acknowledges each message, or rejects it, and then it comes again."],
   ["Gap", "A place in a stream where messages are missing, with the reason. Nothing is lost silently."],
   ["Dead letter", "A message that was rejected for good, or too often. It waits in a listener of its own until somebody sends it back."],
-  ["Sequence", "A message's place in the server's log: rising within a channel, not consecutive."],
+  ["Sequence", "A message’s place in the server’s log: rising within a channel, not consecutive."],
   ["Kept", "Broadcasts that are kept for listeners that are behind, and a while longer for clients that come back."],
 ];
 
@@ -57,14 +57,18 @@ const KEYS = [
 export function help() {
   if (document.querySelector("dialog")) return;
   const close = el("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Close");
+  const words = WORDS.flatMap(([name, meaning]) => [el("dt", {}, name), el("dd", {}, meaning)]);
+  const keys = KEYS.flatMap(([key, does]) => [el("dt", {}, ...caps(key)), el("dd", {}, does)]);
   const dialog = el(
     "dialog",
     { class: "help", "aria-labelledby": "help-title" },
-    el("h2", { id: "help-title" }, "Words"),
-    el("dl", { class: "words" }, ...WORDS.flatMap(([name, meaning]) => [el("dt", {}, name), el("dd", {}, meaning)])),
-    el("h2", {}, "Keys"),
-    el("dl", { class: "keys" }, ...KEYS.flatMap(([key, does]) => [el("dt", {}, ...caps(key)), el("dd", {}, does)])),
-    el("div", { class: "act" }, close),
+    el("header", {}, el("h2", { id: "help-title" }, "Help"), close),
+    el(
+      "div",
+      { class: "two" },
+      el("section", {}, el("h3", {}, "What the words mean"), el("dl", { class: "words" }, ...words)),
+      el("section", {}, el("h3", {}, "What the keys do"), el("dl", { class: "keys" }, ...keys)),
+    ),
   );
   show(dialog);
 }

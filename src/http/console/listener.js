@@ -17,7 +17,7 @@ const PAUSE_MS = 1000;
 export function listenerView(channelId, id, signal) {
   const changed = () => poll.now();
   const facts = listenerFacts();
-  const summary = el("p", { class: "lead", role: "status" });
+  const summary = el("p", { class: "lead" });
   const trouble = el("div");
   const backlog = backlogPart(channelId, id, changed);
   const receive = receivePart(channelId, id, changed, signal);

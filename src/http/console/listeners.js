@@ -71,11 +71,18 @@ function listenerTable() {
   return { element, show };
 }
 
+/** Said beside the figures where there is no room for a head. */
+const LABELS = [
+  ["waiting", "waiting"],
+  ["unacknowledged", "unacknowledged"],
+  ["lost", "missed"],
+];
+
 function listenerRow({ channel, id, birth, acknowledgementMode }, dead) {
   const series = seriesOf({ channel, id, birth });
   const spark = new Spark("messages");
   const state = el("td", { class: "doing" });
-  const cells = Object.fromEntries(["waiting", "unacknowledged", "lost"].map((name) => [name, el("td", { class: "number" })]));
+  const cells = Object.fromEntries(LABELS.map(([name, label]) => [name, el("td", { class: "number", "data-label": label })]));
   const tag = el("span", { class: "tag" });
   const explicit = acknowledgementMode === EXPLICIT;
   const element = el(
@@ -96,6 +103,7 @@ function listenerRow({ channel, id, birth, acknowledgementMode }, dead) {
     state.dataset.doing = listener.connected ? "listening" : "away";
     say(cells.waiting, count(listener.backlogMessages));
     say(cells.unacknowledged, explicit ? count(listener.unacknowledgedMessages) : "–");
+    cells.unacknowledged.toggleAttribute("data-none", !explicit);
     say(cells.lost, count(listener.lostMessages));
   };
   return { element, update };
@@ -124,6 +132,7 @@ function registerForm(channel, changed) {
     changed();
     return ["Registered ", el("a", { href: listenerLink(channel, listener.id) }, listener.id), "."];
   });
+  element.classList.add("second");
   return { element, focus: () => name.focus() };
 }
 

@@ -66,13 +66,14 @@ export class Spark {
   constructor(unit) {
     this.#unit = unit;
     const box = { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" };
-    this.element = svg("svg", box, this.#title, this.#area, this.#line);
+    const foot = svg("line", { class: "foot", x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT });
+    this.element = svg("svg", box, this.#title, this.#area, foot, this.#line);
   }
 
   draw({ points }) {
     const most = Math.max(...points, 0);
     const step = WIDTH / (POINTS - 1);
-    const left = WIDTH - step * (points.length - 1);
+    const left = WIDTH - step * Math.max(points.length - 1, 0);
     const height = (value) => HEIGHT - 1.5 - (most > 0 ? (value / most) * (HEIGHT - 4) : 0);
     const corners = points.map((value, place) => `${(left + step * place).toFixed(1)},${height(value).toFixed(1)}`);
     this.#line.setAttribute("points", corners.join(" "));

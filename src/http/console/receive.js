@@ -142,7 +142,7 @@ class Verdict {
     button.setAttribute("aria-expanded", !there);
     if (there) return there.remove();
     const reason = text();
-    const delay = text({ inputmode: "decimal", placeholder: "the channel's" });
+    const delay = text({ inputmode: "decimal", placeholder: "the channel’s" });
     const final = el("input", { type: "checkbox" });
     const hint = "It does not come again, and goes to the dead letters, or is dropped where there is no listener for them.";
     const parts = [

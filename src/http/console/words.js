@@ -16,7 +16,7 @@ export function many(value, one, more = `${one}s`) {
 /** How many a second; not known: a dash. */
 export function rate(value) {
   if (value == null) return "–";
-  return value >= 100 ? whole.format(Math.round(value)) : short.format(Math.round(value * 10) / 10);
+  return value === 0 || value >= 100 ? whole.format(Math.round(value)) : value.toFixed(1);
 }
 
 export function size(bytes) {
@@ -70,18 +70,20 @@ export function word(value, prefix) {
   return value.slice(prefix.length).toLowerCase().replaceAll("_", " ");
 }
 
+/** Why one is missing, and why several are. */
 const GAPS = {
-  OVERFLOW: "the backlog was full, and the oldest were dropped",
-  EXPIRED: "they had a time to live, and waited longer",
-  TRIMMED: "they are older than what the server keeps",
-  PURGED: "they were purged",
-  REJECTED: "they were rejected for good, or too often",
-  OTHER_LIFE: "the server, or the channel, began anew: what was before cannot be known",
+  OVERFLOW: ["the backlog was full, and the oldest goes first", "the backlog was full, and the oldest go first"],
+  EXPIRED: ["it had a time to live, and waited longer", "they had a time to live, and waited longer"],
+  TRIMMED: ["it is older than what the server keeps", "they are older than what the server keeps"],
+  PURGED: ["it was purged", "they were purged"],
+  REJECTED: ["it was rejected for good, or too often", "they were rejected for good, or too often"],
+  OTHER_LIFE: ["the server or the channel began anew", "the server or the channel began anew"],
 };
 
 /** What a gap says. */
 export function gap(told) {
-  const reason = GAPS[told.reason.replace("GAP_REASON_", "")] ?? word(told.reason, "GAP_REASON_");
+  const known = GAPS[told.reason.replace("GAP_REASON_", "")];
+  const reason = known?.[Number(told.count) === 1 ? 0 : 1] ?? word(told.reason, "GAP_REASON_");
   if (told.count == null) return `Something may be missing here: ${reason}.`;
   return `${many(told.count, "message is", "messages are")} missing here: ${reason}.`;
 }
