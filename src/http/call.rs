@@ -73,7 +73,7 @@ async fn asked(
         if let Some((name, _)) = given.first() {
             return Err(query::unknown(name));
         }
-        of_body(descriptor, verb, body(dispatcher, request).await?)?
+        of_body(descriptor, verb, &body(dispatcher, request).await?)?
     } else {
         of_query(descriptor, verb, given)?
     };
@@ -83,12 +83,12 @@ async fn asked(
     Ok(asked)
 }
 
-fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: Bytes) -> Result<DynamicMessage, Problem> {
+fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: &[u8]) -> Result<DynamicMessage, Problem> {
     if body.is_empty() {
         return Ok(DynamicMessage::new(descriptor));
     }
-    json::distinct(&body, &verb.in_path().collect::<Vec<_>>()).map_err(Problem::json)?;
-    json::read(descriptor, &body).map_err(Problem::json)
+    json::distinct(body, &verb.in_path().collect::<Vec<_>>()).map_err(Problem::json)?;
+    json::read(descriptor, body).map_err(Problem::json)
 }
 
 /// Fields that hold one value each.
@@ -110,7 +110,7 @@ fn of_query(
         }
     }
     let text = serde_json::to_vec(&object).unwrap_or_default();
-    json::read(descriptor, &text).map_err(|told| Problem::parameter(told))
+    json::read(descriptor, &text).map_err(Problem::parameter)
 }
 
 fn parameter(verb: &Verb, name: &str) -> Option<FieldDescriptor> {

@@ -98,7 +98,16 @@ fn without_what_is_no_number(message: &mut DynamicMessage) {
             Value::Map(map) => {
                 map.values_mut().filter_map(Value::as_message_mut).for_each(without_what_is_no_number)
             }
-            _ => {}
+            Value::Bool(_)
+            | Value::I32(_)
+            | Value::I64(_)
+            | Value::U32(_)
+            | Value::U64(_)
+            | Value::F32(_)
+            | Value::F64(_)
+            | Value::String(_)
+            | Value::Bytes(_)
+            | Value::EnumNumber(_) => {}
         }
     }
 }

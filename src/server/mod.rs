@@ -95,16 +95,16 @@ impl Server {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let doors = Doors::bind(config);
         let doors = doors.map_err(|(address, error)| StartError { address, cause: error.into() })?;
-        Self::serve(config, doors).map_err(|cause| StartError { address: config.listen, cause })
+        Self::serve(config, &doors).map_err(|cause| StartError { address: config.listen, cause })
     }
 
-    fn serve(config: &Config, doors: Doors<TcpListener>) -> Result<Self, Cause> {
+    fn serve(config: &Config, doors: &Doors<TcpListener>) -> Result<Self, Cause> {
         let addresses = doors.map(TcpListener::local_addr)?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
         let origins = Origins::new(&config.cors_origin);
-        let hub = begin(config, &runtime, &doors, &keeping, &origins)?;
+        let hub = begin(config, &runtime, doors, &keeping, &origins)?;
         let dispatcher = Dispatcher {
             hub: Arc::clone(&hub),
             limits: request_limits(config),
@@ -125,7 +125,7 @@ impl Server {
             deadline: config.drain_deadline,
             max_connections: config.max_connections,
         };
-        Ok(Self { addresses, stopper, acceptor: acceptor.start(runtime, &doors)?, cores, hub })
+        Ok(Self { addresses, stopper, acceptor: acceptor.start(runtime, doors)?, cores, hub })
     }
 
     /// Where it serves gRPC.

@@ -267,6 +267,9 @@ async fn each_channel_of_a_stream_ends_for_itself() {
     assert_eq!((&told["reason"], &told["channel"]), (&json!("CHANNEL_REMOVED"), &json!("c")));
     wire.broadcast("d", numbered(1)).await;
     assert_eq!(events.one().await.number(), 1);
+    wire.remove_channel("d").await;
+    let rest = events.rest().await;
+    assert_eq!((rest.len(), &rest[0].json()["channel"]), (1, &json!("d")), "with the last of them all ends");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn ask(server: &TestServer, method: &str, path: &str, headers: &str) -> An
     http.ask(method, path, headers, b"").await;
     let mut head = http.head().await.expect("the server answers");
     if let Some(length) = head.headers.get("content-length") {
-        head.body = http.exactly(length.parse().unwrap()).await;
+        head.body = http.exactly(length.parse().expect("it is a number")).await;
     }
     head
 }

@@ -76,7 +76,7 @@ fn event() -> Value {
     })
 }
 
-fn parameter(name: &str, description: &str, schema: Value) -> Value {
+fn parameter(name: &str, description: &str, schema: &Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "schema": schema})
 }
 
@@ -84,7 +84,7 @@ fn channels(required: bool) -> Value {
     let at_most = if required { MAX_CHANNELS } else { MAX_CHANNELS - 1 };
     let schema = json!({"type": "array", "items": limits::id(), "maxItems": at_most, "uniqueItems": true});
     let mut parameter =
-        parameter("channel", "A channel that comes on the stream, too; may be repeated.", schema);
+        parameter("channel", "A channel that comes on the stream, too; may be repeated.", &schema);
     if required {
         parameter["required"] = json!(true);
         parameter["schema"]["minItems"] = json!(1);
@@ -95,7 +95,7 @@ fn channels(required: bool) -> Value {
 fn start_at() -> Value {
     let description =
         "Where to begin without a place to resume from: with what comes, or with the oldest that is kept.";
-    parameter("start_at", description, json!({"enum": ["new", "oldest"], "default": "new"}))
+    parameter("start_at", description, &json!({"enum": ["new", "oldest"], "default": "new"}))
 }
 
 fn of_listeners() -> Vec<Value> {
@@ -104,9 +104,9 @@ fn of_listeners() -> Vec<Value> {
     let take_over = "Whether to take the listener from another stream in any case, or in none.";
     let credit = "How many messages may be outstanding; for an EXPLICIT listener alone. 0: 1,000.";
     vec![
-        parameter("session", session, limits::id()),
-        parameter("take_over", take_over, json!({"enum": ["always", "never"]})),
-        parameter("max_unacknowledged", credit, json!({"type": "integer", "minimum": 0, "maximum": 65_536})),
+        parameter("session", session, &limits::id()),
+        parameter("take_over", take_over, &json!({"enum": ["always", "never"]})),
+        parameter("max_unacknowledged", credit, &json!({"type": "integer", "minimum": 0, "maximum": 65_536})),
     ]
 }
 
@@ -118,13 +118,13 @@ fn common() -> Vec<Value> {
                   `attempt`), as an EXPLICIT listener needs it to acknowledge. Then every delivery is an event \
                   without a type, which an EventSource hears as `message`, whatever the message's own type.";
     let place = "Where to go on: the id of the last event that was handled, for a page that was loaded anew.";
-    let mut types = parameter("types", types, json!({"type": "array", "items": kind, "maxItems": 64}));
+    let mut types = parameter("types", types, &json!({"type": "array", "items": kind, "maxItems": 64}));
     types["style"] = json!("form");
     types["explode"] = json!(false);
     vec![
         types,
-        parameter("format", format, json!({"enum": ["payload", "delivery"], "default": "payload"})),
-        parameter("last_event_id", place, json!({"type": "string"})),
+        parameter("format", format, &json!({"enum": ["payload", "delivery"], "default": "payload"})),
+        parameter("last_event_id", place, &json!({"type": "string"})),
         json!({
             "name": "Last-Event-ID",
             "in": "header",

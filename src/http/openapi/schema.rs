@@ -105,15 +105,22 @@ impl Schemas {
             Kind::String => json!({"type": "string"}),
             Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
             Kind::Double | Kind::Float if told => json!({"type": "number"}),
-            Kind::Double | Kind::Float => either(json!({"type": "number"}), DOUBLE),
+            Kind::Double | Kind::Float => either(&json!({"type": "number"}), DOUBLE),
             Kind::Int32 if told => json!({"type": "integer", "format": "int32"}),
-            Kind::Int32 => either(json!({"type": "integer", "format": "int32"}), WHOLE),
+            Kind::Int32 => either(&json!({"type": "integer", "format": "int32"}), WHOLE),
             Kind::Int64 if told => json!({"type": "string", "format": "int64", "pattern": WHOLE}),
-            Kind::Int64 => either(json!({"type": "integer"}), WHOLE),
+            Kind::Int64 => either(&json!({"type": "integer"}), WHOLE),
             Kind::Enum(values) => enumeration(&values, side),
             Kind::Message(message) => self.of(&message, side),
-            // the contract has no others
-            _ => json!({}),
+            // the contract has none of them
+            Kind::Uint32
+            | Kind::Uint64
+            | Kind::Sint32
+            | Kind::Sint64
+            | Kind::Fixed32
+            | Kind::Fixed64
+            | Kind::Sfixed32
+            | Kind::Sfixed64 => json!({}),
         }
     }
 
@@ -132,7 +139,7 @@ const DOUBLE: &str = r"^([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?
 const DURATION: &str = r"^-?[0-9]+(\.[0-9]{1,9})?s$";
 
 /// A number, or the same as text.
-fn either(number: Value, pattern: &str) -> Value {
+fn either(number: &Value, pattern: &str) -> Value {
     json!({"anyOf": [number, {"type": "string", "pattern": pattern}]})
 }
 
@@ -161,28 +168,18 @@ fn limited(mut schema: Value, limits: Value) -> Value {
     schema
 }
 
-fn or_null(schema: Value) -> Value {
-    match schema {
-        Value::Object(mut object) if object.get("type").is_some_and(Value::is_string) => {
-            let kind = object["type"].clone();
-            object.insert("type".to_owned(), json!([kind, "null"]));
-            Value::Object(object)
-        }
-        Value::Object(mut object) if object.contains_key("enum") => {
-            if let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) {
-                values.push(Value::Null);
-            }
-            Value::Object(object)
-        }
-        Value::Object(mut object) if object.contains_key("anyOf") => {
-            if let Some(ways) = object.get_mut("anyOf").and_then(Value::as_array_mut) {
-                ways.push(json!({"type": "null"}));
-            }
-            Value::Object(object)
-        }
-        Value::Object(object) if object.is_empty() => json!({}),
-        other => json!({"anyOf": [other, {"type": "null"}]}),
+fn or_null(mut schema: Value) -> Value {
+    let Some(object) = schema.as_object_mut() else { return schema };
+    if let Some(kind) = object.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
+    } else if let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) {
+        values.push(Value::Null);
+    } else if let Some(ways) = object.get_mut("anyOf").and_then(Value::as_array_mut) {
+        ways.push(json!({"type": "null"}));
+    } else if !object.is_empty() {
+        return json!({"anyOf": [schema, {"type": "null"}]});
     }
+    schema
 }
 
 /// The types that proto3 JSON has forms of their own for.
