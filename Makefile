@@ -11,9 +11,10 @@ run: ## Serve, with every default
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
 # they then measure for two seconds, only to prove that they still run, and the soak counts what four short runs bring.
 # It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
-test: ## Everything that must pass: units, promises, with grpcurl and Python's tools, benches and soak for a moment, doc tests
+test: ## Everything that must pass: units, promises, with grpcurl, Python's tools and a browser, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && export ERIC_GRPCURL=$$grpcurl && \
-		python=$$(scripts/tool python) && export ERIC_PYTHON=$$python && cargo test --all-targets && \
+		python=$$(scripts/tool python) && export ERIC_PYTHON=$$python && \
+		browser=$$(scripts/tool browser) && export ERIC_BROWSER=$$browser && cargo test --all-targets && \
 		ERIC_TEST_LOG=directory cargo test --test promises
 	cargo test --doc
 
@@ -22,6 +23,7 @@ lint: ## Format, contract, lints and documentation, without a warning
 	cargo fmt --check
 	buf=$$(scripts/tool buf) && $$buf lint proto && $$buf format proto --diff --exit-code
 	scripts/proto check
+	scripts/typescript
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 
