@@ -55,7 +55,7 @@ const KEYS = [
 
 /** Says what the words mean, and which keys do what. */
 export function help() {
-  if (document.querySelector("dialog")) return;
+  if (document.querySelector("dialog[open]")) return;
   const close = el("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Close");
   const words = WORDS.flatMap(([name, meaning]) => [el("dt", {}, name), el("dd", {}, meaning)]);
   const keys = KEYS.flatMap(([key, does]) => [el("dt", {}, ...caps(key)), el("dd", {}, does)]);

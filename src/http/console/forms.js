@@ -6,7 +6,7 @@ import { Problem } from "./verbs.js";
 let fields = 0;
 
 /** A label, its control, and a hint. `field` is the control's name in the contract, by which the server faults it. */
-export function labelled(label, control, { hint, field } = {}) {
+export function labelled(label, control, { hint = "", field = "" } = {}) {
   control.id = `field-${++fields}`;
   if (field) control.dataset.field = field;
   const parts = [el("label", { for: control.id }, label), control];

@@ -8,9 +8,9 @@ import { listenerView } from "./listener.js";
 import { watchServer } from "./server.js";
 
 const PLACES = [
-  [/^$/, () => channelsView],
-  [/^channels\/([^/]+)$/, () => channelView],
-  [/^channels\/([^/]+)\/listeners\/([^/]+)$/, () => listenerView],
+  { path: /^$/, view: channelsView },
+  { path: /^channels\/([^/]+)$/, view: channelView },
+  { path: /^channels\/([^/]+)\/listeners\/([^/]+)$/, view: listenerView },
 ];
 
 const main = document.getElementById("main");
@@ -18,10 +18,10 @@ let shown = { keys: {} };
 let leaving = new AbortController();
 
 function place() {
-  const path = location.hash.replace(/^#?\/?/, "");
-  for (const [pattern, view] of PLACES) {
-    const found = pattern.exec(path);
-    if (found) return { view: view(), ids: found.slice(1).map(decoded) };
+  const asked = location.hash.replace(/^#?\/?/, "");
+  for (const { path, view } of PLACES) {
+    const found = path.exec(asked);
+    if (found) return { view, ids: found.slice(1).map(decoded) };
   }
   return { view: nowhere, ids: [] };
 }
@@ -56,9 +56,9 @@ function turn() {
 
 /** Letters are keys only where nobody writes. */
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.closest("input, textarea, select")) {
-    if (event.key === "Escape") main.focus({ preventScroll: true });
+    if (event.key === "Escape") event.target.blur();
     return;
   }
   const act = { "?": help, h: () => (location.hash = "#/"), ...shown.keys }[event.key];

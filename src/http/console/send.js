@@ -6,7 +6,7 @@ import { call, channelPath, listenerPath, randomId } from "./verbs.js";
 import { many } from "./words.js";
 
 /** The form for a channel; `listener` is whom it is for where there is no choice. `sent` is called after each message. */
-export function sendForm(channel, { listener, sent }) {
+export function sendForm(channel, { listener = null, sent }) {
   const fields = contentFields();
   const to = listener ? null : receiverFields();
   // who sends again, where no answer came, sends the same message: the server takes it once
@@ -21,7 +21,7 @@ export function sendForm(channel, { listener, sent }) {
     return told(receipt, receiver);
   });
   element.addEventListener("input", () => (id = randomId()));
-  return { element, focus: () => fields.type.focus(), offer: (ids) => to?.offer(ids) };
+  return { element, focus: () => fields.type.select(), offer: (ids) => to?.offer(ids) };
 }
 
 function told(receipt, receiver) {

@@ -24,6 +24,7 @@ export class Problem extends Error {
 /** Does a verb, and tells its answer, or throws its [`Problem`]. */
 export async function call(method, path, body, signal) {
   const patience = AbortSignal.timeout(PATIENCE_MS);
+  /** @type {RequestInit} */
   const request = { method, cache: "no-store", signal: signal ? AbortSignal.any([signal, patience]) : patience };
   if (body !== undefined) {
     request.headers = { "content-type": "application/json" };

@@ -44,15 +44,22 @@ export function fineTime(text) {
   return `${time(text)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
+const UNITS = [
+  { name: "d", seconds: 86_400 },
+  { name: "h", seconds: 3600 },
+  { name: "min", seconds: 60 },
+  { name: "s", seconds: 1 },
+];
+
 /** How long ago, in its two largest units. */
 export function since(text, now = Date.now()) {
-  let seconds = Math.max(0, Math.floor((now - new Date(text)) / 1000));
+  let seconds = Math.max(0, Math.floor((now - Date.parse(text)) / 1000));
   const told = [];
-  for (const [unit, length] of [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]) {
-    if (seconds >= length || (unit === "s" && told.length === 0)) told.push(`${Math.floor(seconds / length)} ${unit}`);
-    seconds %= length;
+  for (const unit of UNITS) {
+    if (seconds >= unit.seconds) told.push(`${Math.floor(seconds / unit.seconds)} ${unit.name}`);
+    seconds %= unit.seconds;
   }
-  return told.slice(0, 2).join(" ");
+  return told.slice(0, 2).join(" ") || "0 s";
 }
 
 /** A duration of proto3 JSON, such as `3.500s`. */
@@ -84,7 +91,7 @@ const GAPS = {
 export function gap(told) {
   const known = GAPS[told.reason.replace("GAP_REASON_", "")];
   const reason = known?.[Number(told.count) === 1 ? 0 : 1] ?? word(told.reason, "GAP_REASON_");
-  if (told.count == null) return `Something may be missing here: ${reason}.`;
+  if (told.count == null) return `Messages may be missing here: ${reason}.`;
   return `${many(told.count, "message is", "messages are")} missing here: ${reason}.`;
 }
 
