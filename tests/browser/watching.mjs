@@ -31,7 +31,8 @@ async function openByKeyboard(page) {
   await state(page, "open");
 }
 
-async function survivesACrash({ server, shoot, ...stage }, page) {
+async function survivesACrash(stage, page) {
+  const { server } = stage;
   let reached;
   const halfWay = new Promise((resolve) => (reached = resolve));
   const counting = server.count("prices", 0, ALL, (n) => n === BEFORE && reached());
@@ -39,6 +40,7 @@ async function survivesACrash({ server, shoot, ...stage }, page) {
   await server.kill();
   await state(page, "lost");
   await page.getByText("The server does not answer").waitFor();
+  await stage.shoot("lost", page);
   await server.start();
   await counting;
   await shown(page, ALL - 1);
@@ -68,7 +70,7 @@ async function comesBackByItself(streams) {
 }
 
 /** The channel keeps five, and twelve are sent while the stream rests. */
-async function saysWhatIsMissing({ server, ...stage }, page) {
+async function saysWhatIsMissing({ server }, page) {
   await page.keyboard.press("p");
   await state(page, "paused");
   await server.call("DELETE", "/v1/channels/prices/listeners/alice");
