@@ -11,9 +11,10 @@ run: ## Serve, with every default
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
 # they then measure for two seconds, only to prove that they still run, and the soak counts what four short runs bring.
 # It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
-test: ## Everything that must pass: units, promises, others' tools and clients, benches and soak for a moment, doc tests
+test: ## Everything that must pass: units, promises, a browser, others' tools and clients, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && new=$$(scripts/tool eric-sse) && old=$$(scripts/tool eric-sse-0.7) && \
-		python=$$(scripts/tool python) && export ERIC_GRPCURL=$$grpcurl ERIC_PYTHON=$$python \
+		python=$$(scripts/tool python) && browser=$$(scripts/tool browser) && \
+		export ERIC_GRPCURL=$$grpcurl ERIC_PYTHON=$$python ERIC_BROWSER=$$browser \
 		ERIC_SSE_PYTHON=$$new ERIC_SSE_OLD_PYTHON=$$old && cargo test --all-targets && \
 		ERIC_TEST_LOG=directory cargo test --test promises
 	cargo test --doc
@@ -23,6 +24,7 @@ lint: ## Format, contract, lints and documentation, without a warning
 	cargo fmt --check
 	buf=$$(scripts/tool buf) && $$buf lint proto && $$buf format proto --diff --exit-code
 	scripts/proto check
+	scripts/typescript
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 

@@ -63,6 +63,8 @@ pub(crate) struct EventStream {
     data: Data,
     retry: Duration,
     places: Places,
+    /// How many of its channels have ended.
+    ended: usize,
     stage: Stage,
     beat: Pin<Box<Sleep>>,
     /// Something was sent since the last look.
@@ -81,6 +83,7 @@ impl EventStream {
             data,
             retry,
             places: Places::default(),
+            ended: 0,
             stage: Stage::Opening,
             beat,
             lively: true,
@@ -197,10 +200,15 @@ impl EventStream {
         self.places.0[place].token = handed.batch.token;
     }
 
-    /// A channel has ended, and others go on.
-    fn put_end(&self, text: &mut Vec<u8>, number: u32, ending: Ending) {
+    /// A channel has ended, and others go on. With the last of them the stream ends: nothing can be added to it.
+    fn put_end(&mut self, text: &mut Vec<u8>, number: u32, ending: Ending) {
         let channel = index(number).and_then(|place| self.places.0.get(place)).map(|place| &*place.channel);
         events::put_own(text, ENDED, &self.told(channel, ending));
+        self.ended += 1;
+        if self.ended == self.places.0.len() {
+            self.bundle = None;
+            self.stage = Stage::Ended;
+        }
     }
 
     /// The last event, and when to come back where the server goes.

@@ -115,7 +115,8 @@ fn common() -> Vec<Value> {
         "Only messages of these types, with commas between; may be repeated. The server's own come always.";
     let kind = json!({"type": "string", "minLength": 1, "maxLength": MAX_TYPE_BYTES});
     let format = "What the data is: the payload, or all of the delivery (eric.v1.Delivery, with `channel`, `generation` and \
-                  `attempt`), as an EXPLICIT listener needs it to acknowledge.";
+                  `attempt`), as an EXPLICIT listener needs it to acknowledge. Then every delivery is an event \
+                  without a type, which an EventSource hears as `message`, whatever the message's own type.";
     let place = "Where to go on: the id of the last event that was handled, for a page that was loaded anew.";
     let mut types = parameter("types", types, &json!({"type": "array", "items": kind, "maxItems": 64}));
     types["style"] = json!("form");
