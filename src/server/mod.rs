@@ -121,7 +121,7 @@ impl Server {
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let origins = Origins::new(&config.cors_origin);
+        let origins = Origins::new(&config.cors_origin, config.http);
         let hub = match begin(config, &runtime, doors, &keeping, &origins) {
             Ok(hub) => hub,
             Err(cause) => {
