@@ -55,6 +55,10 @@ export class StreamPanel {
     return ["opening", "open", "lost"].includes(this.#tail.state);
   }
 
+  get ended() {
+    return this.#tail.state === "ended";
+  }
+
   #hears() {
     return {
       delivery: (told) => {

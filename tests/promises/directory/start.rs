@@ -4,6 +4,7 @@ use crate::support::{
     Wire,
     command::free_address,
     directory::{end, file, over, waiting_numbers},
+    http::call,
     message::numbered,
     power::Power,
     refused, until,
@@ -43,7 +44,8 @@ async fn filled() -> Power {
 async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
     let address = free_address();
     power.ask("hold");
-    let served = power.start(&["--listen", &address], read_at);
+    let http = free_address();
+    let served = power.start(&["--listen", &address, "--http", &http], read_at);
     power.holds().await;
     let url = format!("http://{address}");
     let channel = connected(&url).await;
@@ -55,6 +57,9 @@ async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
     refusal.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
     let listening = wire.try_listen(subscription("c", "l", "")).await;
     assert_eq!(listening.err().map(|status| status.code()), Some(Code::Unavailable));
+    let http = http.parse().expect("it is an address");
+    assert_eq!(call(http, "GET", "/", None).await.status, 200, "the console is there, and says so");
+    call(http, "GET", "/v1/server", None).await.problem(503, "LOG_UNAVAILABLE");
     power.ask_no_more("hold");
     let served = served.serving().await;
     let wire = served.wire().await;
