@@ -146,10 +146,12 @@ function channelFacts() {
   return { element, show };
 }
 
+const EMPTY = "Nothing has come yet. Send a broadcast, and it stands here.";
+
 function livePart(id, signal) {
   const types = text({ placeholder: "all types" });
   const parameters = () => (types.value.trim() ? { types: types.value.trim() } : {});
-  const panel = new StreamPanel("Broadcasts", `${channelPath(id)}/events`, { parameters }, signal);
+  const panel = new StreamPanel("Broadcasts", `${channelPath(id)}/events`, { parameters, empty: EMPTY }, signal);
   panel.bar.append(
     el("button", { type: "button", onclick: () => (panel.list.clear(), panel.begin({ start_at: "oldest" })) }, "Show what is kept"),
   );
