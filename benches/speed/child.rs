@@ -44,8 +44,7 @@ impl Server {
     pub(crate) async fn eric(flags: &[&str]) -> Outcome<Self> {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_eric"));
-        // flags are stronger
-        command.env("ERIC_HTTP", "off").args(["serve", "--listen", &address.to_string()]).args(flags);
+        command.args(["serve", "--listen", &address.to_string()]).args(flags);
         Self::start(command, address).await
     }
 
@@ -82,9 +81,14 @@ impl Server {
         Self::start(command, address).await
     }
 
-    // Nothing of the caller's environment may change what is measured.
+    // Nothing of the caller's environment may change what is measured. Flags are stronger than what is said here.
     async fn start(mut command: Command, address: SocketAddr) -> Outcome<Self> {
-        command.env_clear().env("ERIC_LOG_LEVEL", "warn").stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .env_clear()
+            .env("ERIC_LOG_LEVEL", "warn")
+            .env("ERIC_HTTP", "off")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         let mut server = Self { process: command.spawn()?, address };
         server.ready().await?;
         Ok(server)

@@ -103,7 +103,7 @@ impl Server {
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let origins = Origins::new(&config.cors_origin);
+        let origins = Origins::new(&config.cors_origin, config.http);
         let hub = begin(config, &runtime, doors, &keeping, &origins)?;
         let dispatcher = Dispatcher {
             hub: Arc::clone(&hub),
