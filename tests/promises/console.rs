@@ -29,8 +29,7 @@ async fn fetch(http: &mut Http, path: &str) -> Fetched {
 /// What a file of the console asks for: files beside it, and nothing else.
 fn asked_for(text: &str) -> BTreeSet<String> {
     let in_page = text.split(['"', '\'']).filter_map(|part| part.strip_prefix("console/"));
-    let in_modules =
-        text.lines().filter_map(|line| line.split_once(" from \"./")?.1.strip_suffix("\";"));
+    let in_modules = text.lines().filter_map(|line| line.split_once(" from \"./")?.1.strip_suffix("\";"));
     in_page.chain(in_modules).map(|name| format!("/console/{name}")).collect()
 }
 
