@@ -2,7 +2,7 @@
 //!
 //! Its files are part of the program, and are served as they stand in `console/`: there is nothing to build, and nothing is
 //! fetched from elsewhere.
-//! Sources: RFC 9110 sections 8.8.3 and 13.1.2 (`ETag`, `If-None-Match`), <https://www.w3.org/TR/CSP3/>.
+//! Sources: RFC 9110 sections 8.8.3 and 13.1.2 (`ETag`, `If-None-Match`), <https://www.w3.org/TR/CSP3/>, <https://w3c.github.io/trusted-types/dist/spec/>.
 
 use axum::{Router, body::Body, response::Response, routing::get};
 use bytes::Bytes;
@@ -16,10 +16,10 @@ use http::{
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::hash::Hasher as _;
 
-/// The page takes nothing from elsewhere, runs nothing that stands in it, and stands in no page of elsewhere: what
-/// strangers send is shown there.
+/// The page takes nothing from elsewhere, runs nothing that stands in it, makes no HTML of text, and stands in no page of
+/// elsewhere: what strangers send is shown there.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
 );
 /// It is asked for each time, and answered in a word where it is the same: a newer server has a newer page.
 const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");

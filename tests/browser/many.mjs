@@ -17,6 +17,7 @@ export async function play(stage) {
   page.on("request", (request) => asked.push(new URL(request.url())));
   await turnsPages(page, asked);
   await keepsTheLast(stage, page);
+  await isToldWhyNot(stage, page);
   await restsUnseen(stage);
   stage.assertNoFaults();
 }
@@ -52,6 +53,30 @@ async function keepsTheLast({ server }, page) {
   const shown = (await lines(page)).map(({ content }) => Number(content));
   assert.deepEqual(shown, numbers.slice(-500));
   await page.getByText("200 earlier lines are not kept in this page.").waitFor();
+}
+
+/** A stream that is refused says why, and a listener is not taken from its client. */
+async function isToldWhyNot({ server }, page) {
+  const types = page.getByLabel("Types", { exact: true });
+  await types.fill("x".repeat(300));
+  await types.press("Enter");
+  const trouble = page.locator(".stream").getByRole("alert");
+  await trouble.getByText("INVALID_SETTING").waitFor();
+  await types.fill("number");
+  await types.press("Enter");
+  await state(page, "open");
+  assert.equal(await trouble.count(), 0);
+
+  const path = "/v1/channels/channel-0/listeners/listener-0";
+  const leaving = new AbortController();
+  const client = await fetch(`${server.url}${path}/events?session=the-client`, { signal: leaving.signal });
+  await page.goto(`${server.url}/#/channels/channel-0/listeners/listener-0`);
+  await page.getByText("It is listening, as “the-client”").waitFor();
+  await page.getByRole("button", { name: "Listen here" }).press("Enter");
+  await trouble.getByText("IN_USE Another client listens. It is “the-client”.").waitFor();
+  assert.equal((await server.call("GET", path)).listener.session, "the-client");
+  leaving.abort();
+  await client.body?.cancel().catch(() => {});
 }
 
 /** By a clock of the page's own, that is turned by hand. */

@@ -8,13 +8,19 @@ import { createInterface } from "node:readline";
 export class Server {
   #process;
   #arguments;
-  /** It serves, or will once it is started again. */
+  /** Comes when it serves, or serves again. */
   #serving;
+  #serves;
 
   constructor(directory, port, more) {
     this.url = `http://127.0.0.1:${port}`;
     const addresses = ["--listen", "127.0.0.1:0", "--http", `127.0.0.1:${port}`];
     this.#arguments = ["serve", "--log-format", "json", "--data-dir", directory, ...addresses, ...more];
+    this.#goAway();
+  }
+
+  #goAway() {
+    this.#serving = new Promise((serves) => (this.#serves = serves));
   }
 
   static async begin(directory, more) {
@@ -25,23 +31,22 @@ export class Server {
 
   /** Starts it, and waits until it says that it serves. */
   async start() {
-    const { ERIC_LOG: log = "info" } = process.env;
-    this.#process = spawn(process.env.ERIC, this.#arguments, { env: { ERIC_LOG: log }, stdio: ["ignore", "ignore", "pipe"] });
-    const process_ = this.#process;
-    this.#serving = new Promise((serves, ends) => {
-      const said = [];
-      createInterface({ input: process_.stderr }).on("line", (line) => {
-        said.push(line);
-        if (JSON.parse(line).address) serves();
-      });
-      process_.once("exit", () => ends(new Error(`the server has ended: ${said.join("\n")}`)));
+    this.#process = spawn(process.env.ERIC, this.#arguments, { env: {}, stdio: ["ignore", "ignore", "pipe"] });
+    const said = [];
+    createInterface({ input: this.#process.stderr }).on("line", (line) => {
+      said.push(line);
+      if (JSON.parse(line).address) this.#serves();
     });
-    await this.#serving;
+    const ended = once(this.#process, "exit").then(() => Promise.reject(new Error(`the server has ended: ${said.join("\n")}`)));
+    // whether it serves matters here, its end later on does not
+    ended.catch(() => {});
+    await Promise.race([this.#serving, ended]);
   }
 
   /** Ends it without a word, in the middle of whatever it does. */
   async kill() {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    this.#goAway();
     const gone = once(this.#process, "exit");
     this.#process.kill("SIGKILL");
     await gone;
@@ -67,7 +72,7 @@ export class Server {
   async count(channel, from, to, told = () => {}) {
     for (let n = from; n < to; n++) {
       const message = { id: `number-${n}`, type: "number", json: String(n) };
-      while (!(await this.#broadcast(channel, message))) await this.#serving.catch(() => new Promise(setImmediate));
+      while (!(await this.#broadcast(channel, message))) await this.#serving;
       told(n);
     }
   }

@@ -19,6 +19,7 @@ export async function play(stage) {
   await survivesACrash(stage, page);
   await comesBackByItself(streams);
   await saysWhatIsMissing(stage, page);
+  await goesOnInAnotherLife(stage, page);
   await pictures(stage);
   stage.assertNoFaults();
 }
@@ -83,6 +84,18 @@ async function saysWhatIsMissing({ server }, page) {
   assert.match(rows[at].text, /^Messages may be missing here: they are older than what the server keeps/);
   assert.equal(rows[at - 1].content, String(ALL - 1), "the gap is where they are missing");
   assert.deepEqual(rows.slice(at + 1).map(({ content }) => Number(content)), [7, 8, 9, 10, 11].map((n) => ALL + n));
+}
+
+/** The channel goes, and another of its name comes: the page says both, and goes on. */
+async function goesOnInAnotherLife({ server }, page) {
+  await server.call("DELETE", "/v1/channels/prices");
+  await page.locator(".stream").getByText("CHANNEL_REMOVED").waitFor();
+  await server.post("/v1/channels", { channel: "prices", settings: { maxBacklogMessages: "5", maxReplayMessages: "5" } });
+  await state(page, "open");
+  await server.count("prices", 0, 1);
+  await shown(page, 0);
+  const rows = await lines(page);
+  assert.match(rows.at(-2).text, /the server or the channel began anew/);
 }
 
 async function pictures(stage) {

@@ -14,7 +14,10 @@ async fn fetch(http: &mut Http, path: &str) -> Fetched {
     let answer = http.answer().await;
     assert_eq!(answer.status, 200, "{path}");
     assert_eq!(answer.header("cache-control"), "no-cache");
-    assert!(answer.header("content-security-policy").starts_with("default-src 'self';"));
+    let policy = answer.header("content-security-policy");
+    for rule in ["default-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"] {
+        assert!(policy.split("; ").any(|other| other == rule), "{policy}");
+    }
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     Fetched {
         media_type: answer.header("content-type").to_owned(),

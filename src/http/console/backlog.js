@@ -5,7 +5,7 @@ import { Outcome, action } from "./forms.js";
 import { Parts, cause } from "./message.js";
 import { Pager } from "./pager.js";
 import { Problem, call, listenerPath } from "./verbs.js";
-import { fineTime, many } from "./words.js";
+import { many } from "./words.js";
 
 const PAGE_SIZE = 10;
 
@@ -44,27 +44,13 @@ const HINT_OF_LETTERS =
   "Messages that a listener rejected for good, or too often. Read why, mend the cause, then send them back to the listeners they were meant for.";
 
 function waitingRow(told) {
-  const { message, deadLetter, sequence } = told;
+  const { deadLetter, sequence } = told;
   const parts = new Parts(told);
-  const line = el(
-    "button",
-    { type: "button", class: "line", "aria-expanded": "false" },
-    el("time", { datetime: told.acceptTime }, fineTime(told.acceptTime)),
-    el("span", { class: "sequence" }, sequence),
-    el("span", { class: "type" }, theirs(message.type)),
-    el("span", { class: "preview" }, theirs(parts.preview)),
-  );
-  const element = el("li", { class: "delivery", "data-sequence": sequence });
-  if (deadLetter) {
-    element.append(el("input", { type: "checkbox", value: sequence, "aria-label": `Choose ${sequence}` }));
-    element.append(line, letterWords(deadLetter));
-  } else element.append(line);
-  line.addEventListener("click", () => {
-    const open = element.querySelector(".whole") === null;
-    line.setAttribute("aria-expanded", open);
-    if (open) element.append(parts.whole());
-    else element.querySelector(".whole").remove();
-  });
+  const line = parts.line();
+  const box = () => el("input", { type: "checkbox", value: sequence, "aria-label": `Choose ${sequence}` });
+  const content = deadLetter ? [box(), line, letterWords(deadLetter)] : [line];
+  const element = el("li", { class: "delivery", "data-sequence": sequence }, ...content);
+  parts.opens(line, element);
   return { element, update: () => {} };
 }
 

@@ -36,6 +36,7 @@ export function channelView(id, signal) {
     listeners.show(channel, page);
     settings.show(channel);
     send.offer(page.listeners.map((listener) => listener.id));
+    live.belongsTo(channel);
     say(summary, summarised(channel, page.listeners, incoming.of(`${id} ${channel.birth}`).last));
   });
   live.panel.begin();
@@ -145,17 +146,24 @@ function channelFacts() {
   return { element, show };
 }
 
+const EMPTY = "Nothing has come yet. Send a broadcast, and it stands here.";
+
 function livePart(id, signal) {
   const types = text({ placeholder: "all types" });
   const parameters = () => (types.value.trim() ? { types: types.value.trim() } : {});
-  const panel = new StreamPanel("Broadcasts", `${channelPath(id)}/events`, { parameters }, signal);
+  const panel = new StreamPanel("Broadcasts", `${channelPath(id)}/events`, { parameters, empty: EMPTY }, signal);
   panel.bar.append(
     el("button", { type: "button", onclick: () => (panel.list.clear(), panel.begin({ start_at: "oldest" })) }, "Show what is kept"),
   );
-  types.addEventListener("change", () => panel.runs && panel.goOn());
   const only = form("Select types", "Only these types", [labelled("Types", types)], async () => panel.goOn());
   only.classList.add("inline");
   panel.bar.append(only);
+  // a channel that went and came again under its name is another: the stream says so by a gap
+  let birth = "";
+  const belongsTo = (channel) => {
+    if (birth && birth !== channel.birth && panel.ended) panel.goOn();
+    birth = channel.birth;
+  };
   const hint = "Every broadcast as it is accepted, and gaps where some are missing. To watch leaves nothing behind. A dispatch is seen by its listener alone.";
-  return { panel, element: part("Live", hint, panel.element) };
+  return { panel, belongsTo, element: part("Live", hint, panel.element) };
 }

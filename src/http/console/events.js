@@ -1,24 +1,29 @@
 // The list of what a stream has told: deliveries, gaps at their place, and what became of the connection.
 
-import { el, theirs } from "./dom.js";
-import { fineTime, many, gap as gapInWords } from "./words.js";
+import { el } from "./dom.js";
 import { Parts } from "./message.js";
+import { fineTime, gap as gapInWords, many } from "./words.js";
 
 /** The page keeps so many; what is older goes. */
 const MOST_EVENTS = 500;
+/** It is drawn no more often: a busy stream leaves the page time for whoever uses it. */
+const BETWEEN_DRAWS_MS = 100;
 
-/** A list that is bounded, drawn once a frame, and walked with the arrow keys. */
+/** A list that is bounded, drawn a few times a second, and walked with the arrow keys. */
 export class EventList {
   #list = el("ol", { class: "events", tabindex: 0 });
   #earlier = el("p", { class: "earlier", hidden: true });
   #newest = el("button", { type: "button", class: "newest", hidden: true, onclick: () => this.#follow() }, "Newest ↓");
+  /** Rows, and what makes them once they are to be seen. */
   #waiting = [];
-  #frame = 0;
+  #timer = 0;
+  #drawn = 0;
   #gone = 0;
   #following = true;
   element = el("div", { class: "events-box" }, this.#earlier, this.#list, this.#newest);
 
-  constructor(label) {
+  constructor(label, empty) {
+    this.#list.dataset.empty = empty;
     this.#list.setAttribute("aria-label", `${label}, the oldest first. Arrow keys move, Enter opens.`);
     this.#list.addEventListener("keydown", (event) => this.#walk(event));
     this.#list.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -26,7 +31,8 @@ export class EventList {
 
   /** A delivery; `actions` are buttons for it. */
   delivery(told, actions = []) {
-    return this.#add(deliveryRow(told, actions));
+    const parts = new Parts(told);
+    this.#add(actions.length > 0 ? deliveryRow(parts, actions) : () => deliveryRow(parts, []));
   }
 
   gap(told) {
@@ -53,16 +59,16 @@ export class EventList {
 
   #add(row) {
     this.#waiting.push(row);
-    // a hidden tab draws nothing for as long as it is hidden
     if (this.#waiting.length > MOST_EVENTS) this.#gone += this.#waiting.splice(0, 1).length;
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
-    return row;
+    const pause = Math.max(0, this.#drawn + BETWEEN_DRAWS_MS - performance.now());
+    this.#timer ||= setTimeout(() => this.#draw(), pause);
   }
 
   #draw() {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
-    this.#list.append(...this.#waiting.splice(0));
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#drawn = performance.now();
+    this.#list.append(...this.#waiting.splice(0).map((row) => (typeof row === "function" ? row() : row)));
     while (this.#list.childElementCount > MOST_EVENTS) {
       this.#list.firstElementChild.remove();
       this.#gone += 1;
@@ -97,25 +103,10 @@ export class EventList {
 }
 
 /** A line that opens. Of all lines only the one that has the focus, and what is in it, are in the order of tabs. */
-function deliveryRow(told, actions) {
-  const { message } = told;
-  const parts = new Parts(told);
-  const line = el(
-    "button",
-    { type: "button", class: "line", tabindex: -1, "aria-expanded": "false" },
-    el("time", { datetime: told.acceptTime }, fineTime(told.acceptTime)),
-    el("span", { class: "sequence" }, told.sequence),
-    el("span", { class: "type" }, theirs(message.type)),
-    el("span", { class: "preview" }, theirs(parts.preview)),
-  );
-  if (Number(told.attempt ?? 1) > 1) line.append(el("span", { class: "tag" }, `attempt ${told.attempt}`));
-  const row = el("li", { class: "delivery", "data-sequence": told.sequence }, line, ...actions);
-  line.addEventListener("click", () => {
-    const open = row.querySelector(".whole") === null;
-    line.setAttribute("aria-expanded", open);
-    if (open) row.append(parts.whole());
-    else row.querySelector(".whole").remove();
-  });
+function deliveryRow(parts, actions) {
+  const line = parts.line({ tabindex: -1 });
+  const row = el("li", { class: "delivery", "data-sequence": parts.sequence }, line, ...actions);
+  parts.opens(line, row);
   if (actions.length > 0) offer(row, actions);
   return row;
 }

@@ -7,19 +7,45 @@ import { content, contentKind, duration, fineTime, many, size, word } from "./wo
 const MOST_CONTENT = 64 * 1024;
 const PREVIEW = 240;
 
-/** What is kept of a delivery to be read later. */
+/** What is kept of a delivery, to be read at once or later. */
 export class Parts {
   #facts;
   #content;
   #cut;
-  preview;
 
   constructor(told) {
     const text = content(told.message);
-    this.#content = text.slice(0, MOST_CONTENT);
-    this.#cut = text.length - this.#content.length;
-    this.preview = text.slice(0, PREVIEW).replace(/\s+/g, " ");
+    this.#cut = Math.max(0, text.length - MOST_CONTENT);
+    this.#content = this.#cut > 0 ? copied(text.slice(0, MOST_CONTENT)) : text;
     this.#facts = facts(told);
+    this.preview = this.#content.slice(0, PREVIEW).replace(/\s+/g, " ");
+    this.type = told.message.type;
+    this.sequence = told.sequence;
+    this.acceptTime = told.acceptTime;
+    this.attempt = Number(told.attempt ?? 1);
+  }
+
+  /** One line of it, which opens. */
+  line(attributes = {}) {
+    return el(
+      "button",
+      { type: "button", class: "line", "aria-expanded": "false", ...attributes },
+      el("time", { datetime: this.acceptTime }, fineTime(this.acceptTime)),
+      el("span", { class: "sequence" }, this.sequence),
+      el("span", { class: "type" }, theirs(this.type)),
+      el("span", { class: "preview" }, theirs(this.preview)),
+      this.attempt > 1 ? el("span", { class: "tag" }, `attempt ${this.attempt}`) : null,
+    );
+  }
+
+  /** Lets a line open and close all of it, in its row. */
+  opens(line, row) {
+    line.addEventListener("click", () => {
+      const there = row.querySelector(".whole");
+      line.setAttribute("aria-expanded", String(!there));
+      if (there) there.remove();
+      else row.append(this.whole());
+    });
   }
 
   /** All of it. */
@@ -30,6 +56,11 @@ export class Parts {
     if (this.#cut > 0) whole.append(el("p", { class: "hint" }, `${size(this.#cut)} more are not kept in this page.`));
     return whole;
   }
+}
+
+/** A part of a text holds all of it in memory; a copy does not. */
+function copied(text) {
+  return JSON.parse(JSON.stringify(text));
 }
 
 function facts({ message, acceptTime, kind, deadLetter, attempt }) {

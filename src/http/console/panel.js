@@ -8,7 +8,7 @@ import { Tail } from "./tail.js";
 const STATES = {
   opening: "connecting",
   open: "live",
-  lost: "connection lost, trying again",
+  lost: "lost, trying again",
   paused: "paused",
   hidden: "paused while nobody looked",
   ended: "ended",
@@ -16,7 +16,7 @@ const STATES = {
 
 /**
  * A stream at `path`. `actions(told)` makes the buttons of a delivery, `opened(told)` hears what a stream began with,
- * `parameters()` is what else is asked for.
+ * `parameters()` is what else is asked for, `empty` is said where nothing has come, `start` is what begins it.
  */
 export class StreamPanel {
   list;
@@ -28,7 +28,8 @@ export class StreamPanel {
 
   constructor(label, path, options, signal) {
     this.#options = options;
-    this.list = new EventList(label);
+    this.list = new EventList(label, options.empty);
+    this.list.element.hidden = true;
     this.#tail = new Tail(path, this.#hears(), signal);
     this.bar = el("div", { class: "bar stream-bar" }, this.#state, this.#toggle);
     this.#toggle.textContent = options.start ?? "Start";
@@ -55,11 +56,15 @@ export class StreamPanel {
     return ["opening", "open", "lost"].includes(this.#tail.state);
   }
 
+  get ended() {
+    return this.#tail.state === "ended";
+  }
+
   #hears() {
     return {
       delivery: (told) => {
-        if (this.list.delivery(told, this.#options.actions?.(told)) && told.message.type === "_eric_channel_closed")
-          this.list.note("A sender says that no more will come.");
+        this.list.delivery(told, this.#options.actions?.(told));
+        if (told.message.type === "_eric_channel_closed") this.list.note("A sender says that no more will come.");
       },
       gap: (told) => this.list.gap(told),
       opened: (told) => this.#options.opened?.(told),
@@ -68,6 +73,7 @@ export class StreamPanel {
   }
 
   #changed(state, problem, before) {
+    this.list.element.hidden = false;
     say(this.#state, STATES[state]);
     this.#state.dataset.state = state;
     say(this.#toggle, this.runs ? "Pause" : state === "paused" ? "Go on" : (this.#options.start ?? "Start"));

@@ -35,6 +35,7 @@ export function receivePart(channelId, listenerId, changed, signal) {
     `${listenerPath(channelId, listenerId)}/events`,
     {
       start: "Listen here",
+      empty: "Nothing has come yet.",
       parameters: () => parameters(known.listener),
       opened: ({ started, incarnation }) => Object.assign(known, { started: started[0], incarnation }),
       actions: (told) => (known.listener && isExplicit(known.listener) ? openRow(told) : []),

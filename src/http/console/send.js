@@ -61,7 +61,7 @@ function contentFields() {
   return {
     type,
     parts: [
-      labelled("Type", type, { hint: "What kind of message it is. Receivers select by it.", field: "message.type" }),
+      labelled("Type", type, { hint: "Receivers select by it.", field: "message.type" }),
       labelled("Content", content, { field: "message.json" }),
       labelled("Content is", form),
       more.element,

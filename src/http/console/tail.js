@@ -1,6 +1,6 @@
 // A stream of events, as an EventSource has it: it comes back by itself where it was, and says what is missing.
 
-import { Problem, call } from "./verbs.js";
+import { Problem, call, refusal } from "./verbs.js";
 
 /** A tab that nobody looks at gives its connection back after so long: browsers have six for a server. */
 const HIDDEN_MS = 30_000;
@@ -63,7 +63,7 @@ export class Tail {
       this.#change("open");
     });
     source.addEventListener("error", () => {
-      if (source.readyState === EventSource.CLOSED) this.#refused();
+      if (source.readyState === EventSource.CLOSED) this.#refused(source.url);
       else this.#change("lost");
     });
   }
@@ -75,18 +75,18 @@ export class Tail {
     this.#change("ended", problem);
   }
 
-  /** An EventSource does not say why: the same is asked as a verb. */
-  async #refused() {
+  /** An EventSource does not say why. To watch leaves nothing behind, so it is tried; a listener is only looked at. */
+  async #refused(url) {
     this.#close();
-    this.#change("ended", await this.#why());
+    const isWatch = !this.#path.includes("/listeners/");
+    const why = await (isWatch ? refusal(url) : this.#whyNot()).catch((problem) => problem);
+    this.#change("ended", why ?? new Problem({ reason: "ENDED", detail: "The server has ended the stream for good." }));
   }
 
-  async #why() {
-    const thing = this.#path.replace(/\/events$/, "");
-    const { listener } = await call("GET", thing).catch((problem) => ({ listener: problem }));
-    if (listener instanceof Problem) return listener;
-    if (!listener?.connected) return new Problem({ reason: "ENDED", detail: "The server has ended the stream for good." });
-    const session = listener.session ? ` It is "${listener.session}".` : "";
+  async #whyNot() {
+    const { listener } = await call("GET", this.#path.replace(/\/events$/, ""));
+    if (!listener.connected) return undefined;
+    const session = listener.session ? ` It is “${listener.session}”.` : "";
     return new Problem({ reason: "IN_USE", detail: `Another client listens.${session}` });
   }
 

@@ -39,6 +39,15 @@ export async function call(method, path, body, signal) {
   throw new Problem(told?.reason ? told : { reason: `HTTP_${answer.status}`, detail: answer.statusText });
 }
 
+/** Why a stream is refused; `undefined` where it is not. Nothing of it is read. */
+export async function refusal(path) {
+  const enough = new AbortController();
+  const answer = await fetch(path, { signal: AbortSignal.any([enough.signal, AbortSignal.timeout(PATIENCE_MS)]) });
+  const told = answer.ok ? undefined : new Problem(await answer.json());
+  enough.abort();
+  return told;
+}
+
 /** The one result of a batch of one. */
 export async function callForOne(path, body) {
   const { results } = await call("POST", path, body);

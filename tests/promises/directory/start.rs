@@ -69,6 +69,7 @@ async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
 
 /// An EventSource is told to come back; at a status it would give up.
 async fn is_told_by_http(http: SocketAddr) {
+    assert_eq!(call(http, "GET", "/", None).await.status, 200, "the console is there, and tells people");
     let answer = call(http, "GET", "/v1/server", None).await;
     assert_eq!(answer.header("retry-after"), "1");
     answer.problem(503, "LOG_UNAVAILABLE");
