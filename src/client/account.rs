@@ -67,19 +67,29 @@ impl Account {
         self.state.lock().expect("nobody panics while holding it")
     }
 
-    pub(super) fn started(self: &Arc<Self>, incarnation: &Arc<str>, birth: i64, generation: i64) {
-        let mut state = self.state();
-        let epoch = state.ledger.epoch();
-        if let Some(left) = state.ledger.started(incarnation, birth, generation) {
-            let said = self.said(&mut state, epoch, left);
-            state.former.push(said);
-        }
-        self.submit(state);
+    /// A stream begins; see [`Ledger::started`].
+    pub(super) fn started(
+        self: &Arc<Self>,
+        incarnation: &Arc<str>,
+        birth: i64,
+        generation: i64,
+        known_through: i64,
+    ) {
+        self.tell(|ledger| ledger.started(incarnation, birth, generation, known_through));
     }
 
     pub(super) fn received(self: &Arc<Self>, batch: &v1::Batch, attempts: &Attempts) {
+        self.tell(|ledger| ledger.received(batch, attempts));
+    }
+
+    /// Tells the ledger; what is left of a life that has ended by that is said of that life.
+    fn tell(self: &Arc<Self>, told: impl FnOnce(&mut Ledger) -> Option<v1::Acknowledgement>) {
         let mut state = self.state();
-        state.ledger.received(batch, attempts);
+        let epoch = state.ledger.epoch();
+        if let Some(left) = told(&mut state.ledger) {
+            let said = self.said(&mut state, epoch, left);
+            state.former.push(said);
+        }
         // a repeat of what is done with is said at once
         self.submit(state);
     }

@@ -29,7 +29,7 @@ impl Listen {
     /// [`Rejection`], after which the delivery comes again, or goes to the dead letters. It is called for one
     /// at a time, in order, unless [`at_once`](Handling::at_once) says more. A gap is acknowledged whatever
     /// the handler returns for it. A delivery is handled once, however often it comes: also one whose
-    /// acknowledgement was lost with its connection.
+    /// acknowledgement was lost with its connection, or in a crash of a server that has its log on disk.
     ///
     /// ```no_run
     /// use eric::client::{Event, Rejection};

@@ -5,23 +5,28 @@
 //! not done with.
 
 mod attempts;
+mod lives;
 mod unsent;
 
 pub(super) use attempts::Attempts;
+pub(super) use lives::tells_another_life;
 
 use crate::v1;
+use lives::{Life, Successor};
 use std::{collections::BTreeMap, sync::Arc};
 use unsent::Unsent;
 
 /// More gaps than a server has waiting for one listener.
 const MAX_GAPS: usize = 128;
 /// Below every sequence.
-const NOWHERE: i64 = i64::MIN;
+pub(super) const NOWHERE: i64 = i64::MIN;
 
 /// The bookkeeping of one listener, over all streams of a subscription.
 #[derive(Debug)]
 pub(super) struct Ledger {
     life: Life,
+    /// Another start of the server that may go on with it.
+    successor: Option<Successor>,
     /// Counts the lives, so that what was handed out in another one is told apart.
     epoch: u64,
     generation: i64,
@@ -38,13 +43,6 @@ pub(super) struct Ledger {
     unsent: Unsent,
     /// What came before is not known: nothing is said but single sequences.
     singly: bool,
-}
-
-/// Whose sequences they are. Those of another life may be those of other messages.
-#[derive(Debug, Clone, PartialEq)]
-struct Life {
-    incarnation: Arc<str>,
-    birth: i64,
 }
 
 #[derive(Debug)]
@@ -77,7 +75,8 @@ pub(super) struct Claim {
 impl Default for Ledger {
     fn default() -> Self {
         Self {
-            life: Life { incarnation: "".into(), birth: 0 },
+            life: Life::default(),
+            successor: None,
             epoch: 0,
             generation: 0,
             begun: 0,
@@ -97,38 +96,19 @@ impl Ledger {
         Self { singly: true, ..Self::default() }
     }
 
-    /// A stream begins, which brings everything that is not acknowledged. In another life nothing of what
-    /// is known holds any more; what was still to be said in the one before is given back.
-    pub(super) fn started(
-        &mut self,
-        incarnation: &Arc<str>,
-        birth: i64,
-        generation: i64,
-    ) -> Option<v1::Acknowledgement> {
-        let life = Life { incarnation: incarnation.clone(), birth };
-        if life != self.life {
-            let left = self.take();
-            let (epoch, singly) = (self.epoch + 1, self.singly);
-            *self = Self { life, epoch, generation, singly, ..Self::default() };
-            return left;
-        }
-        if generation > self.generation {
-            self.rewound(generation, NOWHERE);
-        }
-        None
-    }
-
     /// Which life it is: what is handed out carries it.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// A batch arrived; `attempts` are those of its repeats.
-    pub(super) fn received(&mut self, batch: &v1::Batch, attempts: &Attempts) {
+    /// A batch arrived; `attempts` are those of its repeats. Where it tells of another life, what was still to be said
+    /// in the one before is given back.
+    pub(super) fn received(&mut self, batch: &v1::Batch, attempts: &Attempts) -> Option<v1::Acknowledgement> {
         let first_gap = batch.gaps.first().map(|gap| gap.after_sequence.saturating_add(1));
         let first = batch.deliveries.first().map(|delivery| delivery.sequence);
         // a heartbeat says nothing of where a new generation begins
-        let Some(first) = first_gap.into_iter().chain(first).min() else { return };
+        let first = first_gap.into_iter().chain(first).min()?;
+        let left = self.judge_successor(batch);
         if batch.generation > self.generation {
             self.rewound(batch.generation, first);
         }
@@ -136,6 +116,7 @@ impl Ledger {
         for delivery in &batch.deliveries {
             self.delivery(delivery.sequence, batch.generation, attempts.of(delivery.sequence));
         }
+        left
     }
 
     fn rewound(&mut self, generation: i64, rewind: i64) {

@@ -1,8 +1,12 @@
 //! Receiving by asking: the next messages of a listener, once.
 
 use super::{
-    AcknowledgementMode, Client, Delivery, Error, Gap, Result, Service, account::Account, ledger::Attempts,
-    policy::Repeat, subscribe::credit, time,
+    AcknowledgementMode, Client, Delivery, Error, Gap, Result, Service,
+    account::Account,
+    ledger::{Attempts, NOWHERE},
+    policy::Repeat,
+    subscribe::credit,
+    time,
 };
 use crate::v1;
 use futures_util::future::BoxFuture;
@@ -154,7 +158,7 @@ fn pulled(answer: v1::PullResponse, account: impl FnOnce() -> Arc<Account>) -> P
     let explicit = started.acknowledgement_mode() == AcknowledgementMode::Explicit;
     let account = explicit.then(account);
     if let Some(account) = &account {
-        account.started(&answer.incarnation.as_str().into(), started.birth, started.generation);
+        account.started(&answer.incarnation.as_str().into(), started.birth, started.generation, NOWHERE);
         account.received(&batch, &attempts);
     }
     let held = |delivery: v1::Delivery| {

@@ -1,7 +1,15 @@
 //! What a subscription has handed to its program, and so where it goes on after its stream was lost.
 
-use super::{Delivery, Event, account::Account, ledger::Attempts};
+mod furthest;
+
+use super::{
+    Delivery, Event,
+    account::Account,
+    gap::GapReason,
+    ledger::{Attempts, NOWHERE},
+};
 use crate::v1;
+use furthest::Furthest;
 use std::{collections::VecDeque, sync::Arc};
 
 /// The bookkeeping of one subscription over all its streams. It knows no clock and no network.
@@ -21,6 +29,8 @@ pub(super) struct Cursor {
     account: Option<Open>,
     /// The listener is EXPLICIT.
     explicit: bool,
+    /// By which another life is told to it.
+    furthest: Furthest,
     /// A gap that was handed out: the program has been told once it asks for what is next.
     telling: Option<(u64, i64)>,
 }
@@ -66,6 +76,20 @@ impl Cursor {
         &self.resume_token
     }
 
+    /// What the next stream is opened with, and how far it is known to reach. What an EXPLICIT listener is given does not
+    /// depend on it: it tells whether what was received, handed out or not, is known to the server.
+    fn opening(&self) -> (&str, i64) {
+        match self.furthest.token().filter(|_| self.explicit) {
+            Some(furthest) => furthest,
+            None => (&self.resume_token, NOWHERE),
+        }
+    }
+
+    /// What the next stream is opened with.
+    pub(super) fn opening_token(&self) -> &str {
+        self.opening().0
+    }
+
     /// The last sequence handed out.
     pub(super) fn sequence(&self) -> Option<i64> {
         self.handed.as_ref().map(|handed| handed.sequence)
@@ -88,7 +112,8 @@ impl Cursor {
         }
         self.explicit = started.acknowledgement_mode() == v1::AcknowledgementMode::Explicit;
         if let Some(account) = self.account() {
-            account.started(&self.incarnation, started.birth, started.generation);
+            let (_, known_through) = self.opening();
+            account.started(&self.incarnation, started.birth, started.generation, known_through);
             // what is not acknowledged comes again; its ledger knows what was handed out
             self.floor = None;
         }
@@ -100,6 +125,7 @@ impl Cursor {
         let attempts = Attempts::new(&batch.repeats);
         if let Some(account) = self.account() {
             account.received(&batch, &attempts);
+            self.furthest.received(&batch, &attempts);
         }
         let gaps = batch.gaps.into_iter().filter(|gap| gap.through_sequence > floor);
         self.waiting.extend(gaps.map(|gap| Step::HandOut(Event::Gap(gap.into()), generation)));
@@ -119,6 +145,9 @@ impl Cursor {
         self.pass_gap();
         loop {
             let Some(Step::HandOut(event, generation)) = self.waiting.pop_front() else { return None };
+            if matches!(&event, Event::Gap(gap) if gap.reason == GapReason::OtherLife) {
+                self.furthest.told();
+            }
             let admitted = self.admitted(event, generation);
             if let Some(Event::Delivery(delivery)) = &admitted {
                 self.handed = Some(self.position(delivery));
@@ -172,186 +201,4 @@ impl Cursor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batch(gaps: &[i64], deliveries: &[i64], token: &str) -> v1::Batch {
-        v1::Batch {
-            gaps: gaps
-                .iter()
-                .map(|&through_sequence| v1::Gap { through_sequence, ..Default::default() })
-                .collect(),
-            deliveries: deliveries
-                .iter()
-                .map(|&sequence| v1::Delivery { sequence, ..Default::default() })
-                .collect(),
-            resume_token: token.into(),
-            ..Default::default()
-        }
-    }
-
-    fn started(token: &str, mode: v1::AcknowledgementMode) -> v1::SubscriptionStarted {
-        v1::SubscriptionStarted {
-            resume_token: token.into(),
-            acknowledgement_mode: mode.into(),
-            ..Default::default()
-        }
-    }
-
-    fn open(cursor: &mut Cursor, incarnation: &str, token: &str) {
-        cursor.opened(incarnation);
-        cursor.started(&started(token, v1::AcknowledgementMode::Automatic));
-    }
-
-    /// What is handed out until nothing waits: deliveries as they are, gaps by their end, negative.
-    fn rest(cursor: &mut Cursor) -> Vec<i64> {
-        std::iter::from_fn(|| cursor.hand_out())
-            .map(|event| match event {
-                Event::Delivery(delivery) => delivery.sequence,
-                Event::Gap(gap) => -gap.through_sequence,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn gaps_come_before_the_deliveries_of_their_batch() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[3, 5], &[6, 7], "seven"));
-        assert_eq!(rest(&mut cursor), [-3, -5, 6, 7]);
-    }
-
-    #[test]
-    fn a_token_counts_once_its_last_delivery_is_handed_out() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[], &[1, 2], "two"));
-        cursor.accept(batch(&[], &[3], "three"));
-        assert_eq!(cursor.resume_token(), "start");
-        cursor.hand_out();
-        assert_eq!(cursor.resume_token(), "start");
-        cursor.hand_out();
-        assert_eq!(cursor.resume_token(), "two");
-        assert_eq!(rest(&mut cursor), [3]);
-        assert_eq!(cursor.resume_token(), "three");
-    }
-
-    #[test]
-    fn a_heartbeat_moves_the_token_only_behind_what_waits() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[], &[1], "one"));
-        cursor.accept(batch(&[], &[], "beat"));
-        assert_eq!(cursor.resume_token(), "start");
-        assert_eq!(rest(&mut cursor), [1]);
-        assert_eq!(cursor.resume_token(), "beat");
-    }
-
-    #[test]
-    fn a_batch_of_gaps_alone_passes_with_its_last() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[4], &[], "four"));
-        assert_eq!(cursor.resume_token(), "start");
-        assert_eq!(rest(&mut cursor), [-4]);
-        assert_eq!(cursor.resume_token(), "four");
-    }
-
-    #[test]
-    fn a_batch_handed_out_by_half_goes_on_in_its_middle() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[], &[1, 2, 3], "three"));
-        cursor.hand_out();
-        cursor.hand_out();
-
-        open(&mut cursor, "one", "start");
-        assert_eq!(cursor.resume_token(), "start");
-        cursor.accept(batch(&[], &[1, 2, 3, 4], "four"));
-        assert_eq!(rest(&mut cursor), [3, 4]);
-        assert_eq!(cursor.resume_token(), "four");
-    }
-
-    #[test]
-    fn sequences_of_another_incarnation_say_nothing() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[], &[7], "seven"));
-        rest(&mut cursor);
-
-        open(&mut cursor, "two", "start of two");
-        assert_eq!(cursor.resume_token(), "seven", "the older token tells the server what is missing");
-        cursor.accept(batch(&[1], &[2, 3], "three of two"));
-        assert_eq!(rest(&mut cursor), [-1, 2, 3]);
-    }
-
-    #[test]
-    fn a_stream_lost_before_its_first_batch_is_repeated_from_its_start() {
-        let mut cursor = Cursor::new(String::new(), None);
-        open(&mut cursor, "one", "start");
-        assert_eq!(cursor.resume_token(), "start");
-    }
-
-    #[test]
-    fn a_token_given_is_kept_until_something_is_passed() {
-        let mut cursor = Cursor::new("given".into(), None);
-        open(&mut cursor, "one", "start");
-        assert_eq!(cursor.resume_token(), "given");
-        cursor.accept(batch(&[], &[], "beat"));
-        assert_eq!(cursor.resume_token(), "beat");
-    }
-
-    fn open_explicit(cursor: &mut Cursor, incarnation: &str) {
-        cursor.opened(incarnation);
-        cursor.started(&started("start", v1::AcknowledgementMode::Explicit));
-    }
-
-    fn explicit() -> Cursor {
-        let client = crate::client::Client::connect("http://127.0.0.1:1").unwrap();
-        let mut cursor = Cursor::new(String::new(), Some(Account::new(client, "c".into(), "l".into())));
-        open_explicit(&mut cursor, "one");
-        cursor
-    }
-
-    #[tokio::test]
-    async fn what_the_program_dropped_without_a_word_comes_again() {
-        let mut cursor = explicit();
-        cursor.accept(batch(&[], &[1, 2], "two"));
-        assert_eq!(rest(&mut cursor), [1, 2]);
-        open_explicit(&mut cursor, "one");
-        cursor.accept(batch(&[], &[1, 2], "two"));
-        assert_eq!(rest(&mut cursor), [1, 2]);
-    }
-
-    #[tokio::test]
-    async fn what_the_program_holds_or_is_done_with_is_not_handed_out_again() {
-        let mut cursor = explicit();
-        cursor.accept(batch(&[], &[1, 2, 3], "three"));
-        let Some(Event::Delivery(held)) = cursor.hand_out() else { panic!("it waits") };
-        let Some(Event::Delivery(done)) = cursor.hand_out() else { panic!("it waits") };
-        drop(done.acknowledge());
-        open_explicit(&mut cursor, "one");
-        cursor.accept(batch(&[], &[1, 2, 3], "three"));
-        assert_eq!((held.sequence, rest(&mut cursor)), (1, vec![3]));
-    }
-
-    #[tokio::test]
-    async fn a_gap_is_told_once_the_program_asks_for_more() {
-        let mut cursor = explicit();
-        cursor.accept(batch(&[4], &[5], "five"));
-        assert!(matches!(cursor.hand_out(), Some(Event::Gap(_))));
-        assert!(cursor.account().unwrap().is_idle(), "the program may not have seen it");
-        cursor.hand_out();
-        assert!(!cursor.account().unwrap().is_idle());
-    }
-
-    #[test]
-    fn the_last_sequence_is_the_last_one_handed_out() {
-        let mut cursor = Cursor::default();
-        open(&mut cursor, "one", "start");
-        cursor.accept(batch(&[], &[1, 2], "two"));
-        assert_eq!(cursor.sequence(), None);
-        cursor.hand_out();
-        assert_eq!(cursor.sequence(), Some(1));
-    }
-}
+mod tests;

@@ -125,7 +125,7 @@ impl Subscription {
         self.cursor.close();
         // a stream that has ended is opened again anyway, or must not be
         if matches!(self.state, State::Receiving) && self.verdict.is_none() && self.line.is_open() {
-            self.line.reopen((self.opener)(self.cursor.resume_token().to_owned()));
+            self.line.reopen((self.opener)(self.cursor.opening_token().to_owned()));
         }
     }
 
@@ -158,7 +158,7 @@ impl Subscription {
             return Poll::Ready(self.judge(verdict).map(Err));
         }
         let (opener, cursor) = (&self.opener, &self.cursor);
-        match ready!(self.line.poll(cx, || opener(cursor.resume_token().to_owned()))) {
+        match ready!(self.line.poll(cx, || opener(cursor.opening_token().to_owned()))) {
             Heard::Part(part) => self.take(part),
             Heard::Ended => self.verdict = Some(Verdict::Stopped),
             Heard::Failed(error) => self.verdict = Some(Verdict::Failed(error)),

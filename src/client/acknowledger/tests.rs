@@ -60,7 +60,7 @@ impl Fake {
     /// A listener that has received these.
     fn account(&self, listener: &str, sequences: std::ops::RangeInclusive<i64>) -> Arc<Account> {
         let account = Account::new(self.client.clone(), "c".into(), listener.into());
-        account.started(&"one".into(), 1, 0);
+        account.started(&"one".into(), 1, 0, 0);
         let deliveries = sequences.map(|sequence| v1::Delivery { sequence, ..Default::default() });
         let batch = v1::Batch { deliveries: deliveries.collect(), ..Default::default() };
         account.received(&batch, &Attempts::default());

@@ -54,7 +54,7 @@ impl Member {
     }
 
     pub(super) fn subscription(&self) -> v1::Subscription {
-        let resume_token = self.cursor.resume_token().to_owned();
+        let resume_token = self.cursor.opening_token().to_owned();
         v1::Subscription { resume_token, ..self.asked.0.clone() }
     }
 

@@ -1,5 +1,7 @@
 //! The ledger over batches that a test writes down.
 
+mod lives;
+
 use super::*;
 
 fn ledger() -> Ledger {
@@ -9,7 +11,16 @@ fn ledger() -> Ledger {
 }
 
 fn start(ledger: &mut Ledger, incarnation: &str, generation: i64) -> Option<v1::Acknowledgement> {
-    ledger.started(&incarnation.into(), 1, generation)
+    start_knowing(ledger, incarnation, generation, i64::MAX)
+}
+
+fn start_knowing(
+    ledger: &mut Ledger,
+    incarnation: &str,
+    generation: i64,
+    known_through: i64,
+) -> Option<v1::Acknowledgement> {
+    ledger.started(&incarnation.into(), 1, generation, known_through)
 }
 
 fn receive(ledger: &mut Ledger, generation: i64, sequences: impl IntoIterator<Item = i64>) {
@@ -26,12 +37,18 @@ fn receive_again(
     let repeats: Vec<_> =
         repeats.iter().map(|&(sequence, attempt)| v1::Attempt { sequence, attempt }).collect();
     let batch = v1::Batch { deliveries: deliveries.collect(), generation, ..Default::default() };
-    ledger.received(&batch, &Attempts::new(&repeats));
+    assert_eq!(ledger.received(&batch, &Attempts::new(&repeats)), None);
 }
 
 fn receive_gap(ledger: &mut Ledger, after_sequence: i64, through_sequence: i64) {
     let gap = v1::Gap { after_sequence, through_sequence, ..Default::default() };
     ledger.received(&v1::Batch { gaps: vec![gap], ..Default::default() }, &Attempts::default());
+}
+
+/// What comes first tells of another life; what is still to be said in the one before.
+fn receive_another_life(ledger: &mut Ledger) -> Option<v1::Acknowledgement> {
+    let gap = v1::Gap { reason: v1::GapReason::OtherLife.into(), ..Default::default() };
+    ledger.received(&v1::Batch { gaps: vec![gap], ..Default::default() }, &Attempts::default())
 }
 
 /// The program handles all of these.
@@ -306,33 +323,6 @@ fn what_a_gap_covers_blocks_nothing() {
     tell(&mut ledger, 3);
     handle(&mut ledger, 0, [4]);
     assert_eq!(said(&mut ledger), Some((Some(4), vec![3])));
-}
-
-#[test]
-fn in_another_life_nothing_is_known() {
-    let mut ledger = ledger();
-    receive(&mut ledger, 0, [1, 2]);
-    handle(&mut ledger, 0, [1]);
-    assert!(ledger.admit(2, 0));
-    let left = start(&mut ledger, "two", 0).unwrap();
-    assert_eq!((left.incarnation.as_str(), left.through_sequence), ("one", Some(1)));
-    receive(&mut ledger, 0, [1, 2]);
-    assert!(ledger.admit(1, 0), "it is another message");
-    ledger.done(1, 2);
-    assert_eq!((ledger.claim(1, 2), said(&mut ledger)), (None, None), "that was handed out in another life");
-    ledger.put_back(1, &left);
-    ledger.confirmed(1, &left, &v1::Acknowledged { through_sequence: 2, ..Default::default() });
-    assert!(ledger.admit(2, 0));
-}
-
-#[test]
-fn another_birth_is_another_life() {
-    let mut ledger = ledger();
-    receive(&mut ledger, 0, [5]);
-    handle(&mut ledger, 0, [5]);
-    assert!(ledger.started(&"one".into(), 7, 0).is_some());
-    receive(&mut ledger, 0, [5]);
-    assert!(ledger.admit(5, 0));
 }
 
 #[test]

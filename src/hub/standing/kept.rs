@@ -1,7 +1,11 @@
 //! A listener's standing over the end of a process.
 
 use super::{End, Explicit, Gaps, Position, Queue, Ring, Standing};
-use crate::hub::{expiry::Expiry, kept::ListenerKept, settings::ListenerSettings};
+use crate::hub::{
+    expiry::Expiry,
+    kept::{ExplicitKept, ListenerKept},
+    settings::ListenerSettings,
+};
 
 /// What the log gives back of one listener beside its standing.
 #[derive(Debug, Default)]
@@ -68,9 +72,11 @@ impl Standing {
             let delivered = standing.queue.last_waiting().unwrap_or_default();
             let delivered =
                 delivered.max(if standing.deaf { Position::ZERO } else { ring.last() }).max(passed);
-            let kept = kept.explicit.as_ref();
-            let of_kept = |kept| Explicit::of_kept(kept, passed, delivered, |ordinal| ring.bytes_of(ordinal));
-            standing.explicit = Some(Box::new(kept.map_or_else(|| Explicit::new(passed), of_kept)));
+            // of one that was never saved nothing is kept, and yet its messages may have been delivered
+            let begun = ExplicitKept::default();
+            let kept = kept.explicit.as_ref().unwrap_or(&begun);
+            let explicit = Explicit::of_kept(kept, passed, delivered, |ordinal| ring.bytes_of(ordinal));
+            standing.explicit = Some(Box::new(explicit));
         }
         standing
     }

@@ -77,6 +77,19 @@ fn what_was_acknowledged_comes_again_only_where_it_was_not_saved() {
     assert_eq!(stage.listen("a").rest(), got([sent[1], sent[4]]));
 }
 
+#[test]
+fn what_is_there_after_a_crash_counts_as_delivered_also_where_nothing_was_saved() {
+    let (stage, log) = stage(room());
+    stage.explicit("a", ListenerSettings::default());
+    let sent = [stage.broadcast(), stage.dispatch("a"), stage.dispatch("a")];
+    assert_eq!(stage.listen("a").rest(), got(sent));
+    let (stage, _) = again(&stage, &log);
+    // who received it before the crash says so before another stream begins
+    assert_eq!(stage.acknowledge("a", None, &[sent[2]]).unwrap().covered, 1);
+    assert_eq!(stage.reject("a", sent[1], 0, false).unwrap().attempts, 1);
+    assert_eq!(stage.listen("a").rest(), got([sent[0], sent[1]]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_acknowledgement_is_kept_well_within_a_second() {
     let (stage, log) = stage(room());

@@ -4,5 +4,6 @@ mod acknowledging;
 mod bundles;
 mod commands;
 mod receiving;
+mod restarted;
 mod sending;
 mod support;
