@@ -138,7 +138,10 @@ impl Server {
             clock: runtime.handle().clone(),
         };
         let (router, health) = grpc::routes(dispatcher.clone());
-        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone(), origins.clone()));
+        let http = doors
+            .http
+            .is_some()
+            .then(|| http::routes(dispatcher, grpc::for_browsers(router.clone()), origins.clone()));
         let routers = Routers { grpc: router, http };
         let core = Core {
             #[cfg(unix)]
