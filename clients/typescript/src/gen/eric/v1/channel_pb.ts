@@ -251,7 +251,6 @@ export type ChannelSettings = Message<"eric.v1.ChannelSettings"> & {
 
   /**
    * The `retry:` that browsers are told on Server-Sent Events. From 0 to 1 day; default 3 s.
-   * It is kept; this release has no Server-Sent Events yet.
    *
    * @generated from field: optional google.protobuf.Duration sse_retry = 14;
    */
