@@ -44,18 +44,21 @@ export class Rows {
 
   /** Shows these, in this order. */
   show(items, key) {
-    const gone = new Map(this.#rows);
+    // first of all: a row that is moved past one that goes would lose its focus
+    this.#drop(new Set(items.map(key)));
     let next = this.#body.firstChild;
     for (const item of items) {
-      const name = key(item);
-      const row = this.#rows.get(name) ?? this.#make(item);
-      gone.delete(name);
-      this.#rows.set(name, row);
+      const row = this.#rows.get(key(item)) ?? this.#make(item);
+      this.#rows.set(key(item), row);
       row.update(item);
       if (row.element === next) next = next.nextSibling;
       else this.#body.insertBefore(row.element, next);
     }
-    for (const [name, row] of gone) {
+  }
+
+  #drop(staying) {
+    for (const [name, row] of this.#rows) {
+      if (staying.has(name)) continue;
       row.element.remove();
       this.#rows.delete(name);
     }

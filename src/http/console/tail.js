@@ -80,6 +80,8 @@ export class Tail {
     this.#close();
     const isWatch = !this.#path.includes("/listeners/");
     const why = await (isWatch ? refusal(url) : this.#whyNot()).catch((problem) => problem);
+    // it was begun anew meanwhile, or is not wanted any more
+    if (this.#source || this.state === "paused") return;
     this.#change("ended", why ?? new Problem({ reason: "ENDED", detail: "The server has ended the stream for good." }));
   }
 
