@@ -113,7 +113,10 @@ impl Server {
             clock: runtime.handle().clone(),
         };
         let (router, health) = grpc::routes(dispatcher.clone());
-        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone(), origins.clone()));
+        let http = doors
+            .http
+            .is_some()
+            .then(|| http::routes(dispatcher, grpc::for_browsers(router.clone()), origins.clone()));
         let routers = Routers { grpc: router, http };
         let core = Core { hub: Arc::clone(&hub), routers, keeping, stopper: stopper.clone() };
         let cores: Vec<_> = (0..config.workers).map(|number| core.start(number)).collect::<Result<_, _>>()?;
