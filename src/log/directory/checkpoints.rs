@@ -1,6 +1,7 @@
 //! Brings the write-ahead log over into the file, off the writer's path.
 
 use super::{
+    options::Options,
     shared::{Shared, Standing},
     trouble,
 };
@@ -13,10 +14,6 @@ use std::{
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// So much is brought over at once while writes go on: pages that change often are brought over once.
-const AT_ONCE: i64 = 8 << 20;
-/// The write-ahead log should begin anew when it has this size.
-const LONG: i64 = 32 << 20;
 /// So many looks without a commit, and the rest is brought over too.
 const IDLE: u32 = 20;
 
@@ -26,6 +23,10 @@ pub(super) struct Checkpoints {
     shared: Arc<Shared>,
     file: PathBuf,
     page_bytes: i64,
+    /// The write-ahead log should begin anew when it has this size. It grows on while the rest is brought over.
+    long: i64,
+    /// So much is brought over at once while writes go on: pages that change often are brought over once.
+    at_once: i64,
 }
 
 /// The write-ahead log, in bytes.
@@ -35,9 +36,15 @@ struct Wal {
 }
 
 impl Checkpoints {
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>, file: PathBuf) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        shared: Arc<Shared>,
+        file: PathBuf,
+        options: &Options,
+    ) -> rusqlite::Result<Self> {
         let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        Ok(Self { connection, shared, file, page_bytes })
+        let (long, at_once) = (options.wal_bytes, options.wal_bytes / 4);
+        Ok(Self { connection, shared, file, page_bytes, long, at_once })
     }
 
     pub(super) fn run(self) {
@@ -60,12 +67,13 @@ impl Checkpoints {
     }
 
     fn look(&self, all: bool) -> rusqlite::Result<()> {
-        let mut wal = self.wal("NOOP")?;
-        let too_long = wal.size >= LONG;
-        if wal.rest >= AT_ONCE || ((all || too_long) && wal.rest > 0) {
-            wal = self.wal("PASSIVE")?;
+        let wal = self.wal("NOOP")?;
+        let too_long = wal.size >= self.long && wal.rest > 0;
+        if too_long || wal.rest >= self.at_once || (all && wal.rest > 0) {
+            self.wal("PASSIVE")?;
         }
-        if too_long && wal.rest > 0 {
+        // it tells of what was there when it began: what was committed since then is left
+        if too_long {
             self.shared.wal_rest.store(true, Ordering::Relaxed);
         }
         Ok(())

@@ -116,7 +116,8 @@ impl Directory {
         let shared = Arc::new(share(&connection, options)?);
         let reader = Reader::new(open::reader(dir)?, file.clone());
         let fetching = Reader::new(open::reader(dir)?, file.clone());
-        let checkpoints = Checkpoints::new(open::upkeeper(dir, options)?, Arc::clone(&shared), file.clone())?;
+        let upkeeper = open::upkeeper(dir, options)?;
+        let checkpoints = Checkpoints::new(upkeeper, Arc::clone(&shared), file.clone(), options)?;
         let writer = Writer::new(connection, Arc::clone(&shared), file.clone(), Rhythm::new(options.sync));
         let fetches = Arc::new(Fetches::default());
         let threads = vec![

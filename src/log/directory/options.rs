@@ -24,6 +24,8 @@ pub struct Options {
     pub pending_bytes: u64,
     /// The size of a page of a new file, in bytes.
     pub(super) page_bytes: u32,
+    /// The write-ahead log begins anew at about this size, in bytes.
+    pub(super) wal_bytes: i64,
     /// The most pages that the file may have: a disk that is full, for tests.
     #[cfg(test)]
     pub(super) max_pages: Option<u32>,
@@ -37,6 +39,7 @@ impl Default for Options {
             pending_bytes: 64 << 20,
             // in batches of 64 it takes a third more a second than 4096, and writes 3 % more
             page_bytes: 8192,
+            wal_bytes: 32 << 20,
             #[cfg(test)]
             max_pages: None,
         }

@@ -5,6 +5,7 @@ mod life;
 mod measure;
 mod operators;
 mod power;
+mod wal;
 
 use super::*;
 use crate::log::{Kind, RecoveredChannel, RecoveredListener, Removal, Text, Whom, contract};
