@@ -3,8 +3,7 @@
 //! In reading order: [`table`] says which method and path is which verb; [`json`] turns proto3 JSON into requests of the
 //! contract and their answers back; [`call`] does a verb; [`problem`] says why one was not done. [`watch`] opens a stream
 //! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps
-//! pages of elsewhere out, [`openapi`] describes the door, [`console`] is the page
-//! that is served here.
+//! pages of elsewhere out, [`openapi`] describes the door, [`console`] is the page that is served here.
 
 mod call;
 mod console;
