@@ -801,3 +801,30 @@ proptest! {
         live(1, false, verbs);
     }
 }
+
+/// Nothing waits where a channel goes back to strict order; a client that names the generation before then acknowledges a
+/// gap that it was told of in this one.
+#[test]
+fn a_gap_is_passed_by_an_acknowledgement_of_the_generation_before() {
+    let with = |redelivery| ChannelSettings {
+        dispatch_overflow: Overflow::RejectNew,
+        broadcast_overflow: Overflow::RejectNew,
+        max_backlog: super::messages(1000),
+        max_replay: super::messages(1000),
+        replay_window: Duration::ZERO,
+        redelivery,
+        max_attempts: 1,
+        ..ChannelSettings::default()
+    };
+    let verbs = vec![
+        Dispatch(0, 10, Some(500)),
+        Broadcast(10, Some(500)),
+        Update(with(Redelivery::Overtaking)),
+        Pass(700),
+        Update(with(Redelivery::Strict)),
+        Pull(0, None, 1),
+        Dispatch(0, 10, None),
+        Acknowledge(0, Some(1), vec![], 1),
+    ];
+    live(0, true, verbs);
+}

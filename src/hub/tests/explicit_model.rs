@@ -55,6 +55,8 @@ pub(super) struct Ear {
     pub(super) sent: BTreeMap<u64, Sent>,
     pub(super) generation: u64,
     rewound: u64,
+    /// The same, where nothing is counted that may be gone: the hub rewinds to one of the two.
+    rewound_at_most: u64,
     /// Where its stream stands.
     at: u64,
     pub(super) delivered: u64,
@@ -412,12 +414,13 @@ impl Ear {
         if highest > self.delivered {
             return Err(());
         }
-        let below = match back {
-            0 => u64::MAX,
-            1 => self.rewound,
-            _ => 0,
+        let (below, gaps_below) = match back {
+            0 => (u64::MAX, u64::MAX),
+            1 => (self.rewound, self.rewound_at_most),
+            _ => (0, 0),
         };
-        let through = through.map_or(0, |through| through.min(below.saturating_sub(1)));
+        let named = through.unwrap_or_default();
+        let through = named.min(below.saturating_sub(1));
         let (mut least, mut most) = (0, 0);
         let attended = self.attended(now);
         for (position, sent) in &mut self.sent {
@@ -430,7 +433,7 @@ impl Ear {
                 (sent.fate, sent.in_hand) = (Acknowledged, false);
             }
             if let Some(end) = sent.told_by.filter(|_| matches!(sent.fate, Lost(_))) {
-                sent.settled |= end <= through || singles.contains(&end) && end < below;
+                sent.settled |= end < gaps_below && (end <= named || singles.contains(&end));
             }
         }
         self.look_who_is_first(now);
@@ -469,7 +472,7 @@ impl Ear {
 
     fn rewind(&mut self, first: u64) {
         self.generation += 1;
-        self.rewound = first;
+        (self.rewound, self.rewound_at_most) = (first, first);
         for (_, sent) in self.sent.range_mut(first..) {
             (sent.in_hand, sent.deadline) = (false, None);
         }
@@ -541,7 +544,10 @@ impl Ear {
             let last = self.sent.keys().next_back().copied().unwrap_or_default();
             let none = last.max(self.delivered) + 1;
             let first = self.waiting().next().map_or(none, |(position, _)| position);
+            let certain = self.waiting().find(|(_, sent)| !self.may_be_gone(sent, now));
+            let at_most = certain.map_or(u64::MAX, |(position, _)| position);
             self.rewind(first);
+            self.rewound_at_most = at_most;
         }
         self.look_who_is_first(now);
     }
