@@ -214,19 +214,13 @@ impl Standing {
                 .is_some_and(|next| next.position == position && !self.is_acknowledged(&next))
     }
 
-    /// Takes out an own dispatch that waits, without a word to its stream.
-    pub(super) fn take_out(
-        &mut self,
-        position: Position,
-        ring: &Ring,
-        now: u64,
-        dropped: &mut Vec<Position>,
-    ) {
+    /// Takes out an own dispatch that waits, without a word to its stream. The log has forgotten it already.
+    pub(super) fn take_out(&mut self, position: Position, ring: &Ring, now: u64) {
         if self.explicit.is_some() {
-            self.acknowledge_one(position, ring, dropped);
+            self.acknowledge_one(position, ring, &mut Vec::new());
             self.advance(ring, now);
-        } else if self.queue.remove(position).is_some() {
-            dropped.push(position);
+        } else {
+            self.queue.remove(position);
         }
     }
 

@@ -207,8 +207,8 @@ impl Log for Directory {
         self.shared.change(|state| state.append(record))
     }
 
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
-        self.shared.change(|state| state.append_all(records))
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
+        self.shared.change(|state| state.append_all(records, gone))
     }
 
     fn watermark(&self) -> &Watermark {

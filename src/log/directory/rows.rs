@@ -43,8 +43,9 @@ impl<'t> Rows<'t> {
     pub(super) fn put(&mut self, item: &Item) -> rusqlite::Result<()> {
         match item {
             Item::One(position, record) => self.record(position.0, record),
-            Item::Whole(first, records) => {
-                (first.0..).zip(records).try_for_each(|(position, record)| self.record(position, record))
+            Item::Whole(first, records, gone) => {
+                (first.0..).zip(records).try_for_each(|(position, record)| self.record(position, record))?;
+                self.delete(gone)
             }
             Item::Saved(saved) => self.save(saved),
         }

@@ -164,13 +164,20 @@ impl State {
         Ok(position)
     }
 
-    pub(super) fn append_all(&mut self, records: Vec<Record>) -> Result<Position, LogError> {
+    pub(super) fn append_all(
+        &mut self,
+        records: Vec<Record>,
+        gone: &[Position],
+    ) -> Result<Position, LogError> {
         self.can_write()?;
+        if records.first().is_some_and(|first| !self.pending.has_room(first)) {
+            return Err(LogError::Unavailable);
+        }
         let first = Position(self.pending.last.0 + 1);
         for (position, record) in (first.0..).zip(&records) {
             self.kept.enter(Position(position), record);
         }
-        self.pending.push_all(records);
+        self.pending.push_all(records, self.kept.forget(gone));
         Ok(first)
     }
 }

@@ -144,6 +144,22 @@ fn what_is_deleted_goes_with_the_next_save_and_not_before() {
 }
 
 #[test]
+fn what_goes_by_a_record_goes_in_its_commit() {
+    let dir = dir();
+    let log = open(dir.path(), &Options::default());
+    let channel = channel(&log, "c");
+    let until = now() + 60_000;
+    let [one, two] = ["a", "b"].map(|id| log.append(record(channel, None, id, Some(until))).unwrap());
+    let first = log.append_all(vec![record(channel, None, "letter", None)], &[one, one]).unwrap();
+    settle(&log);
+    let (told, log) = recovered(killed(dir.path()).path());
+    assert_eq!(messages(&told), [two, first]);
+    assert_eq!(read(&log, &[one, two]), [(two, "b".into())]);
+    let remembered = |found: &Recovered| matches!(found, Recovered::Accepted(id) if id.position == one);
+    assert!(told.iter().any(remembered), "its id outlives it");
+}
+
+#[test]
 fn a_save_asks_for_changes_when_the_deletions_are_counted() {
     let dir = dir();
     let log = open(dir.path(), &Options::default());

@@ -109,7 +109,7 @@ mod driver {
         let ids: Vec<_> = (0..TOGETHER).map(|k| format!("w{n}-{life}-{k}")).collect();
         let records = || ids.iter().map(|id| sending(channel, id)).collect();
         // the last of them is as safe as the first
-        let first = durable(log, || log.append_all(records()));
+        let first = durable(log, || log.append_all(records(), &[]));
         let Some(first) = first else { return false };
         if wait(log.watermark().reached(Position(first.0 + TOGETHER - 1))).is_err() {
             return false;
