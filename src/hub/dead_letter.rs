@@ -8,9 +8,7 @@ use super::{
     explicit::{Failed, Failing},
     listener::Listener,
     publish::Accepted,
-    standing::Standing,
     state::State,
-    unsaved::Guard,
 };
 use crate::{
     error::Error,
@@ -201,23 +199,6 @@ impl Hub {
         }
         self.room.changed();
         Ok((fates, position))
-    }
-
-    /// Neither the gap nor what comes again is told before a crash could not undo it.
-    fn withhold(
-        &self,
-        channel: &Arc<Channel>,
-        listener: &Arc<Listener>,
-        mut standing: Guard<'_, Standing>,
-        last: Position,
-    ) {
-        let watermark = self.log.watermark();
-        if watermark.position() >= last {
-            return;
-        }
-        standing.explicit.iter_mut().for_each(|explicit| explicit.withhold_until(last));
-        drop(standing);
-        self.bells.ring_later(watermark, last, channel, Some(listener));
     }
 
     /// What becomes of each, and the dead letters that come of it.
