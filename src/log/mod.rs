@@ -19,7 +19,7 @@ pub(crate) mod held;
 pub(crate) mod surviving;
 
 pub use directory::Directory;
-pub use figures::Figures;
+pub use figures::{Figures, LogState};
 pub use memory::Memory;
 pub use record::{Change, DeadLetter, DeadLetterCause, Entry, Kind, Record, Removal, Start, Text, Whom};
 pub use recovered::{AcceptedId, Recovered, RecoveredChannel, RecoveredListener, RecoveredMessage};

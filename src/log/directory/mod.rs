@@ -57,7 +57,8 @@ pub use stat::{ChannelStat, Stat, stat};
 pub use stats::Counts;
 
 use super::{
-    Change, Durability, Entry, Fetch, Figures, Log, LogError, Position, Record, Recovered, Start, Watermark,
+    Change, Durability, Entry, Fetch, Figures, Log, LogError, LogState, Position, Record, Recovered, Start,
+    Watermark,
 };
 use cache::Cache;
 use checkpoints::Checkpoints;
@@ -68,7 +69,7 @@ use pending::{Pending, Saved};
 use reader::Reader;
 use rhythm::Rhythm;
 use rusqlite::Connection;
-use shared::{Shared, Standing};
+use shared::Shared;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -253,7 +254,7 @@ impl Log for Directory {
         self.shared.change(|state| {
             let saved = state.kept.close();
             // a log that has failed keeps nothing
-            if let Some(saved) = saved.filter(|_| state.standing != Standing::Failed) {
+            if let Some(saved) = saved.filter(|_| state.standing != LogState::Failed) {
                 state.pending.push_saved(saved);
             }
         });

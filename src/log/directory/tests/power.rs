@@ -83,7 +83,7 @@ mod driver {
     /// Waits until it is on disk; `None`: it will not come there.
     fn durable(log: &Directory, append: impl Fn() -> Result<Position, LogError>) -> Option<Position> {
         let again = || std::thread::park_timeout(Duration::from_millis(20));
-        let fails = || log.shared.standing() == Standing::Failed;
+        let fails = || log.shared.standing() == LogState::Failed;
         let appended = loop {
             match append() {
                 Ok(position) => break position,
