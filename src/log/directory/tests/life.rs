@@ -1,6 +1,6 @@
 //! What is kept over the end of a process.
 
-use super::*;
+use super::{super::rows::MAX_STARTS, *};
 use crate::log::{AcceptedId, Change, DeadLetter, DeadLetterCause, RecoveredMessage};
 
 fn state(whom: Whom, state: &str) -> Change {
@@ -124,6 +124,27 @@ fn no_position_is_given_twice() {
         last = log.append(Record::Changed(change)).unwrap();
     }
     assert!(recovered(dir.path()).1.last() >= last);
+}
+
+/// Also of a server that some supervisor starts again every few seconds, for years.
+#[test]
+fn the_oldest_of_very_many_starts_are_forgotten() {
+    let dir = dir();
+    drop(open(dir.path(), &Options::default()));
+    let connection = open::writer(dir.path(), &Options::default()).unwrap();
+    let many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+        INSERT INTO start SELECT n, n, n FROM n";
+    connection.execute(many, [MAX_STARTS]).unwrap();
+    drop(connection);
+    let log = recovered(dir.path()).1;
+    let start = || log.append(Record::Start { incarnation: 7, started_at: 1 }).unwrap();
+    let [_, newest] = [start(), start()];
+    settle(&log);
+    drop(log);
+    let starts = recovered(dir.path()).1.starts();
+    assert_eq!(starts.len(), MAX_STARTS as usize);
+    let [first, last] = [starts.first(), starts.last()].map(|start| start.unwrap().position);
+    assert_eq!((first, last), (Position(3), newest));
 }
 
 #[test]
