@@ -11,9 +11,11 @@ run: ## Serve, with every default
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
 # they then measure for two seconds, only to prove that they still run, and the soak counts what four short runs bring.
 # It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
-test: ## Everything that must pass: units, promises, grpcurl, eric-sse, benches and soak for a moment, doc tests
+test: ## Everything that must pass: units, promises, a browser, others' tools and clients, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && new=$$(scripts/tool eric-sse) && old=$$(scripts/tool eric-sse-0.7) && \
-		export ERIC_GRPCURL=$$grpcurl ERIC_SSE_PYTHON=$$new ERIC_SSE_OLD_PYTHON=$$old && cargo test --all-targets && \
+		python=$$(scripts/tool python) && browser=$$(scripts/tool browser) && \
+		export ERIC_GRPCURL=$$grpcurl ERIC_PYTHON=$$python ERIC_BROWSER=$$browser \
+		ERIC_SSE_PYTHON=$$new ERIC_SSE_OLD_PYTHON=$$old && cargo test --all-targets && \
 		ERIC_TEST_LOG=directory cargo test --test promises
 	cargo test --doc
 
@@ -22,6 +24,7 @@ lint: ## Format, contract, lints and documentation, without a warning
 	cargo fmt --check
 	buf=$$(scripts/tool buf) && $$buf lint proto && $$buf format proto --diff --exit-code
 	scripts/proto check
+	scripts/typescript
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 
@@ -29,9 +32,10 @@ proto: ## Regenerate what comes from proto/; refuses a change that breaks client
 	scripts/proto write
 
 # Not plain 'cargo bench': that also builds every unit test with the slow profile, and runs none of them.
-# Without nats-server its rows are left out.
+# Without nats-server, or nginx with Nchan, their rows are left out.
 bench: ## Measure, in the release profile (BENCH='--only "on disk" --repetitions 9')
-	nats=$$(scripts/tool nats-server || true); ERIC_NATS_SERVER=$$nats cargo bench --bench speed -- $(BENCH)
+	nats=$$(scripts/tool nats-server || true); nchan=$$(scripts/tool nchan || true); \
+		ERIC_NATS_SERVER=$$nats ERIC_NCHAN=$$nchan cargo bench --bench speed -- $(BENCH)
 
 # In the dev profile, whose checks of arithmetic stay on. About eleven minutes: in memory, over a directory, and over one
 # whose server is killed, about once a second.

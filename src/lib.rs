@@ -10,7 +10,7 @@
 //!
 //! In reading order, from the bottom: [`id`], [`message`] and [`error`] are the words, [`content`] a message as programs
 //! say it; [`log`] is what remembers; [`hub`] is the core, where every verb of the service is one method; over it stand
-//! [`embed`], the socket of `eric-sse`, and the verbs as the contract has them, over those the doors that speak it, over them
+//! [`embed`], the socket of `eric-sse`, and the verbs as the contract has them, over those the gRPC and HTTP doors, over them
 //! [`server`], and over all [`cli`]. `ARCHITECTURE.md` tells the ideas and the
 //! invariants.
 

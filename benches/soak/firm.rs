@@ -1,16 +1,9 @@
 //! What an answer has made firm: no crash takes it back.
 
-use crate::{event::Delivered, trial::Trial};
-
-/// An answer to a rejection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Failed {
-    /// The event by which it came.
-    pub(crate) place: usize,
-    pub(crate) attempts: i32,
-    /// It went to the dead letter listener, or is dropped.
-    pub(crate) gone: bool,
-}
+use crate::{
+    event::Delivered,
+    trial::{Failed, Trial},
+};
 
 impl Trial<'_> {
     pub(crate) fn failed(&mut self, sequence: i64, failed: Failed) {

@@ -7,7 +7,6 @@ use crate::{
     cast::{Cast, Mode, Receiver, Who},
     crash::Crashes,
     event::{Begins, Delivered, Event, Stream},
-    firm::Failed,
     flight::Flight,
     verdict::Faults,
 };
@@ -15,6 +14,16 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
+
+/// An answer to a rejection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    /// The event by which it came.
+    pub(crate) place: usize,
+    pub(crate) attempts: i32,
+    /// It went to the dead letter listener, or is dropped.
+    pub(crate) gone: bool,
+}
 
 /// What is known of a stream.
 #[derive(Clone, Copy, Debug, Default)]

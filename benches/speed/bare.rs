@@ -18,12 +18,6 @@ use tonic::transport::Server;
 /// Makes this program the bare server; an address follows.
 pub(crate) const ARGUMENT: &str = "bare";
 
-/// The address to serve on, if this process was started as the bare server.
-pub(crate) fn asked_for() -> Option<SocketAddr> {
-    let mut arguments = std::env::args().skip(1);
-    (arguments.next()? == ARGUMENT).then(|| arguments.next()?.parse().ok())?
-}
-
 /// Serves until it is killed.
 pub(crate) fn serve(address: SocketAddr) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

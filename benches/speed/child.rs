@@ -4,6 +4,7 @@ use crate::{
     Outcome,
     client::{Connection, verb},
     messages::frame,
+    nchan,
 };
 use eric::v1::GetServerRequest;
 use std::{
@@ -24,11 +25,22 @@ use tokio::{
 /// How long a server may take until it accepts connections; an unoptimised one on a busy machine is slow.
 const START: Duration = Duration::from_secs(20);
 
+/// Which server this process was started as, and the address to serve on.
+pub(crate) fn asked_for() -> Option<(&'static str, SocketAddr)> {
+    let mut arguments = std::env::args().skip(1);
+    let asked = arguments.next()?;
+    let argument =
+        [crate::bare::ARGUMENT, crate::bare_events::ARGUMENT].into_iter().find(|it| *it == asked)?;
+    Some((argument, arguments.next()?.parse().ok()?))
+}
+
 /// A running server. Dropping it kills it.
 pub(crate) struct Server {
     process: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where it speaks HTTP/1.1, which may be the same.
+    pub(crate) http: SocketAddr,
 }
 
 impl Server {
@@ -40,12 +52,35 @@ impl Server {
         Self::start(command, address).await
     }
 
+    /// Starts this program again as the bare server of events.
+    pub(crate) async fn bare_events() -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(crate::bare_events::ARGUMENT).arg(address.to_string());
+        Self::start(command, address).await
+    }
+
+    /// Starts nginx with Nchan, which keeps what it writes in a directory.
+    pub(crate) async fn nchan(program: &OsStr, directory: &Path) -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(program);
+        command.args(nchan::arguments(directory, address)?);
+        Self::start(command, address).await
+    }
+
+    /// Starts Eric with all of its defaults, on two addresses.
+    pub(crate) async fn eric_with_http() -> Outcome<Self> {
+        let http = free_address()?;
+        let mut server = Self::eric(&["--http", &http.to_string()]).await?;
+        server.http = http;
+        Ok(server)
+    }
+
     /// Starts Eric with its defaults, apart from `flags`.
     pub(crate) async fn eric(flags: &[&str]) -> Outcome<Self> {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_eric"));
-        // flags are stronger
-        command.env("ERIC_HTTP", "off").args(["serve", "--listen", &address.to_string()]).args(flags);
+        command.args(["serve", "--listen", &address.to_string()]).args(flags);
         Self::start(command, address).await
     }
 
@@ -82,10 +117,15 @@ impl Server {
         Self::start(command, address).await
     }
 
-    // Nothing of the caller's environment may change what is measured.
+    // Nothing of the caller's environment may change what is measured. Flags are stronger than what is said here.
     async fn start(mut command: Command, address: SocketAddr) -> Outcome<Self> {
-        command.env_clear().env("ERIC_LOG_LEVEL", "warn").stdin(Stdio::null()).stdout(Stdio::null());
-        let mut server = Self { process: command.spawn()?, address };
+        command
+            .env_clear()
+            .env("ERIC_LOG_LEVEL", "warn")
+            .env("ERIC_HTTP", "off")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let mut server = Self { process: command.spawn()?, address, http: address };
         server.ready().await?;
         Ok(server)
     }

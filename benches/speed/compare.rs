@@ -35,6 +35,21 @@ pub(crate) async fn compare(
     Ok((one.figure(&of_one), other.figure(&of_other)))
 }
 
+/// The figures of all, in the order given.
+pub(crate) async fn compare_all<L: Load>(plan: &Plan, mut sides: Vec<Side<'_, L>>) -> Outcome<Vec<Figure>> {
+    let mut samples: Vec<_> = sides.iter().map(|_| Vec::new()).collect();
+    for side in &mut sides {
+        side.measure(plan, plan.warm_up).await?;
+        side.load.take_latency();
+    }
+    for _ in 0..plan.repetitions {
+        for (side, samples) in sides.iter_mut().zip(&mut samples) {
+            samples.push(side.measure(plan, plan.time).await?);
+        }
+    }
+    Ok(sides.iter_mut().zip(&samples).map(|(side, samples)| side.figure(samples)).collect())
+}
+
 /// What one run came to.
 struct Sample {
     cpu_micros: f64,

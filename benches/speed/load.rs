@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod drain;
+mod events;
 mod fan_out;
 mod publish;
 mod publishers;
@@ -11,7 +12,8 @@ mod unary;
 
 pub(crate) use acknowledged::Acknowledged;
 pub(crate) use drain::Drain;
-pub(crate) use fan_out::{FanOut, Pace};
+pub(crate) use events::{Events, Poster};
+pub(crate) use fan_out::{FanOut, Heard, Pace, Publisher};
 pub(crate) use publish::Publish;
 pub(crate) use publishers::Publishers;
 pub(crate) use streams::{Audience, Receivers, Streams, empty_histogram};

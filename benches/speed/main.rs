@@ -4,10 +4,11 @@
 //! test` runs it, it does everything for about two seconds in all, so that it never rots.
 //!
 //! In reading order: [`rows`] what is measured; [`compare`] how; [`load`] the kinds of load; [`client`] and
-//! [`scan`] what drives them; [`bare`], [`store`] and [`nats`] what Eric is measured against, [`disk`] where; [`report`] what is printed.
+//! [`scan`] what drives them; [`bare`], [`bare_events`], [`store`], [`nats`] and [`nchan`] what Eric is measured against, [`disk`] where; [`report`] what is printed.
 
 mod args;
 mod bare;
+mod bare_events;
 mod child;
 mod client;
 mod compare;
@@ -15,6 +16,7 @@ mod disk;
 mod load;
 mod messages;
 mod nats;
+mod nchan;
 mod proc;
 mod report;
 mod rows;
@@ -29,8 +31,9 @@ use std::process::ExitCode;
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let outcome = match bare::asked_for() {
-        Some(address) => bare::serve(address),
+    let outcome = match child::asked_for() {
+        Some((bare::ARGUMENT, address)) => bare::serve(address),
+        Some((_, address)) => bare_events::serve(address),
         None => measure(&Plan::from_command_line()),
     };
     match outcome {

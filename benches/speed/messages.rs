@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The size of every message, encoded.
 pub(crate) const MESSAGE_BYTES: usize = 250;
 
+/// The type of every message.
+pub(crate) const KIND: &str = "price.changed";
+
 /// Stands where an id will be written, and is as long.
 const ID: &str = "msg-................";
 const ID_DIGITS: std::ops::Range<usize> = 4..20;
@@ -96,7 +99,7 @@ pub(crate) fn frame(message: &impl prost::Message) -> Bytes {
 pub(crate) fn message() -> v1::Message {
     let mut message = v1::Message {
         id: ID.to_owned(),
-        r#type: "price.changed".to_owned(),
+        r#type: KIND.to_owned(),
         sender_id: "exchange".to_owned(),
         payload: Some(Payload::Json(json(0))),
         ..Default::default()
@@ -105,6 +108,22 @@ pub(crate) fn message() -> v1::Message {
     message.payload = Some(Payload::Json(json(padding)));
     debug_assert_eq!(message.encoded_len(), MESSAGE_BYTES);
     message
+}
+
+/// Where events are published.
+pub(crate) const CHANNEL_OF_EVENTS: &str = "prices";
+
+/// The payload of the same message.
+pub(crate) fn payload() -> String {
+    match message().payload {
+        Some(Payload::Json(json)) => json,
+        Some(Payload::Value(_) | Payload::Binary(_)) | None => String::new(),
+    }
+}
+
+/// Its broadcast, as JSON.
+pub(crate) fn broadcast_as_json() -> String {
+    serde_json::json!({ "message": { "type": KIND, "json": payload() } }).to_string()
 }
 
 fn json(padding: usize) -> String {

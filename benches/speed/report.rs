@@ -1,7 +1,9 @@
 //! What was measured, as tables in markdown or as JSON.
 
+mod events;
 mod on_disk;
 
+pub(crate) use events::Served;
 pub(crate) use on_disk::{Kept, OnDisk};
 
 use crate::{Outcome, args::Plan};
@@ -15,6 +17,7 @@ pub(crate) struct Report {
     pub(crate) beside_bare: Vec<Comparison>,
     /// Eric beside itself.
     pub(crate) beside_itself: Vec<Comparison>,
+    pub(crate) events: Vec<Served>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) crowds: Vec<Crowd>,
     pub(crate) on_disk: Vec<OnDisk>,
@@ -128,6 +131,7 @@ impl Report {
         let (bare, itself) = ("CPU of the server a message, beside bare tonic", "Eric beside itself");
         table(bare, &self.beside_bare, BESIDE_BARE, Comparison::all_cells);
         table(itself, &self.beside_itself, BESIDE_ITSELF, Comparison::cells);
+        events::print(&self.events);
         table("Resident memory", &self.memory, MEMORY, Memory::cells);
         table("A crowd that rejects", &self.crowds, CROWDS, Crowd::cells);
         on_disk::print(&self.on_disk);

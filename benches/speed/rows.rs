@@ -3,6 +3,7 @@
 mod behind;
 mod beside_bare;
 mod beside_itself;
+mod events;
 mod memory;
 mod on_disk;
 mod recovery;
@@ -17,8 +18,8 @@ use crate::{
     report::Report,
 };
 use What::{
-    Acknowledged, BatchBesideUnary, Behind, Crowd, Drain, FanOut, Ids, ListenerMemory, OnDisk, Publish,
-    Recovery, Rejecting, StreamMemory, Unary,
+    Acknowledged, BatchBesideUnary, Behind, Crowd, Drain, Events, EventsMemory, FanOut, Ids, ListenerMemory,
+    OnDisk, Publish, Recovery, Rejecting, StreamMemory, Unary,
 };
 use on_disk::Way;
 
@@ -37,6 +38,9 @@ enum What {
     Drain,
     FanOut(Audience, Pace),
     BatchBesideUnary,
+    /// Streams of Server-Sent Events, so many.
+    Events(u64, Pace),
+    EventsMemory,
     /// A drain that acknowledges each batch.
     Acknowledged,
     /// A million listeners with a backlog, some of which reject what they get.
@@ -70,7 +74,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 32] = [
+const ROWS: [Row; 42] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -97,6 +101,15 @@ const ROWS: [Row; 32] = [
         FanOut(listeners(1_000, 1), ONE_BY_ONE),
         0.7,
     ),
+    row("events to 1 connection, one by one", Events(1, ONE_BY_ONE), 1.1),
+    row("events to 1 connection, bursts of 20", Events(1, BURSTS), 1.0),
+    row("events to 1 connection, flat out", Events(1, Pace::FlatOut), 1.1),
+    row("events to 100 connections, one by one", Events(100, ONE_BY_ONE), 1.1),
+    row("events to 100 connections, bursts of 20", Events(100, BURSTS), 1.0),
+    row("events to 100 connections, flat out", Events(100, Pace::FlatOut), 1.1),
+    row("events to 1,000 connections, one by one", Events(1_000, ONE_BY_ONE), 1.1),
+    row("events to 1,000 connections, bursts of 20", Events(1_000, BURSTS), 1.0),
+    row("events to 1,000 connections, flat out", Events(1_000, Pace::FlatOut), 1.1),
     row("a message in a batch of 64, beside a unary call of 64 callers", BatchBesideUnary, 0.1),
     // 0.2 µs
     row("a message in a batch of 64 whose id is remembered, beside one whose id is not", Ids, 1.15),
@@ -106,6 +119,7 @@ const ROWS: [Row; 32] = [
     row("registered listener, of 100,000", ListenerMemory, 1024.0),
     row("open Watch stream, 100 a connection", StreamMemory(Receivers::Watchers), 3.0 * 1024.0),
     row("open Listen stream, 100 a connection", StreamMemory(Receivers::Listeners), 3.0 * 1024.0),
+    row("open stream of events, a connection each", EventsMemory, 8.0 * 1024.0),
     row("on disk: Publish by 8 publishers, a batch of 64 in flight each", OnDisk(Way::Batches(8)), 0.7),
     row("on disk: 256 Dispatches at once", OnDisk(Way::Calls(256)), 0.0),
     row("on disk: a Dispatch alone", OnDisk(Way::Calls(1)), 1.2),
@@ -139,6 +153,8 @@ impl Row {
             FanOut(audience, pace) => {
                 report.beside_bare.push(beside_bare::fan_out(plan, self, audience, pace).await?);
             }
+            Events(streams, pace) => report.events.push(events::fan_out(plan, self, streams, pace).await?),
+            EventsMemory => report.memory.push(events::memory(plan, self).await?),
             BatchBesideUnary => report.beside_itself.push(beside_itself::batch(plan, self).await?),
             Ids => report.beside_itself.push(beside_itself::ids(plan, self).await?),
             Acknowledged => report.beside_itself.push(beside_itself::acknowledged(plan, self).await?),

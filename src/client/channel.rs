@@ -31,6 +31,8 @@ pub struct Channel {
     pub kept_broadcasts: i64,
     /// Their size in bytes.
     pub kept_broadcast_bytes: i64,
+    /// How many messages it has accepted since the server's start.
+    pub accepted_messages: i64,
 }
 
 /// What a channel begins with; `"prices"` alone is one with that id and the defaults.
@@ -88,6 +90,7 @@ impl From<v1::Channel> for Channel {
             last_sequence: channel.last_sequence,
             kept_broadcasts: channel.kept_broadcasts,
             kept_broadcast_bytes: channel.kept_broadcast_bytes,
+            accepted_messages: channel.accepted_messages,
         }
     }
 }

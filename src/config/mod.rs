@@ -32,7 +32,8 @@ pub struct Config {
     /// Where HTTP is served: JSON, Server-Sent Events, and gRPC beside them; port 0: any free one; `None`: nowhere. Default
     /// `127.0.0.1:8080`.
     pub http: Option<SocketAddr>,
-    /// The origins whose pages may use HTTP beside its own, such as `https://app.example`; `*`: all. Default none.
+    /// The origins whose pages may use HTTP beside its own, such as `https://app.example`; `*`: all. Default none. On
+    /// loopback its own are those of an address or `localhost`.
     pub cors_origin: Vec<String>,
     /// The path of a Unix socket for clients of `eric-sse`; `None`: there is none. Default `None`.
     pub socket: Option<PathBuf>,

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_a_browser_sends_and_nothing_beyond() {
-        let read = |text| (ORIGINS.read)(text);
+        let read = |text: &str| (ORIGINS.read)(text);
         assert_eq!(read("none"), Some(Vec::new()));
         assert_eq!(read("*"), Some(vec!["*".to_owned()]));
         let two = read("https://app.example, http://localhost:3000").unwrap();

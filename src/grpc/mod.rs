@@ -15,7 +15,7 @@ mod service;
 mod standard;
 mod stream;
 
-pub(crate) use routes::{routes, starting};
+pub(crate) use routes::{for_browsers, routes, starting};
 pub(crate) use standard::Health;
 
 /// The service of the contract, generated from `proto/eric/v1`.

@@ -1,4 +1,5 @@
-//! Everything that this door serves: the dispatcher, the standard services, and gRPC-Web for browsers.
+//! Everything that this door serves: the dispatcher and the standard services; and the same as gRPC-Web, for the door that
+//! browsers come to.
 
 use super::{
     standard::{self, Health},
@@ -27,7 +28,12 @@ pub(crate) fn routes(dispatcher: Dispatcher) -> (Router, Health) {
     let mut routes = RoutesBuilder::from(standard);
     routes.add_service(dispatcher_service(dispatcher.clone()));
     let router = routes.routes().prepare().into_axum_router();
-    (router.merge(streams(dispatcher)).layer(GrpcWebLayer::new()), health)
+    (router.merge(streams(dispatcher)), health)
+}
+
+/// The same for browsers, too, which speak gRPC-Web. They are to come through a door that knows whose pages may.
+pub(crate) fn for_browsers(router: Router) -> Router {
+    router.layer(GrpcWebLayer::new())
 }
 
 /// What is answered while the log is read back: that the server does not serve yet.
@@ -36,7 +42,7 @@ pub(crate) async fn starting() -> (Router, Health) {
     health.starting().await;
     let later =
         || async { Refusal::from(Error::Log(LogError::Unavailable)).into_status(None).into_http::<Body>() };
-    (standard.fallback(later).layer(GrpcWebLayer::new()), health)
+    (standard.fallback(later), health)
 }
 
 fn dispatcher_service(dispatcher: Dispatcher) -> Translated<DispatcherServiceServer<Dispatcher>> {

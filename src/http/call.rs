@@ -73,7 +73,7 @@ async fn asked(
         if let Some((name, _)) = given.first() {
             return Err(query::unknown(name));
         }
-        of_body(descriptor, verb, body(dispatcher, request).await?)?
+        of_body(descriptor, verb, &body(dispatcher, request).await?)?
     } else {
         of_query(descriptor, verb, given)?
     };
@@ -83,12 +83,12 @@ async fn asked(
     Ok(asked)
 }
 
-fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: Bytes) -> Result<DynamicMessage, Problem> {
+fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: &[u8]) -> Result<DynamicMessage, Problem> {
     if body.is_empty() {
         return Ok(DynamicMessage::new(descriptor));
     }
-    json::distinct(&body, &verb.in_path().collect::<Vec<_>>()).map_err(Problem::json)?;
-    json::read(descriptor, &body).map_err(Problem::json)
+    json::distinct(body, &verb.in_path().collect::<Vec<_>>()).map_err(Problem::json)?;
+    json::read(descriptor, body).map_err(Problem::json)
 }
 
 /// Fields that hold one value each.
@@ -99,7 +99,7 @@ fn of_query(
 ) -> Result<DynamicMessage, Problem> {
     let mut object = Map::new();
     for (name, text) in given {
-        let field = parameter(&descriptor, verb, &name).ok_or_else(|| query::unknown(&name))?;
+        let field = parameter(verb, &name).ok_or_else(|| query::unknown(&name))?;
         let value = match (field.kind(), &*text) {
             (Kind::Bool, "true") => Json::Bool(true),
             (Kind::Bool, "false") => Json::Bool(false),
@@ -110,17 +110,12 @@ fn of_query(
         }
     }
     let text = serde_json::to_vec(&object).unwrap_or_default();
-    json::read(descriptor, &text).map_err(|told| Problem::parameter(told))
+    json::read(descriptor, &text).map_err(Problem::parameter)
 }
 
-fn parameter(descriptor: &MessageDescriptor, verb: &Verb, name: &str) -> Option<FieldDescriptor> {
-    if !verb.reads() {
-        return None;
-    }
-    let field = descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name))?;
-    let in_path = verb.in_path().any(|in_path| in_path == field.name());
-    let single = !field.is_list() && !matches!(field.kind(), Kind::Message(_));
-    (single && !in_path).then_some(field)
+fn parameter(verb: &Verb, name: &str) -> Option<FieldDescriptor> {
+    let known = |field: &FieldDescriptor| field.name() == name || field.json_name() == name;
+    verb.parameters().find(known).filter(|_| verb.reads())
 }
 
 /// The whole body, if it is JSON, comes in time, and is not too long.

@@ -74,9 +74,13 @@ pub(super) fn put_batch(
     }
     for entry in &batch.entries {
         put_id(text, |text| id(text, hub.token_at(batch.token, entry.position)));
-        put_type(text, entry.message.kind());
         match data {
-            Data::Payload => put_payload(text, &entry.message),
+            Data::Payload => {
+                put_type(text, entry.message.kind());
+                put_payload(text, &entry.message);
+            }
+            // its type stands in it. As an event it has none, and is a `message`: an EventSource hears only what it knows
+            // by name, and nobody could hear all types
             Data::Delivery => put_data(text, &whole(entry, beside)),
         }
         text.push(b'\n');
@@ -171,5 +175,36 @@ fn put_data(text: &mut Vec<u8>, mut data: &[u8]) {
         text.push(b'\n');
         let both = data[end..].starts_with(b"\r\n");
         data = &data[end + if both { 2 } else { 1 }..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The data of one event, as the specification has it put together again.
+    fn read(text: &[u8]) -> String {
+        let text = str::from_utf8(text).unwrap();
+        let lines = text.lines().map(|line| line.strip_prefix("data: ").unwrap());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    proptest! {
+        #[test]
+        fn data_reads_back_but_for_which_line_breaks_stood_there(data in r"[ab:\x00\r\n \u{2028}\u{85}]{0,40}") {
+            let mut text = Vec::new();
+            put_data(&mut text, data.as_bytes());
+            prop_assert!(!text.contains(&b'\r') && text.ends_with(b"\n") && !text.starts_with(b"\n"));
+            prop_assert_eq!(read(&text[..text.len() - 1]), data.replace("\r\n", "\n").replace('\r', "\n"));
+        }
+
+        #[test]
+        fn a_chunk_says_how_long_it_is(said in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let chunk = chunk(|text| text.extend_from_slice(&said));
+            prop_assert_eq!(&inside(&chunk)[..], &said[..]);
+            let head = str::from_utf8(&chunk[..8]).unwrap();
+            prop_assert_eq!(usize::from_str_radix(head, 16).unwrap(), said.len());
+        }
     }
 }

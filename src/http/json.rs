@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage as _,
-    SerializeOptions, Value,
+    SerializeOptions, ServiceDescriptor, Value,
 };
 use serde::{
     Deserializer, Serialize,
@@ -36,6 +36,11 @@ const TAKEN: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(
 /// The contract's message of this name.
 pub(super) fn message(name: &str) -> MessageDescriptor {
     CONTRACT.get_message_by_name(name).expect("the contract has it")
+}
+
+/// The contract's service of this name.
+pub(super) fn service(name: &str) -> ServiceDescriptor {
+    CONTRACT.get_service_by_name(name).expect("the contract has it")
 }
 
 /// Reads a message of JSON text; an error is told in the parser's words.
@@ -93,7 +98,16 @@ fn without_what_is_no_number(message: &mut DynamicMessage) {
             Value::Map(map) => {
                 map.values_mut().filter_map(Value::as_message_mut).for_each(without_what_is_no_number)
             }
-            _ => {}
+            Value::Bool(_)
+            | Value::I32(_)
+            | Value::I64(_)
+            | Value::U32(_)
+            | Value::U64(_)
+            | Value::F32(_)
+            | Value::F64(_)
+            | Value::String(_)
+            | Value::Bytes(_)
+            | Value::EnumNumber(_) => {}
         }
     }
 }

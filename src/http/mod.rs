@@ -2,12 +2,14 @@
 //!
 //! In reading order: [`table`] says which method and path is which verb; [`json`] turns proto3 JSON into requests of the
 //! contract and their answers back; [`call`] does a verb; [`problem`] says why one was not done. [`watch`] opens a stream
-//! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps pages of
-//! elsewhere out.
+//! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps
+//! pages of elsewhere out, [`openapi`] describes the door, [`console`] is the page that is served here.
 
 mod call;
+mod console;
 mod events;
 mod json;
+mod openapi;
 mod origin;
 mod places;
 mod problem;
@@ -43,6 +45,7 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
     let verbs =
         table::VERBS.iter().fold(Router::new(), |router, verb| router.route(verb.path, call::route(verb)));
     verbs
+        .route(openapi::PATH, get(async || call::told(openapi::document().to_vec())))
         .route("/v1/events", get(watch::channels).head(no_head))
         .route("/v1/channels/{channel}/events", get(watch::channel).head(no_head))
         .route("/v1/channels/{channel}/listeners/{listener}/events", get(watch::listener).head(no_head))
@@ -50,6 +53,7 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
         .fallback(move |request| beside(grpc.clone(), request))
         .with_state(dispatcher)
         .layer(from_fn_with_state(origins, origin::guard))
+        .merge(console::routes())
 }
 
 /// What is answered while the log is read back: that the server does not serve yet.
@@ -58,6 +62,7 @@ pub(crate) fn starting(grpc: Router, origins: Origins) -> Router {
         .route("/v1/{*rest}", any(later))
         .fallback(move |request| beside(grpc.clone(), request))
         .layer(from_fn_with_state(origins, origin::guard))
+        .merge(console::routes())
 }
 
 async fn later(headers: HeaderMap) -> Response {

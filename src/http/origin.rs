@@ -1,7 +1,8 @@
 //! Which pages may use the door: those that come from it, and those of origins that the operator has named.
 //!
 //! A page of elsewhere can send much without asking, and only not read the answer; so what comes from there is refused
-//! before it does anything.
+//! before it does anything. So is what comes to this machine alone by the name of another: whoever owns a name may have it
+//! lead here.
 //! Sources: <https://fetch.spec.whatwg.org/#http-cors-protocol>, <https://www.w3.org/TR/fetch-metadata/>.
 
 use super::problem::Problem;
@@ -11,6 +12,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use http::uri::Authority;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{
@@ -19,7 +21,10 @@ use http::{
         ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
     },
 };
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
 /// What a page may read beside the body: gRPC-Web's status, and when to try again.
@@ -30,33 +35,51 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The origins that the operator has named.
+/// Whose pages may use the door.
 #[derive(Clone, Debug)]
-pub(crate) struct Origins(Arc<[String]>);
+pub(crate) struct Origins {
+    /// The origins that the operator has named.
+    named: Arc<[String]>,
+    /// Only this machine reaches the door, and knows it by no name but its own. A page can give its own name any address, and
+    /// this one, too.
+    local: bool,
+}
 
 impl Origins {
-    pub(crate) fn new(named: &[String]) -> Self {
-        Self(named.into())
+    pub(crate) fn new(named: &[String], door: Option<SocketAddr>) -> Self {
+        let local = door.is_some_and(|door| door.ip().to_canonical().is_loopback());
+        Self { named: named.into(), local }
     }
 
     /// What a page of this origin is told that may read: itself, or that any may.
     fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
-        let named = |origin: &str| self.0.iter().any(|named| named == origin);
+        let named = |origin: &str| self.named.iter().any(|named| named == origin);
         if named("*") {
             return Some(HeaderValue::from_static("*"));
         }
         origin.to_str().is_ok_and(named).then(|| origin.clone())
     }
+
+    /// Whether a browser asks for a page of this door, or one that was.
+    fn own(&self, request: &Request) -> bool {
+        let headers = request.headers();
+        let Some(host) = host(request) else { return false };
+        let of_host = |origin: &HeaderValue| {
+            // whether it is `https` a server behind a proxy cannot know
+            let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+            origin.is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host))
+        };
+        let same = headers.get(ORIGIN).is_none_or(of_host) && !is_cross_site(headers);
+        same && (!self.local || is_local(host))
+    }
 }
 
 /// Refuses what comes from pages of elsewhere, and tells browsers which pages may read the answer.
 pub(super) async fn guard(State(origins): State<Origins>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let Some(origin) = headers.get(ORIGIN) else {
-        return if is_cross_site(headers) { refused() } else { next.run(request).await };
-    };
-    let Some(allowed) = origins.allow(origin) else {
-        return if is_own(origin, &request) { next.run(request).await } else { refused() };
+    let origin = request.headers().get(ORIGIN);
+    let Some(allowed) = origin.and_then(|origin| origins.allow(origin)) else {
+        let served = !is_of_a_browser(request.headers()) || origins.own(&request);
+        return if served { next.run(request).await } else { Problem::origin().into_response() };
     };
     let mut response = match preflight(&request) {
         Some(answer) => answer,
@@ -69,12 +92,23 @@ pub(super) async fn guard(State(origins): State<Origins>, request: Request, next
     response
 }
 
-/// Of the same host and port; whether it is `https` a server behind a proxy cannot know.
-fn is_own(origin: &HeaderValue, request: &Request) -> bool {
+/// As the client has named the server, with the port.
+fn host(request: &Request) -> Option<&str> {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    origin.zip(host).is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host))
+    host.or_else(|| request.uri().authority().map(Authority::as_str))
+}
+
+/// An address, or a name that is never another machine's.
+fn is_local(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let localhost = |name: &str| name == "localhost" || name.ends_with(".localhost");
+    name.parse::<IpAddr>().is_ok() || localhost(&name.to_ascii_lowercase())
+}
+
+/// What is no browser, or an old one, says neither.
+fn is_of_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key(FETCH_SITE)
 }
 
 /// An image, a form or a link of elsewhere names no origin.
@@ -99,6 +133,32 @@ fn preflight(request: &Request) -> Option<Response> {
     Some(response)
 }
 
-fn refused() -> Response {
-    Problem::origin().into_response()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_localhost_are_this_machine_and_no_other_name() {
+        for local in [
+            "localhost",
+            "LOCALHOST:8080",
+            "a.localhost:1",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+            "10.0.0.1",
+        ] {
+            assert!(is_local(local), "{local}");
+        }
+        for other in [
+            "",
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "x:y",
+        ] {
+            assert!(!is_local(other), "{other}");
+        }
+    }
 }

@@ -40,3 +40,30 @@ pub(super) fn split(text: &str, channels: usize) -> Option<Vec<&str>> {
     let tokens: Vec<_> = text.split(BETWEEN).collect();
     (tokens.len() == channels && tokens.iter().all(|token| !token.is_empty())).then_some(tokens)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{hub::Incarnation, log::Position};
+
+    #[test]
+    fn places_read_back_as_they_were_written_and_for_as_many_channels_alone() {
+        for count in [1, 2, MAX_CHANNELS] {
+            let longest = ResumeToken {
+                incarnation: Incarnation::from(u64::MAX),
+                birth: Position(u64::MAX),
+                sequence: Position(u64::MAX),
+            };
+            let place = Place { channel: "c".into(), token: longest };
+            let mut text = Vec::new();
+            Places(vec![place; count]).write(&mut text);
+            let text = String::from_utf8(text).unwrap();
+            let tokens = split(&text, count).expect("they fit");
+            assert!(tokens.iter().all(|token| ResumeToken::parse(token) == Some(longest)));
+            for other in [0, count - 1, count + 1] {
+                assert_eq!(split(&text, other), None, "{other} of {count}");
+            }
+        }
+        assert_eq!([split("", 1), split("~", 2), split("a~", 2)], [None, None, None]);
+    }
+}

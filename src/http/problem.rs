@@ -19,8 +19,12 @@ use tonic::Code;
 const MAX_TOLD_CHARS: usize = 128;
 
 /// Why a request was not done.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Told>);
+
+/// What its JSON says.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+struct Told {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -44,7 +48,7 @@ struct Violation {
 
 impl Problem {
     fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Told {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("Client Closed Request"),
             status: status.as_u16(),
@@ -54,7 +58,7 @@ impl Problem {
             metadata: BTreeMap::new(),
             violations: Vec::new(),
             retry_after: None,
-        }
+        }))
     }
 
     pub(super) fn no_path(path: &str) -> Self {
@@ -116,13 +120,13 @@ impl Problem {
     /// Of which start of a server it is.
     pub(super) fn of(refusal: Refusal, incarnation: Incarnation) -> Self {
         let mut problem = Self::from(refusal);
-        problem.metadata.insert("incarnation", incarnation.to_string());
+        problem.0.metadata.insert("incarnation", incarnation.to_string());
         problem
     }
 
     /// Without the place of a subscription in a request that has one.
     pub(super) fn alone(mut self) -> Self {
-        for violation in &mut self.violations {
+        for violation in &mut self.0.violations {
             if let Some((_, field)) = violation.field.split_once("].") {
                 violation.field = field.to_owned();
             }
@@ -131,12 +135,12 @@ impl Problem {
     }
 
     pub(super) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     pub(super) fn to_json(&self) -> Vec<u8> {
         // it is made of texts and numbers
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(&self.0).unwrap_or_default()
     }
 
     pub(super) fn into_response(self) -> Response {
@@ -144,7 +148,7 @@ impl Problem {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(seconds));
         }
         response
@@ -154,11 +158,11 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let mut problem = Self::new(status(&refusal), refusal.reason, refusal.message);
-        problem.metadata.extend(refusal.metadata);
+        problem.0.metadata.extend(refusal.metadata);
         let violation =
             |it: crate::verbs::status::Violation| Violation { field: it.field, description: it.description };
-        problem.violations = refusal.violations.into_iter().map(violation).collect();
-        problem.retry_after = refusal.retry.then_some(RETRY_AFTER.as_secs());
+        problem.0.violations = refusal.violations.into_iter().map(violation).collect();
+        problem.0.retry_after = refusal.retry.then_some(RETRY_AFTER.as_secs());
         problem
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct EventStream {
     data: Data,
     retry: Duration,
     places: Places,
+    /// How many of its channels have ended.
+    ended: usize,
     stage: Stage,
     beat: Pin<Box<Sleep>>,
     /// Something was sent since the last look.
@@ -81,6 +83,7 @@ impl EventStream {
             data,
             retry,
             places: Places::default(),
+            ended: 0,
             stage: Stage::Opening,
             beat,
             lively: true,
@@ -197,10 +200,15 @@ impl EventStream {
         self.places.0[place].token = handed.batch.token;
     }
 
-    /// A channel has ended, and others go on.
-    fn put_end(&self, text: &mut Vec<u8>, number: u32, ending: Ending) {
+    /// A channel has ended, and others go on. With the last of them the stream ends: nothing can be added to it.
+    fn put_end(&mut self, text: &mut Vec<u8>, number: u32, ending: Ending) {
         let channel = index(number).and_then(|place| self.places.0.get(place)).map(|place| &*place.channel);
         events::put_own(text, ENDED, &self.told(channel, ending));
+        self.ended += 1;
+        if self.ended == self.places.0.len() {
+            self.bundle = None;
+            self.stage = Stage::Ended;
+        }
     }
 
     /// The last event, and when to come back where the server goes.
@@ -318,4 +326,70 @@ pub(super) fn once_more(problem: &Problem) -> Response {
         events::put_own(text, ENDED, &problem.to_json());
     }));
     with_headers(Body::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hub::{ChannelSettings, Hub, Limits},
+        id::ChannelId,
+        log::Memory,
+        v1,
+        verbs::{RequestLimits, wire},
+    };
+    use prost::Message as _;
+    use std::future::poll_fn;
+    use tokio::runtime::Handle;
+
+    fn dispatcher() -> Dispatcher {
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 0).unwrap();
+        hub.create_channel(ChannelId::parse("c").unwrap(), ChannelSettings::default(), false).unwrap();
+        let limits =
+            RequestLimits { max_payload_bytes: 1 << 20, max_batch_messages: 10, max_batch_bytes: 1 << 20 };
+        let (closing, grace, clock) = (Default::default(), Duration::ZERO, Handle::current());
+        Dispatcher { hub, limits, closing, grace, clock }
+    }
+
+    async fn watch(dispatcher: &Dispatcher, types: &[&str]) -> EventStream {
+        let types = types.iter().map(|kind| (*kind).to_owned()).collect();
+        let subscription = wire::WatchSubscription { channel: "c".into(), types, ..Default::default() };
+        let request = wire::WatchRequest { subscriptions: vec![subscription], ..Default::default() };
+        let opened = dispatcher.watch(request).await.unwrap();
+        EventStream::new(dispatcher.clone(), opened.bundle, Data::Payload, Duration::from_secs(3))
+    }
+
+    async fn next(stream: &mut EventStream) -> String {
+        let chunk = poll_fn(|context| stream.poll_next(context)).await.unwrap();
+        let (head, _) = chunk.split_at(8);
+        let said = events::inside(&chunk);
+        assert_eq!(usize::from_str_radix(str::from_utf8(head).unwrap(), 16).unwrap(), said.len());
+        assert!(chunk.ends_with(b"\r\n"));
+        String::from_utf8(said.into()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_stream_shows_a_sign_of_life_every_fifteen_seconds_at_least() {
+        let dispatcher = dispatcher();
+        let mut stream = watch(&dispatcher, &[]).await;
+        assert!(next(&mut stream).await.starts_with("retry: 3000\nid: "));
+        for _ in 0..3 {
+            let before = Instant::now();
+            assert_eq!(next(&mut stream).await, ":\n");
+            assert!(before.elapsed() <= Duration::from_secs(15));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn past_what_nobody_wants_an_idle_stream_says_where_it_is() {
+        let dispatcher = dispatcher();
+        let mut stream = watch(&dispatcher, &["t"]).await;
+        next(&mut stream).await;
+        let message = v1::Message { r#type: "u".into(), ..Default::default() }.encode_to_vec();
+        let request = wire::BroadcastRequest { channel: "c".into(), message: Some(message.into()) };
+        dispatcher.broadcast(request).await.unwrap();
+        let said = next(&mut stream).await;
+        assert!(said.starts_with("id: ") && said.ends_with("\n\n") && said.lines().count() == 2, "{said}");
+        assert_eq!(next(&mut stream).await, ":\n", "and then nothing new");
+    }
 }

@@ -1,10 +1,12 @@
 //! Which method and path is which verb of the contract.
 
+use super::json;
 use crate::verbs::{Dispatcher, status::Refusal, wire};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Method;
 use prost::Message;
+use prost_reflect::{FieldDescriptor, Kind};
 
 type Answer = BoxFuture<'static, Result<Bytes, Refusal>>;
 
@@ -33,12 +35,20 @@ impl Verb {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
-    /// What is left of the request stands in the query, for a verb that changes nothing.
+    /// What is left of the request stands in the query, where a verb changes nothing.
     pub(super) fn reads(&self) -> bool {
         self.method == Method::GET
     }
 
-    /// It says all it has to say in its path.
+    /// The fields of the request that may stand in the query: those of one plain value.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = FieldDescriptor> {
+        let in_path: Vec<_> = self.in_path().collect();
+        let single = |field: &FieldDescriptor| !field.is_list() && !matches!(field.kind(), Kind::Message(_));
+        let fields: Vec<_> = json::message(&self.request()).fields().filter(single).collect();
+        fields.into_iter().filter(move |field| !in_path.contains(&field.name()))
+    }
+
+    /// Whether what it asks for stands in a body.
     pub(super) fn has_body(&self) -> bool {
         self.method == Method::POST || self.method == Method::PATCH
     }

@@ -30,6 +30,8 @@ pub struct ChannelInfo {
     pub last: Position,
     /// The broadcasts that are kept.
     pub kept: Tally,
+    /// How many messages it has accepted since the hub began.
+    pub accepted: u64,
 }
 
 /// What became of a creation.
@@ -52,6 +54,7 @@ impl Channel {
             streams: self.streams() as u64,
             last: state.last,
             kept: state.ring.kept(),
+            accepted: state.accepted,
         }
     }
 }

@@ -227,7 +227,7 @@ impl Hub {
         standing.queue.push(position, bytes, expiry);
         self.set_alarm(channel, listener, &mut standing, expiry.moment());
         self.after_push(state, listener, &mut standing, admission, &mut dropped);
-        state.last = position;
+        state.accept(position);
         self.forget(&dropped);
         Ok(position)
     }

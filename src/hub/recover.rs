@@ -6,7 +6,7 @@ use super::{
     dead_letter::letter_bytes,
     expiry::Expiry,
     gone::How,
-    ids::Remembered,
+    ids::{Key, Remembered},
     kept::{self, ChannelKept, ListenerKept},
     settings::{AcknowledgementMode, ChannelSettings, ListenerSettings},
     standing::{End, Regained, Standing},
@@ -190,14 +190,17 @@ impl Hub {
         for run in ids.chunk_by(|one, next| one.channel == next.channel) {
             let Some(channel) = run.first().and_then(|id| self.born(id.channel)) else { continue };
             let mut state = channel.lock();
-            run.iter().for_each(|id| self.regain_id(id, &mut state, now));
+            for few in run.chunks(Self::LONGEST_RUN) {
+                let keys: Vec<_> = few.iter().map(|id| self.id_keys.key(id.listener, &id.id)).collect();
+                state.ids.bring_near(&keys);
+                few.iter().zip(keys).for_each(|(id, key)| self.regain_id(id, key, &mut state, now));
+            }
         }
     }
 
-    fn regain_id(&self, id: &AcceptedId, state: &mut State, now: Moment) {
+    fn regain_id(&self, id: &AcceptedId, key: Key, state: &mut State, now: Moment) {
         let left = id.until.saturating_sub(now.unix_nanos / 1_000_000);
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
-        let key = self.id_keys.key(id.listener, &id.id);
         // a clock that was set back must not make it longer than it may be
         let left = left.min(super::millis(state.settings.idempotency_window));
         let remembered = Remembered { key, position: id.position, until: now.millis.saturating_add(left) };

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) removed: bool,
     /// The newest message.
     pub(super) last: Position,
+    /// Messages that were accepted since the start.
+    pub(super) accepted: u64,
     pub(super) ring: Ring,
     /// What those hear who get no broadcasts.
     silence: Ring,
@@ -67,6 +69,7 @@ impl State {
             regained_to: Position::ZERO,
             removed: false,
             last: birth,
+            accepted: 0,
             ring: Ring::new(birth),
             silence: Ring::new(Position::ZERO),
             ids: Ids::default(),
@@ -193,6 +196,12 @@ impl State {
         Some(listener)
     }
 
+    /// A message has this position.
+    pub(super) fn accept(&mut self, position: Position) {
+        self.last = position;
+        self.accepted += 1;
+    }
+
     /// Takes a broadcast in; what is beyond every listener's backlog and every window goes.
     pub(super) fn push_broadcast(
         &mut self,
@@ -201,7 +210,7 @@ impl State {
         expiry: Expiry,
         dropped: &mut Vec<Position>,
     ) {
-        self.last = position;
+        self.accept(position);
         self.ring.push(position, bytes, expiry);
         self.ring.drop_beyond(self.settings.max_backlog.larger(self.settings.max_replay), dropped);
     }

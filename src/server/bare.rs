@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 /// A client has nothing to say behind its request. What it says all the same is passed over, up to this.
 const MAX_IGNORED_BYTES: usize = 64 * 1024;
 /// So many chunks in a row, then the core's other streams have a turn.
-const CHUNKS_AT_ONCE: usize = 8;
+const CHUNKS_AT_ONCE: usize = 4;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 pub(super) struct Bare {

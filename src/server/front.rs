@@ -4,14 +4,15 @@
 //! long as it has a connection. Its answer is put aside here, for whoever drives the connection to take over.
 
 use crate::http::Live;
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, body::Body, response::Response, routing::future::RouteFuture};
 use http::{HeaderMap, Method, Request, Version};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
-    future::{Future, pending},
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 use tower::Service as _;
 
@@ -65,20 +66,31 @@ impl Front {
 impl hyper::service::Service<Request<Incoming>> for Front {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Answering {
         // whoever asks by HTTP/1.0 knows no chunks
         let may_leave = request.version() == Version::HTTP_11 && request.method() == Method::GET;
         let answer = self.router.clone().call(request.map(Body::new));
-        let taken = self.taken.clone();
-        Box::pin(async move {
-            let mut answer = answer.await?;
-            if may_leave && taken.takes(&mut answer) {
-                // whoever drives the connection sees it now, and polls this no more
-                pending::<()>().await;
-            }
-            Ok(answer)
-        })
+        Answering { answer, taken: may_leave.then(|| self.taken.clone()) }
+    }
+}
+
+/// An answer that is on its way.
+pub(super) struct Answering {
+    answer: RouteFuture<Infallible>,
+    taken: Option<Taken>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(Pin::new(&mut self.answer).poll(context))?;
+        if self.taken.as_ref().is_some_and(|taken| taken.takes(&mut answer)) {
+            // whoever drives the connection sees it now, and polls this no more
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(answer))
     }
 }

@@ -111,18 +111,18 @@ impl Server {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let doors = Doors::bind(config)
             .map_err(|(address, error)| StartError { place: address.to_string(), cause: error.into() })?;
-        Self::serve(config, doors).map_err(|cause| StartError::new(cause, config))
+        Self::serve(config, &doors).map_err(|cause| StartError::new(cause, config))
     }
 
-    fn serve(config: &Config, doors: Doors<TcpListener>) -> Result<Self, Cause> {
+    fn serve(config: &Config, doors: &Doors<TcpListener>) -> Result<Self, Cause> {
         let addresses = doors.map(TcpListener::local_addr)?;
         // who connects meanwhile waits until it is served
         let bound = config.socket.as_deref().map(Bound::at).transpose()?;
         let stopper = Stopper { closing: CancellationToken::new(), cut: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeping = Keeping::new(config, runtime.handle().clone());
-        let origins = Origins::new(&config.cors_origin);
-        let hub = match begin(config, &runtime, &doors, &keeping, &origins) {
+        let origins = Origins::new(&config.cors_origin, config.http);
+        let hub = match begin(config, &runtime, doors, &keeping, &origins) {
             Ok(hub) => hub,
             Err(cause) => {
                 // whoever starts a server may be on a runtime of his own, where none may be waited for
@@ -138,7 +138,10 @@ impl Server {
             clock: runtime.handle().clone(),
         };
         let (router, health) = grpc::routes(dispatcher.clone());
-        let http = doors.http.is_some().then(|| http::routes(dispatcher, router.clone(), origins.clone()));
+        let http = doors
+            .http
+            .is_some()
+            .then(|| http::routes(dispatcher, grpc::for_browsers(router.clone()), origins.clone()));
         let routers = Routers { grpc: router, http };
         let core = Core {
             #[cfg(unix)]
@@ -158,7 +161,7 @@ impl Server {
             max_connections: config.max_connections,
             local: bound.map(|bound| local(bound, &runtime)).transpose()?,
         };
-        Ok(Self { addresses, stopper, acceptor: acceptor.start(runtime, &doors)?, cores, hub })
+        Ok(Self { addresses, stopper, acceptor: acceptor.start(runtime, doors)?, cores, hub })
     }
 
     /// Where it serves gRPC.

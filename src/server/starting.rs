@@ -59,7 +59,11 @@ async fn answer(
     let (router, health) = grpc::starting().await;
     let answers = Answers { keeping, closing: CancellationToken::new(), open: TaskTracker::new() };
     let http = doors.http.as_ref().map(|listener| {
-        answers.accept(Door::Http, listener, http::starting(router.clone(), origins.clone()))
+        answers.accept(
+            Door::Http,
+            listener,
+            http::starting(grpc::for_browsers(router.clone()), origins.clone()),
+        )
     });
     let both = async {
         tokio::join!(answers.accept(Door::Grpc, &doors.grpc, router.clone()), OptionFuture::from(http))

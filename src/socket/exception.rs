@@ -85,8 +85,10 @@ impl Exception {
         Self::new("TypeError", &told)
     }
 
-    pub(super) fn unhashable(value: &Value<'_>) -> Self {
-        Self::new("TypeError", &format!("unhashable type: '{}'", value.type_name()))
+    /// Where a value is to be looked up by.
+    pub(super) fn unless_hashable(value: &Value<'_>) -> Result<(), Self> {
+        let unhashable = || Self::new("TypeError", &format!("unhashable type: '{}'", value.type_name()));
+        if value.hashable() { Ok(()) } else { Err(unhashable()) }
     }
 
     pub(super) fn type_is_no_text() -> Self {

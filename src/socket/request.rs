@@ -59,14 +59,14 @@ impl<'r> Request<'r> {
 
     /// The channel that it names; one that has no such id cannot be there.
     pub(super) fn channel(&self) -> Result<ChannelId<'_>, Exception> {
-        self.channel.hashable()?;
+        Exception::unless_hashable(&self.channel)?;
         let id = self.channel.text().and_then(|text| ChannelId::parse(text).ok());
         id.ok_or_else(|| Exception::no_channel(&self.channel.to_string()))
     }
 
     /// The listener that it names; one that has no such id cannot be there.
     pub(super) fn listener(&self) -> Result<ListenerId<'_>, Exception> {
-        self.receiver.hashable()?;
+        Exception::unless_hashable(&self.receiver)?;
         let id = self.receiver.text().and_then(|text| ListenerId::parse(text).ok());
         id.ok_or_else(|| self.no_listener())
     }

@@ -1,6 +1,6 @@
 //! JSON values as Python has them, for what it says of them.
 
-use super::{exception::Exception, python};
+use super::python;
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -36,10 +36,10 @@ impl<'r> Value<'r> {
     }
 
     /// Python looks up by what has a hash.
-    pub(super) fn hashable(&self) -> Result<(), Exception> {
+    pub(super) fn hashable(&self) -> bool {
         match self {
-            Self::List | Self::Dict => Err(Exception::unhashable(self)),
-            Self::None | Self::Bool(_) | Self::Number(_) | Self::Text(_) => Ok(()),
+            Self::List | Self::Dict => false,
+            Self::None | Self::Bool(_) | Self::Number(_) | Self::Text(_) => true,
         }
     }
 

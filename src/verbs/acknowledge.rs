@@ -18,7 +18,7 @@ use std::{
 use tokio::task::yield_now;
 
 /// Rejections of so many listeners in one go, then the core's streams have a turn.
-const LISTENERS_IN_A_ROW: usize = 64;
+const LISTENERS_IN_A_ROW: usize = 16;
 const MAX_REASON_BYTES: usize = 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A page of messages is shorter where it would pass this.

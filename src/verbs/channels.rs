@@ -69,5 +69,6 @@ fn to_wire(info: &ChannelInfo) -> wire::Channel {
         last_sequence: info.last.to_i64(),
         kept_broadcasts: convert::to_i64(info.kept.messages),
         kept_broadcast_bytes: convert::to_i64(info.kept.bytes),
+        accepted_messages: convert::to_i64(info.accepted),
     }
 }

@@ -14,7 +14,7 @@ const MAX_TYPES: usize = 64;
 /// Where the subscriptions of a stream stand in its request.
 const SUBSCRIPTIONS: &str = "subscriptions";
 /// Of a stream of thousands so many are opened, then the core's other streams have a turn.
-const OPENED_AT_ONCE: usize = 256;
+const OPENED_AT_ONCE: usize = 32;
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 3 * 1024 * 1024;
 const LARGEST_MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 /// What a response has beside its messages, at most: a token, and as many gaps as a listener remembers.

@@ -123,3 +123,16 @@ async fn channels_do_not_hear_each_other() {
     wire.mark("b").await;
     assert!(wire.listen("b", "l").await.deliveries_before("mark").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_channel_counts_what_it_has_accepted() {
+    let (_server, wire) = listener().await;
+    wire.broadcast_all("c", (0..3).map(numbered)).await;
+    wire.dispatch("c", "l", numbered(3)).await;
+    let named = eric::v1::Message { id: "once".to_owned(), ..message("t") };
+    for _ in 0..2 {
+        wire.broadcast("c", named.clone()).await;
+    }
+    wire.notify_end("c", None).await;
+    assert_eq!(wire.look_at("c").await.accepted_messages, 6, "what came twice was accepted once");
+}

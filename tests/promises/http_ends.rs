@@ -217,7 +217,7 @@ async fn a_stream_that_opens_while_the_server_ends_is_refused_or_told() {
 }
 
 #[tokio::test]
-async fn presence_knows_who_listens_by_events() {
+async fn a_tab_is_known_by_its_session_and_gone_with_its_stream() {
     let (server, wire) = listener().await;
     let listen = Events::open(server.http(), &format!("{LISTEN}?session=tab-1")).await;
     until(async || wire.listener("c", "l").await.session == "tab-1").await;

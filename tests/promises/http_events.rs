@@ -177,7 +177,9 @@ async fn a_type_is_one_line_whatever_stands_in_it() {
     ] {
         wire.broadcast("c", message(kind)).await;
         assert_eq!(watch.one().await.kind, told);
-        assert_eq!(whole.one().await.json()["message"]["type"], kind);
+        let delivery = whole.one().await;
+        assert_eq!(delivery.kind, "message", "whoever hears that hears all types");
+        assert_eq!(delivery.json()["message"]["type"], kind);
     }
 }
 
@@ -265,6 +267,9 @@ async fn each_channel_of_a_stream_ends_for_itself() {
     assert_eq!((&told["reason"], &told["channel"]), (&json!("CHANNEL_REMOVED"), &json!("c")));
     wire.broadcast("d", numbered(1)).await;
     assert_eq!(events.one().await.number(), 1);
+    wire.remove_channel("d").await;
+    let rest = events.rest().await;
+    assert_eq!((rest.len(), &rest[0].json()["channel"]), (1, &json!("d")), "with the last of them all ends");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn ask(server: &TestServer, method: &str, path: &str, headers: &str) -> An
     http.ask(method, path, headers, b"").await;
     let mut head = http.head().await.expect("the server answers");
     if let Some(length) = head.headers.get("content-length") {
-        head.body = http.exactly(length.parse().unwrap()).await;
+        head.body = http.exactly(length.parse().expect("it is a number")).await;
     }
     head
 }
@@ -27,7 +27,7 @@ async fn without_a_setting_no_page_of_elsewhere_does_anything() {
     for headers in [
         "origin: https://evil.example\r\n",
         "origin: null\r\n",
-        "origin: http://eric.example:8080\r\n",
+        "origin: http://localhost:8080\r\n",
         "sec-fetch-site: cross-site\r\n",
     ] {
         for (method, path) in [("POST", PURGE), ("GET", LISTEN), ("GET", "/v1/channels")] {
@@ -47,8 +47,8 @@ async fn pages_of_the_server_itself_and_what_is_no_page_are_served() {
     let (server, _wire) = listener().await;
     for headers in [
         "",
-        "origin: http://eric.example\r\n",
-        "origin: https://Eric.example\r\n",
+        "origin: http://localhost\r\n",
+        "origin: https://Localhost\r\n",
         "sec-fetch-site: same-origin\r\n",
     ] {
         let answer = ask(&server, "GET", "/v1/channels", headers).await;
@@ -98,5 +98,21 @@ async fn a_star_lets_every_page_in() {
         let answer = ask(&server, "GET", "/v1/channels", &format!("origin: {origin}\r\n")).await;
         assert_eq!(answer.header("access-control-allow-origin"), "*");
         answer.done();
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_here_makes_no_page_one_of_this_machine() {
+    let (server, _wire) = listener().await;
+    for (host, headers, status) in [
+        ("evil.example", "origin: http://evil.example\r\n", 403),
+        ("evil.example:8080", "sec-fetch-site: same-origin\r\n", 403),
+        ("evil.example", "", 200),
+        ("127.0.0.1:8080", "origin: http://127.0.0.1:8080\r\n", 200),
+        ("[::1]:8080", "sec-fetch-site: same-origin\r\n", 200),
+    ] {
+        let mut http = Http::connect(server.http()).await;
+        http.say(format!("GET /v1/channels HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n").as_bytes()).await;
+        assert_eq!(http.answer().await.status, status, "{host} {headers}");
     }
 }

@@ -362,7 +362,7 @@ async fn a_reader_that_does_not_read_costs_a_place_and_no_queue() {
     loop {
         let event = slow.one().await;
         match &*event.kind {
-            "mark" => break,
+            "message" if event.json()["message"]["type"] == "mark" => break,
             "_eric_gap" => {
                 gaps += 1;
                 told += event.json()["count"].as_str().unwrap().parse::<i64>().unwrap();
@@ -430,4 +430,24 @@ async fn one_connection_serves_call_after_call() {
     http.ask("GET", "/v1/channels/c/events?start_at=oldest", "", b"").await;
     assert_eq!(http.head().await.map(|head| head.status), Some(200));
     assert!(http.chunk().await.is_some());
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_for_too_long_is_given_up() {
+    let server = TestServer::with(|config| {
+        config.keep_alive_interval = Duration::from_secs(1);
+        config.keep_alive_timeout = Duration::from_secs(1);
+    });
+    let wire = server.listener().await;
+    let mut stalled = Events::open(server.http(), "/v1/channels/c/events").await;
+    let mut reads = Events::open(server.http(), "/v1/channels/c/events").await;
+    // more than the sockets between them take
+    for _ in 0..100 {
+        wire.broadcast_all("c", (0..40).map(|_| sized(4 << 10))).await;
+        reads.take_some(40).await;
+    }
+    until(async || wire.server().await.streams == 1).await;
+    wire.mark("c").await;
+    assert_eq!(reads.one().await.kind, "mark", "who reads is kept");
+    while stalled.next().await.is_some() {}
 }

@@ -244,7 +244,10 @@ async fn grpc_and_grpc_web_are_served_at_the_same_address() {
     assert!(status.starts_with("HTTP/1.1 200"), "{status}");
     let answer: eric::v1::GetServerResponse = browser.frame().await.unwrap().message();
     assert_eq!(answer.incarnation, wire.server().await.incarnation);
-    // the other port has no JSON
+    // the other port has neither JSON nor anything for browsers
     let answer = crate::support::http::call(server.address(), "GET", "/v1/server", None).await;
     assert_ne!(answer.headers.get("content-type").map(String::as_str), Some("application/json"));
+    let mut browser = crate::support::http1::Http1::connect(server.address()).await;
+    let (_, headers) = browser.post("GetServer", &eric::v1::GetServerRequest {}).await;
+    assert!(headers.iter().any(|header| header == "content-type: application/grpc"), "{headers:?}");
 }

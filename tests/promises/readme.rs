@@ -6,9 +6,14 @@ use tokio::process::Command;
 
 const README: &str = include_str!("../../README.md");
 
-/// The shell block of the section that holds these words.
+/// The shell block of the first conversation that holds these words.
 fn conversation(words: &str) -> String {
-    let section = README.split("\n## A first conversation\n").nth(1).expect("the README has the section");
+    block("A first conversation", words)
+}
+
+/// The same of any section.
+fn block(section: &str, words: &str) -> String {
+    let section = README.split(&format!("\n## {section}\n")).nth(1).expect("the README has the section");
     let section = section.split("\n## ").next().expect("a section has a text");
     let blocks = section.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
     let found = blocks.filter(|block| block.contains(words)).collect::<Vec<_>>();
@@ -27,7 +32,8 @@ async fn said(script: &str, server: &TestServer) -> Output {
     let script = script
         .replace("target/release/eric", env!("CARGO_BIN_EXE_eric"))
         .replace("$(scripts/tool grpcurl)", &grpcurl)
-        .replace("127.0.0.1:50051", &server.address().to_string());
+        .replace("127.0.0.1:50051", &server.address().to_string())
+        .replace("127.0.0.1:8080", &server.http().to_string());
     let mut shell = Command::new("bash");
     shell.args(["-c", &format!("shopt -s expand_aliases\n{script}")]).env("ERIC_SERVER", server.url());
     shell.stdin(Stdio::null()).kill_on_drop(true);
@@ -66,4 +72,18 @@ async fn the_conversation_with_grpcurl_works_as_it_is_written() {
     let (printed, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(printed.contains("\"pieces\": 3"), "{printed}\n{told}");
     assert!(told.contains("CHANNEL_NOT_FOUND"), "{told}");
+}
+
+#[tokio::test]
+async fn the_conversation_with_curl_works_as_it_is_written() {
+    let server = TestServer::start();
+    // the stream that is watched behind the conversation ends with the shell
+    let script = "trap 'kill %1' EXIT\n".to_owned()
+        + &block("From a browser, or with curl", "curl -sSN")
+        + "\nsleep 1\n";
+    let output = said(&script, &server).await;
+    let (printed, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    for said in ["event: quote\ndata: {\"eur\": 12.5}\n", "\"value\":\"only for you\"", "CHANNEL_NOT_FOUND"] {
+        assert!(printed.contains(said), "{said} in {printed}\n{told}");
+    }
 }

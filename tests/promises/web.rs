@@ -1,4 +1,4 @@
-//! Browsers speak gRPC-Web over HTTP/1.1; whoever wants it is answered in gzip or zstd.
+//! Browsers speak gRPC-Web over HTTP/1.1, at the HTTP door; whoever wants it is answered in gzip or zstd.
 
 use crate::support::{
     Refused, TestServer,
@@ -17,7 +17,7 @@ use tonic::{Code, codec::CompressionEncoding};
 #[tokio::test]
 async fn a_unary_call_is_answered_over_http_1() {
     let (server, wire) = listener().await;
-    let mut browser = Http1::connect(server.address()).await;
+    let mut browser = Http1::connect(server.http()).await;
     // on one connection, one after the other
     for _ in 0..3 {
         let (status, headers) = browser.post("GetServer", &GetServerRequest {}).await;
@@ -38,7 +38,7 @@ async fn a_unary_call_is_answered_over_http_1() {
 #[tokio::test]
 async fn a_batch_of_a_browser_is_a_unary_call() {
     let (server, _wire) = listener().await;
-    let mut browser = Http1::connect(server.address()).await;
+    let mut browser = Http1::connect(server.http()).await;
     let publications = vec![publication("c", "l", numbered(1)), publication("c", "no", numbered(2))];
     browser.post("PublishBatch", &PublishBatchRequest { publications, stop_at_error: false }).await;
     let answer: PublishBatchResponse = browser.frame().await.unwrap().message();
@@ -54,7 +54,7 @@ fn watch() -> WatchRequest {
 #[tokio::test]
 async fn a_watch_streams_over_http_1() {
     let (server, wire) = listener().await;
-    let mut browser = Http1::connect(server.address()).await;
+    let mut browser = Http1::connect(server.http()).await;
     let (status, _) = browser.post("Watch", &watch()).await;
     assert!(status.starts_with("HTTP/1.1 200"), "{status}");
     let opened: WatchResponse = browser.frame().await.unwrap().message();
@@ -75,7 +75,7 @@ async fn a_watch_streams_over_http_1() {
 #[tokio::test]
 async fn a_listen_streams_over_http_1_and_ends_with_the_server() {
     let (server, wire) = listener().await;
-    let mut browser = Http1::connect(server.address()).await;
+    let mut browser = Http1::connect(server.http()).await;
     let request = ListenRequest { subscriptions: vec![subscription("c", "l", "")], max_response_bytes: 0 };
     browser.post("Listen", &request).await;
     browser.frame().await.unwrap();
@@ -93,7 +93,7 @@ async fn a_listen_streams_over_http_1_and_ends_with_the_server() {
 #[tokio::test]
 async fn a_refusal_comes_through_with_its_details() {
     let (server, _wire) = listener().await;
-    let mut browser = Http1::connect(server.address()).await;
+    let mut browser = Http1::connect(server.http()).await;
     let mut request = watch();
     request.subscriptions[0].channel = "no".into();
     let (_, headers) = browser.post("Watch", &request).await;
@@ -108,7 +108,7 @@ async fn a_refusal_comes_through_with_its_details() {
 #[tokio::test]
 async fn a_browser_that_keeps_its_connection_open_holds_no_shutdown_up() {
     let (server, _wire) = listener().await;
-    let mut browser = Http1::connect(server.address()).await;
+    let mut browser = Http1::connect(server.http()).await;
     browser.post("GetServer", &GetServerRequest {}).await;
     while browser.frame().await.is_some() {}
     server.stop();
@@ -126,7 +126,7 @@ async fn what_is_no_grpc_is_refused_and_harms_nothing() {
         "POST /eric.v1.DispatcherService/Nothing HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/grpc-web\r\ncontent-length: 0\r\n\r\n",
         "\u{1}\u{2}\u{3}\r\n\r\n",
     ] {
-        let mut browser = Http1::connect(server.address()).await;
+        let mut browser = Http1::connect(server.http()).await;
         browser.say(request.as_bytes()).await;
         while !browser.closed().await {}
     }

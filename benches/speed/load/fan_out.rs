@@ -1,6 +1,6 @@
 //! Broadcasts to open streams: one by one, in bursts, or as fast as the publisher is answered.
 
-use super::{Audience, Load, Streams, call_all};
+use super::{Audience, Load, Poster, Streams, call_all, streams::Record};
 use crate::{
     Outcome,
     client::{Connection, verb},
@@ -23,16 +23,54 @@ pub(crate) enum Pace {
     FlatOut,
 }
 
+/// Who receives, whatever the protocol.
+pub(crate) trait Heard {
+    /// What was sent and what arrived.
+    fn record(&self) -> &Record;
+
+    /// How many streams are open.
+    fn len(&self) -> u64;
+}
+
+/// Who publishes.
+pub(crate) enum Publisher {
+    /// By Broadcast, in this channel.
+    Calls([Connection; 1], Template),
+    /// Over HTTP/1.1.
+    Posts(Poster),
+}
+
+impl Publisher {
+    /// One who broadcasts.
+    pub(crate) fn calls(connection: Connection, channel: &str) -> Self {
+        Self::Calls([connection], Template::broadcast(channel))
+    }
+
+    /// Publishes so many, and waits until all are answered.
+    pub(crate) async fn publish(&mut self, count: usize) -> Outcome {
+        match self {
+            Self::Posts(poster) => poster.publish(count).await,
+            Self::Calls(connection, broadcast) => {
+                let left = Cell::new(count);
+                let frame = || {
+                    left.set(left.get().checked_sub(1)?);
+                    Some(broadcast.stamp())
+                };
+                call_all(connection, count, verb::BROADCAST, frame).await.map(drop)
+            }
+        }
+    }
+}
+
 /// One publisher and its audience.
-pub(crate) struct FanOut {
-    publisher: [Connection; 1],
-    broadcast: Template,
-    streams: Streams,
+pub(crate) struct FanOut<A> {
+    publisher: Publisher,
+    audience: A,
     pace: Pace,
     pause: Duration,
 }
 
-impl FanOut {
+impl FanOut<Streams> {
     /// Opens the streams.
     pub(crate) async fn open(
         address: SocketAddr,
@@ -44,22 +82,23 @@ impl FanOut {
         let publisher = Connection::open(address).await?;
         let mut streams = Streams::none(&publisher, channel).await?;
         streams.open(address, audience).await?;
-        Ok(Self { publisher: [publisher], broadcast: Template::broadcast(channel), streams, pace, pause })
-    }
-
-    async fn publish(&self, count: usize) -> Outcome {
-        self.streams.record.sent(count, self.streams.len());
-        let left = Cell::new(count);
-        let frame = || {
-            left.set(left.get().checked_sub(1)?);
-            Some(self.broadcast.stamp())
-        };
-        call_all(&self.publisher, count, verb::BROADCAST, frame).await?;
-        Ok(())
+        Ok(Self::to(streams, Publisher::calls(publisher, channel), pace, pause))
     }
 }
 
-impl Load for FanOut {
+impl<A: Heard> FanOut<A> {
+    /// To streams that are open.
+    pub(crate) fn to(audience: A, publisher: Publisher, pace: Pace, pause: Duration) -> Self {
+        Self { publisher, audience, pace, pause }
+    }
+
+    async fn publish(&mut self, count: usize) -> Outcome {
+        self.audience.record().sent(count, self.audience.len());
+        self.publisher.publish(count).await
+    }
+}
+
+impl<A: Heard> Load for FanOut<A> {
     async fn run(&mut self, time: Duration) -> Outcome<u64> {
         let end = Instant::now() + time;
         let mut messages = 0;
@@ -71,14 +110,14 @@ impl Load for FanOut {
                 }
                 Pace::Bursts(count) => {
                     self.publish(count).await?;
-                    self.streams.record.complete().await?;
+                    self.audience.record().complete().await?;
                     sleep(self.pause).await;
                     messages += count as u64;
                 }
             }
         }
-        self.streams.record.complete().await?;
-        Ok(messages * self.streams.len())
+        self.audience.record().complete().await?;
+        Ok(messages * self.audience.len())
     }
 
     fn pauses(&self) -> bool {
@@ -86,6 +125,6 @@ impl Load for FanOut {
     }
 
     fn take_latency(&mut self) -> Option<Histogram<u64>> {
-        Some(self.streams.record.take_latency())
+        Some(self.audience.record().take_latency())
     }
 }

@@ -1,5 +1,6 @@
 //! Open streams, and the record of what they receive.
 
+use super::Heard;
 use crate::{
     Outcome,
     client::{Connection, Subscriber, verb},
@@ -98,6 +99,16 @@ impl Streams {
     }
 }
 
+impl Heard for Streams {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn len(&self) -> u64 {
+        self.opened
+    }
+}
+
 async fn read(mut subscriber: Subscriber, record: Arc<Record>) {
     let mut arrivals = Vec::new();
     loop {
@@ -174,7 +185,7 @@ impl Record {
     }
 
     // Some streams got the messages of these numbers.
-    fn received(&self, arrivals: &[Range<u64>]) {
+    pub(super) fn received(&self, arrivals: &[Range<u64>]) {
         let mut state = self.lock();
         let now = Instant::now();
         for number in arrivals.iter().cloned().flatten() {
@@ -189,7 +200,7 @@ impl Record {
         }
     }
 
-    fn fail(&self, fault: &str) {
+    pub(super) fn fail(&self, fault: &str) {
         self.lock().fault.get_or_insert_with(|| fault.to_owned());
         self.changed.notify_one();
     }

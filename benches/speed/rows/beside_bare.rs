@@ -78,7 +78,7 @@ pub(super) async fn fan_out(plan: &Plan, row: &Row, audience: Audience, pace: Pa
     beside(plan, row, Side { server: &bare, load: base }, Side { server: &eric, load: other }).await
 }
 
-fn enough_files(connections: u64) -> Outcome {
+pub(super) fn enough_files(connections: u64) -> Outcome {
     // what the program has open besides
     let (needed, limit) = (connections + 50, proc::max_open_files()?);
     if limit < needed {

@@ -15,6 +15,7 @@ impl Shown for Channel {
             ("created", time(self.create_time)),
             ("birth", self.birth.to_string()),
             ("last sequence", self.last_sequence.to_string()),
+            ("accepted messages", self.accepted_messages.to_string()),
             ("listeners", self.listeners.to_string()),
             ("streams", self.streams.to_string()),
             ("kept broadcasts", format!("{}, {}", self.kept_broadcasts, size(self.kept_broadcast_bytes))),
@@ -32,6 +33,7 @@ impl Shown for Channel {
             "listeners": self.listeners,
             "streams": self.streams,
             "lastSequence": self.last_sequence,
+            "acceptedMessages": self.accepted_messages,
             "keptBroadcasts": self.kept_broadcasts,
             "keptBroadcastBytes": self.kept_broadcast_bytes,
         })

@@ -6,20 +6,7 @@ use super::{
     shared::Shared,
 };
 use rusqlite::{Connection, OptionalExtension as _};
-use std::{
-    fs,
-    path::Path,
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
-    time::Duration,
-};
-
-/// What the writer saw when it looked last.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    free_bytes: AtomicU64,
-    /// When the oldest message was accepted; 0: there is none.
-    oldest: AtomicI64,
-}
+use std::{fs, path::Path, sync::atomic::Ordering, time::Duration};
 
 /// What it looks for.
 pub(super) fn look(connection: &Connection, shared: &Shared) {

@@ -9,7 +9,7 @@
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start.
-//! - `stats` counts what the running log does, `figures` has what it says of itself. For operators: `stat` counts what
+//! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of itself. For operators: `stat` counts what
 //!   stands in a directory, `check` looks whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads
 //!   around what is damaged), `import` takes those back.
 
@@ -36,6 +36,7 @@ mod rows;
 mod runs;
 mod salvage;
 mod schema;
+mod seen;
 mod shared;
 mod sizes;
 mod stat;

@@ -2,9 +2,9 @@
 
 use super::{
     super::{LogError, LogState, Position, Record, Watermark},
-    figures::Seen,
     kept::Kept,
     pending::{Item, Pending},
+    seen::Seen,
     stats::Stats,
 };
 use std::{

@@ -53,9 +53,9 @@ async fn serve(dir: &Path, address: &str) -> Served {
 fn copy(from: &Path, to: &Path) {
     let files = |dir: &Path| fs::read_dir(dir).expect("it is there").map(|file| file.expect("it is there"));
     files(to).for_each(|file| fs::remove_file(file.path()).expect("it is there"));
-    for file in files(from) {
+    files(from).for_each(|file| {
         fs::copy(file.path(), to.join(file.file_name())).expect("there is room");
-    }
+    });
 }
 
 async fn send(client: &Client, numbers: impl IntoIterator<Item = u64>) {

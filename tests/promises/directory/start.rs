@@ -4,6 +4,8 @@ use crate::support::{
     Wire,
     command::free_address,
     directory::{end, file, over, waiting_numbers},
+    events::Events,
+    http::call,
     message::numbered,
     power::Power,
     refused, until,
@@ -11,7 +13,7 @@ use crate::support::{
     within,
 };
 use eric::v1::GetServerRequest;
-use std::fs;
+use std::{fs, net::SocketAddr};
 use tonic::{Code, transport::Channel, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -41,9 +43,9 @@ async fn filled() -> Power {
 }
 
 async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
-    let address = free_address();
+    let (address, http) = (free_address(), free_address());
     power.ask("hold");
-    let served = power.start(&["--listen", &address], read_at);
+    let served = power.start(&["--listen", &address, "--http", &http], read_at);
     power.holds().await;
     let url = format!("http://{address}");
     let channel = connected(&url).await;
@@ -55,6 +57,7 @@ async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
     refusal.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
     let listening = wire.try_listen(subscription("c", "l", "")).await;
     assert_eq!(listening.err().map(|status| status.code()), Some(Code::Unavailable));
+    is_told_by_http(http.parse().expect("it is an address")).await;
     power.ask_no_more("hold");
     let served = served.serving().await;
     let wire = served.wire().await;
@@ -62,6 +65,20 @@ async fn is_told_while_it_starts(power: &Power, read_at: Option<u64>) {
     assert_eq!(waiting_numbers(&wire, "l").await, (0..1_000).collect::<Vec<_>>());
     assert!(served.said().iter().any(|line| line.contains("the log was read")), "{:?}", served.said());
     served.kill().await;
+}
+
+/// An EventSource is told to come back; at a status it would give up.
+async fn is_told_by_http(http: SocketAddr) {
+    assert_eq!(call(http, "GET", "/", None).await.status, 200, "the console is there, and tells people");
+    let answer = call(http, "GET", "/v1/server", None).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.problem(503, "LOG_UNAVAILABLE");
+    call(http, "POST", "/v1/channels", None).await.problem(503, "LOG_UNAVAILABLE");
+    let Err(answer) = Events::try_open(http, "/v1/channels/c/events", "last-event-id: x\r\n").await else {
+        panic!("it does not serve yet")
+    };
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/event-stream"));
+    assert!(String::from_utf8_lossy(&answer.body).contains("LOG_UNAVAILABLE"));
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ impl Http {
     pub(crate) async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) {
         let length =
             if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: eric.example\r\n{headers}{length}\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}{length}\r\n");
         self.say(&[head.as_bytes(), body].concat()).await;
     }
 

@@ -1,0 +1,173 @@
+// To be a listener for a while: its stream, and for an explicit one what is said of each message.
+
+import { el, say } from "./dom.js";
+import { Outcome, action, form, labelled, text } from "./forms.js";
+import { isExplicit } from "./listeners.js";
+import { StreamPanel } from "./panel.js";
+import { callForOne, listenerPath, randomId } from "./verbs.js";
+import { duration, many } from "./words.js";
+
+/** Fewer than the list holds: what is to be acknowledged stays in it. */
+const MOST_UNACKNOWLEDGED = 100;
+
+/** Two tabs that come back by themselves do not take a listener from each other by this name of each. */
+function session() {
+  const known = sessionStorage.getItem("session") ?? `console-${randomId().slice(0, 8)}`;
+  sessionStorage.setItem("session", known);
+  return known;
+}
+
+export function receivePart(channelId, listenerId, changed, signal) {
+  const hint = el("p", { class: "hint" });
+  const all = new Outcome();
+  /** What was delivered and is not acknowledged, by sequence. */
+  const open = new Map();
+  /** The channel and the listener as they stand, and what the stream began with. */
+  const known = { channel: null, listener: null, started: null, incarnation: "" };
+  const facts = () => ({
+    channel: channelId,
+    listener: listenerId,
+    birth: known.started.birth,
+    incarnation: known.incarnation,
+  });
+  const panel = new StreamPanel(
+    "Received",
+    `${listenerPath(channelId, listenerId)}/events`,
+    {
+      start: "Listen here",
+      empty: "Nothing has come yet.",
+      parameters: () => parameters(known.listener),
+      opened: ({ started, incarnation }) => Object.assign(known, { started: started[0], incarnation }),
+      actions: (told) => (known.listener && isExplicit(known.listener) ? openRow(told) : []),
+      changed,
+    },
+    signal,
+  );
+
+  /** What comes again stands where it comes again, and only there. */
+  function openRow(told) {
+    open.get(told.sequence)?.row()?.remove();
+    const verdict = new Verdict(told, facts, () => known.channel, settled);
+    open.set(told.sequence, verdict);
+    return verdict.parts;
+  }
+
+  function settled(sequence) {
+    open.delete(sequence);
+    changed();
+  }
+
+  const acknowledgeAll = action("Acknowledge all", all, async () => {
+    const newest = [...open.values()].at(-1);
+    if (!newest) return "Nothing is to be acknowledged.";
+    const { acknowledged } = await callForOne("v1/acknowledge", {
+      items: [{ ...facts(), generation: newest.told.generation, throughSequence: newest.told.sequence }],
+    });
+    for (const verdict of open.values()) verdict.close("acknowledged");
+    open.clear();
+    changed();
+    return `${many(acknowledged.coveredMessages, "message was", "messages were")} acknowledged.`;
+  });
+  acknowledgeAll.hidden = true;
+  panel.bar.append(acknowledgeAll);
+  const element = el("section", {}, el("h2", {}, "Receive here"), hint, panel.element, all.element);
+  const show = (channel, listener) => {
+    Object.assign(known, { channel, listener });
+    acknowledgeAll.hidden = !isExplicit(listener);
+    say(hint, isExplicit(listener) ? HINT_EXPLICIT : HINT_AUTOMATIC);
+  };
+  return { element, panel, show };
+}
+
+const HINT_AUTOMATIC =
+  "This page becomes the listener for as long as it listens: what is shown here is delivered, and no longer waits. A client that has its stream keeps it.";
+const HINT_EXPLICIT =
+  "This page becomes the listener for as long as it listens. Each message waits for your word: acknowledge it, or reject it, and it comes again or goes to the dead letters. A client that has its stream keeps it.";
+
+function parameters(listener) {
+  const asked = { session: session(), take_over: "never" };
+  return listener && isExplicit(listener) ? { ...asked, max_unacknowledged: MOST_UNACKNOWLEDGED } : asked;
+}
+
+/** What is said of one delivery. */
+class Verdict {
+  told;
+  parts;
+  #facts;
+  #channel;
+  #settled;
+  #outcome = new Outcome();
+
+  constructor(told, facts, channel, settled) {
+    Object.assign(this, { told });
+    this.#facts = facts;
+    this.#channel = channel;
+    this.#settled = settled;
+    const acknowledge = action("Acknowledge", this.#outcome, () => this.#acknowledge());
+    const reject = el("button", { type: "button", "aria-expanded": "false", onclick: () => this.#ask(reject) }, "Reject…");
+    this.parts = [acknowledge, reject, this.#outcome.element];
+  }
+
+  row() {
+    return this.#outcome.element.closest("li");
+  }
+
+  /** It has been dealt with. */
+  close(word) {
+    const row = this.row();
+    const held = row.contains(document.activeElement);
+    this.parts.forEach((part) => part.remove());
+    row.querySelector("form")?.remove();
+    row.classList.add("settled");
+    const line = row.querySelector(".line");
+    line.append(el("span", { class: "tag" }, word));
+    if (held) line.focus();
+  }
+
+  async #acknowledge() {
+    await callForOne("v1/acknowledge", { items: [{ ...this.#facts(), ...this.#covered() }] });
+    this.close("acknowledged");
+    this.#settled(this.told.sequence);
+    return null;
+  }
+
+  /** Where others may overtake, what came again alone is acknowledged by its attempt. */
+  #covered() {
+    const { sequence, attempt, generation } = this.told;
+    if (this.#channel().settings.redelivery !== "REDELIVERY_OVERTAKING") return { generation, sequences: [sequence] };
+    return attempt > 1 ? { attempts: [{ sequence, attempt }] } : { sequences: [sequence] };
+  }
+
+  #ask(button) {
+    const there = this.row().querySelector("form");
+    button.setAttribute("aria-expanded", !there);
+    if (there) return there.remove();
+    const reason = text();
+    const delay = text({ inputmode: "decimal", placeholder: "the channel’s" });
+    const final = el("input", { type: "checkbox" });
+    const hint = "It does not come again, and goes to the dead letters, or is dropped where there is no listener for them.";
+    const parts = [
+      labelled("Reason, for people", reason),
+      labelled("Comes again after, in seconds", delay, { field: "delay" }),
+      labelled("For good", final, { hint }),
+    ];
+    const asked = form("Reject", "Reject", parts, () => this.#reject(reason.value, delay.value.trim(), final.checked));
+    this.row().append(asked);
+    reason.focus();
+  }
+
+  async #reject(reason, delay, final) {
+    const { sequence, generation, attempt } = this.told;
+    const item = { ...this.#facts(), sequence, generation, attempt, reason, final, ...(delay && { delay: `${delay}s` }) };
+    const { rejected } = await callForOne("v1/reject", { items: [item] });
+    this.close(became(rejected));
+    this.#settled(sequence);
+    return null;
+  }
+}
+
+function became({ attempts, deadLetterSequence, dropped, delay }) {
+  if (Number(deadLetterSequence) > 0) return `rejected: dead letter ${deadLetterSequence}`;
+  if (dropped) return "rejected, and dropped";
+  return `rejected (${attempts}), comes again ${!delay || delay === "0s" ? "at once" : `after ${duration(delay)}`}`;
+}
