@@ -42,6 +42,7 @@ pub(crate) struct Figures {
     pub(crate) stops: u64,
     pub(crate) purges: u64,
     pub(crate) removals: u64,
+    pub(crate) guests: u64,
     pub(crate) looks: u64,
     pub(crate) taken_over: u64,
     pub(crate) crashes: u64,

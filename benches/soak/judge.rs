@@ -33,13 +33,14 @@ fn figures(books: &Books, faults: &Faults) -> String {
     let deliveries = count(|event| event.delivered().is_some());
     let gaps = count(|event| event.gap().is_some());
     let Figures { refused, duplicates, unknown, streams, pulls, rejected, extended, .. } = &books.figures;
-    let Figures { cut, stalls, stops, purges, removals, looks, taken_over, crashes, .. } = &books.figures;
+    let Figures { cut, stalls, stops, purges, removals, guests, looks, taken_over, crashes, .. } =
+        &books.figures;
     format!(
         "accepted {}, refused {refused}, outcome unknown at first {unknown}, duplicates {duplicates}\n\
          delivered {deliveries}, rejected {rejected}, extended {extended}, dead letters {}, gaps said {gaps}, \
          in flight without a token {}\n\
          streams {streams}, pulls {pulls}, connections cut {cut}, stalls {stalls}, taken over {taken_over}, \
-         stops {stops}, purges {purges}, removals {removals}, looks {looks}, crashes {crashes}",
+         stops {stops}, purges {purges}, removals {removals}, guests {guests}, looks {looks}, crashes {crashes}",
         books.accepted.len(),
         books.buried.len(),
         faults.in_flight,

@@ -3,6 +3,7 @@
 use crate::{
     cast::{Receiver, Who},
     enter,
+    insist::insist,
     road::Wire,
     stage::Stage,
 };
@@ -10,9 +11,6 @@ use eric::v1::RemoveListenerRequest;
 use std::{rc::Rc, time::Duration};
 use tokio::time::sleep;
 use tonic::{Code, Status};
-
-/// Nobody is there to answer.
-const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) async fn of(stage: Rc<Stage>, mut wire: Wire, who: Who) {
     let mut rng = stage.rng(91_000 + who as u64);
@@ -29,7 +27,7 @@ async fn another(stage: &Stage, wire: &mut Wire, who: Who, away: Duration) -> Re
     let receiver = &stage.cast.receivers[who];
     remove(stage, wire, receiver).await?;
     sleep(away).await;
-    let birth = register(stage, wire, receiver).await?;
+    let birth = insist(stage, async |again| enter::register(wire, receiver, again).await).await?;
     let mut books = stage.books.lock();
     books.figures.removals += 1;
     books.born(who, receiver, birth);
@@ -40,28 +38,13 @@ async fn another(stage: &Stage, wire: &mut Wire, who: Who, away: Duration) -> Re
 async fn remove(stage: &Stage, wire: &mut Wire, receiver: &Receiver) -> Result<(), Status> {
     let (channel, listener) = (receiver.channel.to_owned(), receiver.listener.to_owned());
     let request = RemoveListenerRequest { channel, listener };
-    let mut again = false;
-    while let Err(status) = wire.remove_listener(request.clone()).await {
-        if again && status.code() == Code::NotFound {
-            return Ok(());
-        }
-        if !stage.excuses(&status) {
-            return Err(status);
-        }
-        again = true;
-        sleep(PAUSE).await;
-    }
-    Ok(())
+    insist(stage, async |again| gone(wire.remove_listener(request.clone()).await, again)).await
 }
 
-/// Until it is known that it is there.
-async fn register(stage: &Stage, wire: &mut Wire, receiver: &Receiver) -> Result<i64, Status> {
-    let mut again = false;
-    loop {
-        match enter::register(wire, receiver, again).await {
-            Err(status) if stage.excuses(&status) => again = true,
-            told => return told,
-        }
-        sleep(PAUSE).await;
+/// A removal that was asked for before may have been heard.
+pub(crate) fn gone<T>(answer: Result<T, Status>, again: bool) -> Result<(), Status> {
+    match answer {
+        Err(status) if again && status.code() == Code::NotFound => Ok(()),
+        answer => answer.map(drop),
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! In reading order: [`cast`] who there is, and [`enter`] as the server knows them; [`play`] the whole on its [`stage`], with
 //! the server in its [`house`], or a [`victim`] that one can [`kill`];
-//! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`] and [`lives`] what they do, over [`road`];
+//! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`], [`lives`] and [`guests`] what they do, over
+//! [`road`], some until they are answered: [`insist`];
 //! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`order`],
 //! [`gaps`], [`flight`], [`firm`] and [`crash`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
 
@@ -21,8 +22,10 @@ mod example;
 mod firm;
 mod flight;
 mod gaps;
+mod guests;
 mod hand;
 mod house;
+mod insist;
 mod judge;
 mod kill;
 mod lives;

@@ -4,7 +4,7 @@ use crate::{
     args::{Over, Run},
     books::Shelf,
     cast::{Cast, Habit, Mode, SCENES, Who},
-    disturb, enter,
+    disturb, enter, guests,
     house::House,
     judge, lives, pull,
     receive::Client,
@@ -81,6 +81,9 @@ fn disturbers(stage: &Rc<Stage>, all: &mut JoinSet<()>, wire: &Wire) {
     all.spawn_local(disturb::listeners(Rc::clone(stage), wire.clone()));
     for who in stage.cast.those(|it| it.fleeting()) {
         all.spawn_local(lives::of(Rc::clone(stage), wire.clone(), who));
+    }
+    for number in 0..3 {
+        all.spawn_local(guests::of(Rc::clone(stage), wire.clone(), number));
     }
     let explicit = stage.cast.those(|it| it.mode == Mode::Explicit);
     for rival in 0..3 {

@@ -9,6 +9,7 @@ use crate::{
 use eric::v1::{
     ExtendRequest, Extension, RejectRequest, Rejected, Rejection, extend_result, reject_result::Outcome,
 };
+use std::fmt::Debug;
 
 impl Hand {
     /// Says something of what is in hand, or nothing. An error: the connection is broken.
@@ -25,34 +26,29 @@ impl Hand {
     }
 
     async fn reject(&mut self, wire: &mut Wire, rng: &mut fastrand::Rng, last: bool) -> Result<(), ()> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
-        let Held { sequence, generation, attempt } = self.held[rng.usize(..self.held.len())];
-        let receiver = self.receiver();
+        let Some(one) = self.one_of_those(rng) else { return Ok(()) };
+        let (sequence, before) = (one.sequence, one.generation.unwrap_or_default());
+        let Extension { channel, listener, birth, incarnation, generation, attempt, .. } = one;
+        let (reason, delay) = ("soak".to_owned(), rng.bool().then(|| millis(rng.u64(..40))));
+        let r#final = last;
         let item = Rejection {
-            channel: receiver.channel.to_owned(),
-            listener: receiver.listener.to_owned(),
-            birth: self.birth,
-            incarnation: self.incarnation.clone(),
-            generation: Some(generation),
+            channel,
+            listener,
+            birth,
+            incarnation,
+            generation,
             sequence,
-            attempt: if self.overtaking() { attempt.unwrap_or(1) } else { 0 },
-            reason: "soak".to_owned(),
-            delay: rng.bool().then(|| millis(rng.u64(..40))),
-            r#final: last,
+            attempt,
+            reason,
+            delay,
+            r#final,
         };
         let answer = wire.reject(RejectRequest { items: vec![item.clone()] }).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
-        let gone = tonic::Code::FailedPrecondition as i32;
         match answer.results.into_iter().next().and_then(|result| result.outcome) {
-            Some(Outcome::Rejected(rejected)) => self.rejected(sequence, generation, &rejected),
-            // it was rejected, acknowledged or purged by somebody else meanwhile: it stays in hand, as what is done with
-            Some(Outcome::Error(error)) if error.code == gone || self.may_be_gone(error.code) => {}
-            other => {
-                let fault = format!("{}: {item:?} was answered with {other:?}", self.receiver().name());
-                self.stage.books.lock().fault(fault);
-            }
+            Some(Outcome::Rejected(rejected)) => self.rejected(sequence, before, &rejected),
+            Some(Outcome::Error(error)) if self.came_too_late(error.code) => {}
+            other => self.must_not_be(&item, &other),
         }
         Ok(())
     }
@@ -77,12 +73,24 @@ impl Hand {
 
     /// Asks for more time, or for less.
     async fn extend(&mut self, wire: &mut Wire, rng: &mut fastrand::Rng) -> Result<(), ()> {
-        if self.held.is_empty() {
-            return Ok(());
+        let Some(one) = self.one_of_those(rng) else { return Ok(()) };
+        let item = Extension { extension: Some(millis(rng.u64(1..400))), ..one };
+        let answer = wire.extend(ExtendRequest { items: vec![item.clone()] }).await;
+        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        match answer.results.into_iter().next().and_then(|result| result.outcome) {
+            Some(extend_result::Outcome::Extended(_)) => self.stage.books.lock().figures.extended += 1,
+            Some(extend_result::Outcome::Error(error)) if self.came_too_late(error.code) => {}
+            other => self.must_not_be(&item, &other),
         }
-        let Held { sequence, generation, attempt } = self.held[rng.usize(..self.held.len())];
+        Ok(())
+    }
+
+    /// One of what is in hand, named as an extension names it; `None`: nothing is.
+    fn one_of_those(&self, rng: &mut fastrand::Rng) -> Option<Extension> {
+        let place = (!self.held.is_empty()).then(|| rng.usize(..self.held.len()))?;
+        let Held { sequence, generation, attempt } = self.held[place];
         let receiver = self.receiver();
-        let item = Extension {
+        Some(Extension {
             channel: receiver.channel.to_owned(),
             listener: receiver.listener.to_owned(),
             birth: self.birth,
@@ -90,20 +98,17 @@ impl Hand {
             generation: Some(generation),
             sequence,
             attempt: if self.overtaking() { attempt.unwrap_or(1) } else { 0 },
-            extension: Some(millis(rng.u64(1..400))),
-        };
-        let answer = wire.extend(ExtendRequest { items: vec![item.clone()] }).await;
-        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
-        let gone = tonic::Code::FailedPrecondition as i32;
-        match answer.results.into_iter().next().and_then(|result| result.outcome) {
-            Some(extend_result::Outcome::Extended(_)) => self.stage.books.lock().figures.extended += 1,
-            Some(extend_result::Outcome::Error(error))
-                if error.code == gone || self.may_be_gone(error.code) => {}
-            other => {
-                let fault = format!("{}: {item:?} was answered with {other:?}", self.receiver().name());
-                self.stage.books.lock().fault(fault);
-            }
-        }
-        Ok(())
+            extension: None,
+        })
+    }
+
+    /// It was rejected, acknowledged or purged by somebody else meanwhile: it stays in hand, as what is done with.
+    fn came_too_late(&self, code: i32) -> bool {
+        code == tonic::Code::FailedPrecondition as i32 || self.may_be_gone(code)
+    }
+
+    fn must_not_be(&self, item: &dyn Debug, answer: &dyn Debug) {
+        let fault = format!("{}: {item:?} was answered with {answer:?}", self.receiver().name());
+        self.stage.books.lock().fault(fault);
     }
 }

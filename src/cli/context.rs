@@ -5,10 +5,10 @@ use crate::{
     client::Client,
     config::{BYTES, TIME},
 };
-use clap::Args;
+use clap::{Arg, Args, Command};
 use std::time::Duration;
 
-/// These options stand in every help; the heading says that `serve` and `log` have no use for them.
+/// Those of the options that `serve` and `log` have no use for.
 const HEADING: &str = "Options of the commands that talk to a server";
 
 /// Options of every command that talks to a server.
@@ -33,6 +33,15 @@ pub(crate) struct Connection {
     /// Keep trying for so long while the server is not there
     #[arg(long, help_heading = HEADING, global = true, value_name = "TIME", default_value = "0s", value_parser = duration)]
     wait_for_server: Duration,
+}
+
+impl Connection {
+    /// The options for a command that has no use for them, or only for how to print: it takes them, and does not show them.
+    pub(crate) fn out_of_sight(prints: bool) -> impl Iterator<Item = Arg> {
+        let all: Vec<_> = Self::augment_args(Command::new("")).get_arguments().cloned().collect();
+        let useless = move |option: &Arg| !prints || option.get_help_heading() == Some(HEADING);
+        all.into_iter().filter(useless).map(|option| option.hide(true))
+    }
 }
 
 /// A command's surroundings.

@@ -3,6 +3,7 @@
 mod progress;
 
 use super::{
+    context::Connection,
     exit::{Exit, Fault},
     output::Output,
 };
@@ -20,6 +21,7 @@ use std::{
 /// They work on the directory itself and ask no server. Counting, checking and exporting only read: a server may run on the
 /// directory meanwhile, and what they tell is one state of it. While they read, its write-ahead log grows.
 #[derive(Args, Debug)]
+#[command(args = Connection::out_of_sight(true))]
 pub(crate) struct Log {
     #[command(subcommand)]
     verb: Verb,

@@ -83,7 +83,7 @@ pub use publisher::{Pending, Publisher, PublisherOptions};
 pub use pull::{Pull, Pulled};
 pub use rejection::{Rejected, Rejection};
 pub use send::{Publication, Receiver};
-pub use server::{Durability, Limits, Log, Server};
+pub use server::{Durability, Limits, Log, LogState, Server};
 pub use settle::Acknowledging;
 pub use subscribe::{Asked, Listen, ListenAsked, Opening, Watch, WatchAsked};
 pub use subscription::Subscription;

@@ -9,53 +9,43 @@ use std::time::{Duration, SystemTime};
 
 /// One delivery that is outstanding, for [`Client::reject`] and [`Client::extend`]. Whatever is not said
 /// about its life is not checked.
+// As the wire names it: an extension says no more than that, and by how much.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outstanding {
-    channel: String,
-    listener: String,
-    birth: i64,
-    incarnation: String,
-    generation: Option<i64>,
-    sequence: i64,
-    attempt: i32,
-}
+pub struct Outstanding(v1::Extension);
 
 impl Outstanding {
     /// The delivery with this sequence.
     pub fn new(channel: impl Into<String>, listener: impl Into<String>, sequence: i64) -> Self {
         let (channel, listener) = (channel.into(), listener.into());
-        let (birth, incarnation, generation, attempt) = (0, String::new(), None, 0);
-        Self { channel, listener, birth, incarnation, generation, sequence, attempt }
+        Self(v1::Extension { channel, listener, sequence, ..Default::default() })
     }
 
     /// Which attempt it is; required where the channel's redelivery is overtaking.
     pub fn attempt(mut self, attempt: i32) -> Self {
-        self.attempt = attempt;
+        self.0.attempt = attempt;
         self
     }
 
     /// The listener's birth; another one's is refused, reason `OTHER_LIFE`.
     pub fn birth(mut self, birth: i64) -> Self {
-        self.birth = birth;
+        self.0.birth = birth;
         self
     }
 
     /// The generation that it came in. Without: the current one.
     pub fn generation(mut self, generation: i64) -> Self {
-        self.generation = Some(generation);
+        self.0.generation = Some(generation);
         self
     }
 
     pub(super) fn held(hold: &Hold, claim: &Claim) -> Self {
-        Self {
-            channel: hold.account.channel.clone(),
-            listener: hold.account.listener.clone(),
-            birth: claim.birth,
-            incarnation: claim.incarnation.to_string(),
-            generation: Some(claim.generation),
-            sequence: hold.sequence,
-            attempt: claim.attempt,
-        }
+        let (channel, listener) = (&hold.account.channel, &hold.account.listener);
+        let mut held = Self::new(channel, listener, hold.sequence)
+            .birth(claim.birth)
+            .generation(claim.generation)
+            .attempt(claim.attempt);
+        held.0.incarnation = claim.incarnation.to_string();
+        held
     }
 }
 
@@ -119,7 +109,7 @@ impl Client {
     }
 }
 
-fn rejection(delivery: Outstanding, rejection: Rejection) -> v1::Rejection {
+fn rejection(Outstanding(delivery): Outstanding, rejection: Rejection) -> v1::Rejection {
     v1::Rejection {
         channel: delivery.channel,
         listener: delivery.listener,
@@ -134,17 +124,8 @@ fn rejection(delivery: Outstanding, rejection: Rejection) -> v1::Rejection {
     }
 }
 
-fn extension(delivery: Outstanding, extension: Duration) -> v1::Extension {
-    v1::Extension {
-        channel: delivery.channel,
-        listener: delivery.listener,
-        birth: delivery.birth,
-        incarnation: delivery.incarnation,
-        generation: delivery.generation,
-        sequence: delivery.sequence,
-        attempt: delivery.attempt,
-        extension: Some(time::to_wire(extension)),
-    }
+fn extension(Outstanding(delivery): Outstanding, extension: Duration) -> v1::Extension {
+    v1::Extension { extension: Some(time::to_wire(extension)), ..delivery }
 }
 
 #[cfg(test)]

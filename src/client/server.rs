@@ -4,7 +4,7 @@ use super::{Client, Result, Service, policy::Repeat, time};
 use crate::v1;
 use std::time::{Duration, SystemTime};
 
-pub use crate::v1::{Durability, Limits};
+pub use crate::v1::{Durability, Limits, LogState};
 
 /// What a server is.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,12 +58,15 @@ pub struct Log {
     pub commit_time_p99: Duration,
     /// The longest.
     pub commit_time_max: Duration,
+    /// Whether it takes what it is given.
+    pub state: LogState,
 }
 
 impl From<v1::Log> for Log {
     fn from(log: v1::Log) -> Self {
         let duration = |duration: Option<_>| duration.and_then(time::duration).unwrap_or_default();
         Self {
+            state: log.state(),
             file_bytes: log.file_bytes,
             free_bytes: log.free_bytes,
             wal_bytes: log.wal_bytes,

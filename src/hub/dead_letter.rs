@@ -8,9 +8,7 @@ use super::{
     explicit::{Failed, Failing},
     listener::Listener,
     publish::Accepted,
-    standing::Standing,
     state::State,
-    unsaved::Guard,
 };
 use crate::{
     error::Error,
@@ -181,11 +179,11 @@ impl Hub {
             let failed: Vec<_> = fates.iter().flatten().map(|fate| fate.failed).collect();
             let ring = state.ring_for(&standing);
             standing.fail(&failed, how == Failure::Rejected, ring, self.clock_ms(), &mut dropped);
-            // together: no crash leaves a letter with its sender, too, or with nobody
+            // together with what goes by it: no crash leaves a letter with its sender, too, or with nobody
             let mut records = Vec::with_capacity(1 + letters.len());
             records.push(Record::Changed(self.state_of(listener, &standing)));
             records.extend(letters.iter_mut().filter_map(|letter| letter.record.take()));
-            let first = self.log.append_all(records)?;
+            let first = self.log.append_all(records, &dropped)?;
             // that its client went away is told of nobody, unless a message goes for it
             if how == Failure::Rejected || failed.iter().any(|failed| failed.delay.is_none()) {
                 self.withhold(channel, listener, standing, Position(first.0 + letters.len() as u64));
@@ -199,26 +197,8 @@ impl Hub {
                 self.bury(channel, state, grave, position, letter.bytes);
             }
         }
-        self.forget(&dropped);
         self.room.changed();
         Ok((fates, position))
-    }
-
-    /// Neither the gap nor what comes again is told before a crash could not undo it.
-    fn withhold(
-        &self,
-        channel: &Arc<Channel>,
-        listener: &Arc<Listener>,
-        mut standing: Guard<'_, Standing>,
-        last: Position,
-    ) {
-        let watermark = self.log.watermark();
-        if watermark.position() >= last {
-            return;
-        }
-        standing.explicit.iter_mut().for_each(|explicit| explicit.withhold_until(last));
-        drop(standing);
-        self.bells.ring_later(watermark, last, channel, Some(listener));
     }
 
     /// What becomes of each, and the dead letters that come of it.
@@ -341,14 +321,12 @@ impl Hub {
         let to = self.listener_in(channel, state, to)?;
         let message = entry.message.with_another_id(millis());
         let message_id = message.id().to_owned();
-        let accepted = self.queue_again(channel, state, &to, message)?;
-        let mut dropped = Vec::new();
+        let accepted = self.queue_again(channel, state, &to, message, position)?;
         {
             let mut standing = from.lock();
             let ring = state.ring_for(&standing);
-            standing.take_out(position, ring, self.clock_ms(), &mut dropped);
+            standing.take_out(position, ring, self.clock_ms());
         }
-        self.forget(&dropped);
         self.room.changed();
         // it may have held back what stands behind it
         self.bells.ring_listener(channel, from);

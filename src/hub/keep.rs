@@ -1,9 +1,16 @@
 //! What a log that outlives its process is told: who has changed, once a second, and at once what an answer promises.
 
 use super::{
-    Hub, channel::Channel, kept, listener::Listener, standing::Standing, state::State, unsaved::Who,
+    Hub,
+    channel::Channel,
+    kept,
+    listener::Listener,
+    standing::Standing,
+    state::State,
+    unsaved::{Guard, Who},
 };
-use crate::log::{Change, Durability, Whom};
+use crate::log::{Change, Durability, Position, Whom};
+use std::sync::Arc;
 
 impl Hub {
     /// Whether the log outlives its process.
@@ -26,6 +33,23 @@ impl Hub {
     pub(super) fn state_of_channel(&self, channel: &Channel, state: &State) -> Change {
         let state = self.text(|| kept::write(&state.kept_state()));
         Change { whom: Whom::Channel(channel.birth), settings: None, state: Some(state) }
+    }
+
+    /// Neither the gap nor what comes again is told before a crash could not undo it.
+    pub(super) fn withhold(
+        &self,
+        channel: &Arc<Channel>,
+        listener: &Arc<Listener>,
+        mut standing: Guard<'_, Standing>,
+        last: Position,
+    ) {
+        let watermark = self.log.watermark();
+        if watermark.position() >= last {
+            return;
+        }
+        standing.withhold_until(last);
+        drop(standing);
+        self.bells.ring_later(watermark, last, channel, Some(listener));
     }
 
     /// Has the log keep what has changed since the last time. A log that ends with its process is told nothing.

@@ -279,7 +279,9 @@ impl Hub {
                 standing.begin_with_another(ring, now);
             }
             // safe when the answer is given; where the log fails just now the caller is told so when he waits for it
-            let _ = self.log.append(Record::Changed(self.state_of(&listener, &standing)));
+            if let Ok(kept) = self.log.append(Record::Changed(self.state_of(&listener, &standing))) {
+                self.withhold(&channel, &listener, standing, kept);
+            }
             messages
         };
         drop(state);

@@ -22,7 +22,8 @@ impl Lives {
     /// Whether this start is on record and had what a listener, of this birth, was delivered up to a position: everything
     /// before the next start is as that start left it.
     pub(super) fn had(&self, incarnation: Incarnation, birth: Position, highest: Position) -> bool {
-        let place = self.0.iter().position(|(_, known)| *known == incarnation);
+        // it is nearly always the last
+        let place = self.0.iter().rposition(|(_, known)| *known == incarnation);
         let end = |place: usize| self.0.get(place + 1).map_or(Position(u64::MAX), |(next, _)| *next);
         place.is_some_and(|place| highest < end(place) && birth < end(place))
     }

@@ -52,7 +52,7 @@ impl Taken {
 impl View<'_> {
     /// Looks what is next.
     pub(super) fn look(self, cursor: Cursor, room: Room) -> Look {
-        if self.standing.explicit.as_ref().is_some_and(|explicit| explicit.is_withheld(self.safe)) {
+        if self.standing.is_withheld(self.safe) {
             return self.found(Vec::new(), Taken::default(), Vec::new(), cursor);
         }
         let due = self.due_again(room);

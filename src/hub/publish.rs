@@ -69,7 +69,8 @@ impl Hub {
             return Ok(Accepted { position, receivers: Some(1), duplicate: true });
         }
         terms.room?;
-        let position = self.queue(channel, state, listener, message, terms.admission, terms.now)?;
+        let arrival = Arrival { message, admission: terms.admission, now: terms.now, letter: None };
+        let position = self.queue(channel, state, listener, arrival)?;
         self.remember(terms.key, terms.now, position, state);
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
@@ -122,7 +123,7 @@ impl Hub {
         if admission == Admission::BySettings {
             self.refuse_if_full(channel, state, bytes)?;
         }
-        let position = self.append(channel, state, None, message, now)?;
+        let position = self.log.append(self.record(channel, state, None, message, now))?;
         state.push_broadcast(position, bytes, expiry, dropped);
         let receivers = Some(state.hearers() as u64);
         self.remember(key, now, position, state);
@@ -174,23 +175,27 @@ impl Hub {
                 Accepted { position: end.position, receivers: Some(1), duplicate: true },
             ));
         }
-        let position =
-            self.queue(&channel, &mut state, &listener, message.clone(), Admission::Always, self.moment())?;
+        let (now, admission) = (self.moment(), Admission::Always);
+        let arrival = Arrival { message: message.clone(), admission, now, letter: None };
+        let position = self.queue(&channel, &mut state, &listener, arrival)?;
         listener.lock().end = Some(Box::new(super::standing::End { position, message: message.clone() }));
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
         Ok((message, Accepted { position, receivers: Some(1), duplicate: false }))
     }
 
-    /// A dead letter waits for its listener again.
+    /// A dead letter waits for its listener again, and no longer at this position.
     pub(super) fn queue_again(
         &self,
         channel: &Arc<Channel>,
         state: &mut State,
         listener: &Arc<Listener>,
         message: Message,
+        letter: Position,
     ) -> Result<Accepted, Error> {
-        let position = self.queue(channel, state, listener, message, Admission::BySettings, self.moment())?;
+        let (now, admission) = (self.moment(), Admission::BySettings);
+        let arrival = Arrival { message, admission, now, letter: Some(letter) };
+        let position = self.queue(channel, state, listener, arrival)?;
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
@@ -199,10 +204,9 @@ impl Hub {
         channel: &Arc<Channel>,
         state: &mut State,
         listener: &Arc<Listener>,
-        message: Message,
-        admission: Admission,
-        now: Moment,
+        arrival: Arrival,
     ) -> Result<Position, Error> {
+        let Arrival { message, admission, now, letter } = arrival;
         let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         let mut dropped = Vec::new();
         let mut standing = listener.lock();
@@ -215,7 +219,11 @@ impl Hub {
         if refuse && !standing.has_room(state.ring_for(&standing), state.settings.max_backlog, bytes) {
             return Err(backlog_full(channel, state, listener));
         }
-        let position = self.append(channel, state, Some(listener), message, now)?;
+        let record = self.record(channel, state, Some(listener), message, now);
+        let position = match letter {
+            None => self.log.append(record)?,
+            Some(letter) => self.log.append_all(vec![record], &[letter])?,
+        };
         standing.queue.push(position, bytes, expiry);
         self.set_alarm(channel, listener, &mut standing, expiry.moment());
         self.after_push(state, listener, &mut standing, admission, &mut dropped);
@@ -252,17 +260,17 @@ impl Hub {
         state.ids.remember(id, now.millis, &self.id_budget);
     }
 
-    fn append(
+    fn record(
         &self,
         channel: &Channel,
         state: &State,
         listener: Option<&Listener>,
         message: Message,
         now: Moment,
-    ) -> Result<Position, Error> {
+    ) -> Record {
         let window = self.is_remembered(&message).then_some(state.settings.idempotency_window);
         let until = window.filter(|window| !window.is_zero());
-        Ok(self.log.append(Record::Message {
+        Record::Message {
             channel: channel.birth,
             listener: listener.map(|listener| listener.birth),
             accepted_at: now.unix_nanos,
@@ -270,7 +278,7 @@ impl Hub {
                 .map(|window| (now.unix_nanos / 1_000_000).saturating_add_unsigned(super::millis(window))),
             message,
             dead_letter: None,
-        })?)
+        }
     }
 
     /// Whether whoever sent a message may send it again under its id. One that was named by the server is not known:
@@ -299,6 +307,15 @@ impl Hub {
             self.bells.ring_later(self.log.watermark(), position, channel, Some(listener));
         }
     }
+}
+
+/// A message that is to be queued for one listener.
+struct Arrival {
+    message: Message,
+    admission: Admission,
+    now: Moment,
+    /// Where it was a dead letter until now.
+    letter: Option<Position>,
 }
 
 /// On what terms a message is taken.

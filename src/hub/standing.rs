@@ -86,6 +86,9 @@ pub(super) struct Standing {
     pub(super) end: Option<Box<End>>,
     /// It stands in the channel's list of windows that grow old.
     pub(super) ageing: bool,
+    /// That its deliveries failed, or that it was purged, is safe when the log has come to here: what follows from it is
+    /// not told before.
+    withheld: Position,
 }
 
 impl Standing {
@@ -113,12 +116,26 @@ impl Standing {
             alarm: None,
             end: None,
             ageing: false,
+            withheld: Position::ZERO,
         };
         if start < ring.floor() {
             let gap = Gap { reason: GapReason::Trimmed, after: start, through: ring.floor(), count: None };
             standing.give_up(gap, ring);
         }
         standing
+    }
+
+    /// What follows from what has happened is told once the log has come to here.
+    pub(super) fn withhold_until(&mut self, position: Position) {
+        self.withheld = position;
+        if let Some(explicit) = &mut self.explicit {
+            explicit.touch();
+        }
+    }
+
+    /// Whether that is not safe yet.
+    pub(super) fn is_withheld(&self, safe: Position) -> bool {
+        self.withheld > safe
     }
 
     /// It is new, and acknowledges what it gets.
@@ -214,19 +231,13 @@ impl Standing {
                 .is_some_and(|next| next.position == position && !self.is_acknowledged(&next))
     }
 
-    /// Takes out an own dispatch that waits, without a word to its stream.
-    pub(super) fn take_out(
-        &mut self,
-        position: Position,
-        ring: &Ring,
-        now: u64,
-        dropped: &mut Vec<Position>,
-    ) {
+    /// Takes out an own dispatch that waits, without a word to its stream. The log has forgotten it already.
+    pub(super) fn take_out(&mut self, position: Position, ring: &Ring, now: u64) {
         if self.explicit.is_some() {
-            self.acknowledge_one(position, ring, dropped);
+            self.acknowledge_one(position, ring, &mut Vec::new());
             self.advance(ring, now);
-        } else if self.queue.remove(position).is_some() {
-            dropped.push(position);
+        } else {
+            self.queue.remove(position);
         }
     }
 

@@ -138,11 +138,13 @@ pub(crate) fn many_writers_share_one_order(log: &impl Log) {
 
 pub(crate) fn what_is_appended_together(log: &impl Log) {
     let before = append(log, "a");
-    let first = log.append_all(vec![record("b"), record("c")]).expect("the log takes them");
+    let bytes = log.bytes();
+    let first = log.append_all(vec![record("b"), record("c")], &[before]).expect("the log takes them");
+    assert_eq!(log.bytes(), 2 * bytes, "one of the three goes by that");
     let after = append(log, "d");
     assert_eq!((first.0, after.0), (before.0 + 1, before.0 + 3));
     let second = Position(first.0 + 1);
-    assert_eq!(read(log, &[first, second]), [(first, "b".into()), (second, "c".into())]);
+    assert_eq!(read(log, &[before, first, second]), [(first, "b".into()), (second, "c".into())]);
 }
 
 pub(crate) async fn every_way_to_read_finds_the_same(log: &impl Log) {

@@ -2,6 +2,18 @@
 
 use std::time::Duration;
 
+/// Whether a log on disk takes what it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogState {
+    /// All is well.
+    #[default]
+    Writing,
+    /// The disk is full, or somebody else holds the file: it tries again.
+    Stalled,
+    /// The file is not to be trusted: nothing more is written until the next start.
+    Failed,
+}
+
 /// A log on disk, in numbers. What is counted begins with the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -25,4 +37,6 @@ pub struct Figures {
     pub commit_max: Duration,
     /// So often what was accepted is brought to the disk; zero: before it is answered.
     pub sync_interval: Duration,
+    /// Whether it takes what it is given.
+    pub state: LogState,
 }

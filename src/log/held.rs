@@ -28,8 +28,8 @@ impl Log for Held {
         Ok(position)
     }
 
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
-        self.inner.append_all(records)
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
+        self.inner.append_all(records, gone)
     }
 
     fn watermark(&self) -> &Watermark {

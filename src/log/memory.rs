@@ -111,6 +111,12 @@ impl Memory {
         self.watermark.rise_at_append(position);
         position
     }
+
+    fn take(&self, kept: &mut Kept, positions: &[Position]) {
+        for entry in positions.iter().filter_map(|&position| kept.take(position)) {
+            self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Log for Memory {
@@ -118,10 +124,11 @@ impl Log for Memory {
         Ok(self.put(&mut self.kept(), record))
     }
 
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
         let mut kept = self.kept();
         let first = Position(kept.last.0 + 1);
         records.into_iter().for_each(|record| _ = self.put(&mut kept, record));
+        self.take(&mut kept, gone);
         Ok(first)
     }
 
@@ -139,10 +146,7 @@ impl Log for Memory {
     }
 
     fn delete(&self, positions: &[Position]) {
-        let mut kept = self.kept();
-        for entry in positions.iter().filter_map(|&position| kept.take(position)) {
-            self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
-        }
+        self.take(&mut self.kept(), positions);
     }
 
     /// It ends with its process.

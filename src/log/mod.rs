@@ -19,7 +19,7 @@ pub(crate) mod held;
 pub(crate) mod surviving;
 
 pub use directory::Directory;
-pub use figures::Figures;
+pub use figures::{Figures, LogState};
 pub use memory::Memory;
 pub use record::{Change, DeadLetter, DeadLetterCause, Entry, Kind, Record, Removal, Start, Text, Whom};
 pub use recovered::{AcceptedId, Recovered, RecoveredChannel, RecoveredListener, RecoveredMessage};
@@ -91,11 +91,12 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::Unavailable`]: nothing was appended and no position taken.
     fn append(&self, record: Record) -> Result<Position, LogError>;
 
-    /// Gives the records the next positions, and tells the first. No crash keeps some of them and loses others.
+    /// Gives the records the next positions, tells the first, and forgets the messages at the positions that are `gone`,
+    /// as [`Log::delete`] does. No crash keeps some of them and loses others, or leaves what is gone beside them.
     ///
     /// # Errors
     /// [`LogError::Unavailable`]: nothing was appended and no position taken.
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError>;
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError>;
 
     /// How far the order is safe.
     fn watermark(&self) -> &Watermark;

@@ -79,9 +79,9 @@ impl Kept {
         self.removals.push(removal);
     }
 
-    fn delete(&mut self) {
-        for position in std::mem::take(&mut self.deleted) {
-            let Some(message) = self.messages.remove(&position) else { continue };
+    fn delete(&mut self, positions: &[Position]) {
+        for position in positions {
+            let Some(message) = self.messages.remove(position) else { continue };
             let RecoveredMessage { position, channel, listener, remembered, .. } = message;
             let accepted = |(id, until)| AcceptedId { position, channel, listener, until, id };
             self.accepted.extend(remembered.map(accepted));
@@ -108,13 +108,14 @@ impl Surviving {
 
 impl Log for Surviving {
     fn append(&self, record: Record) -> Result<Position, LogError> {
-        self.append_all(vec![record])
+        self.append_all(vec![record], &[])
     }
 
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
         let mut kept = self.kept();
-        let first = self.memory.append_all(records.clone())?;
+        let first = self.memory.append_all(records.clone(), &[])?;
         (first.0..).zip(records).for_each(|(position, record)| kept.put(Position(position), record));
+        kept.delete(gone);
         Ok(first)
     }
 
@@ -142,12 +143,9 @@ impl Log for Surviving {
     }
 
     fn save(&self, changes: &mut dyn FnMut(&mut dyn FnMut(Change))) {
-        let mut deleted = std::mem::take(&mut self.kept().deleted);
+        let deleted = std::mem::take(&mut self.kept().deleted);
         changes(&mut |change| self.kept().change(change));
-        let mut kept = self.kept();
-        std::mem::swap(&mut kept.deleted, &mut deleted);
-        kept.delete();
-        kept.deleted = deleted;
+        self.kept().delete(&deleted);
     }
 
     fn recover(&self, found: &mut dyn FnMut(Recovered)) -> Result<(), LogError> {

@@ -1,7 +1,7 @@
 //! What the server says of itself.
 
 use super::{Dispatcher, convert, status::Refusal, wire};
-use crate::log::{Durability, Figures};
+use crate::log::{Durability, Figures, LogState};
 
 impl Dispatcher {
     #[expect(clippy::unnecessary_wraps, reason = "a verb like any other")]
@@ -52,5 +52,14 @@ fn log(figures: Figures) -> wire::Log {
         commit_time_p50: Some(convert::wire_duration(figures.commit_p50)),
         commit_time_p99: Some(convert::wire_duration(figures.commit_p99)),
         commit_time_max: Some(convert::wire_duration(figures.commit_max)),
+        state: state(figures.state).into(),
+    }
+}
+
+fn state(state: LogState) -> wire::LogState {
+    match state {
+        LogState::Writing => wire::LogState::Writing,
+        LogState::Stalled => wire::LogState::Stalled,
+        LogState::Failed => wire::LogState::Failed,
     }
 }

@@ -240,6 +240,23 @@ async fn an_export_overwrites_nothing() {
     assert_eq!(run(&["log"]).await.status.code(), Some(2));
 }
 
+/// They all take the options of the others, in whatever place, and those who have no use for them do not show them.
+#[tokio::test]
+async fn help_shows_no_option_that_does_nothing() {
+    let of_a_server = ["--server", "--timeout", "--wait-for-server"];
+    for command in [&["log"][..], &["log", "stat"], &["log", "import"], &["serve"]] {
+        let (code, text, _) = told(&[command, &["--help"]].concat()).await;
+        assert_eq!(code, Some(0));
+        assert!(of_a_server.iter().all(|option| !text.contains(option)), "{command:?}: {text}");
+        assert_eq!(text.contains("--json"), command[0] == "log", "{command:?}: {text}");
+    }
+    let (_, text, _) = told(&["info", "--help"]).await;
+    assert!(of_a_server.iter().chain(&["--json"]).all(|option| text.contains(option)), "{text}");
+    let missing = directory().path().join("missing");
+    let (code, ..) = told(&["--timeout", "3s", "log", "stat", "--server", "nowhere", path(&missing)]).await;
+    assert_eq!(code, run(&["log", "stat", path(&missing)]).await.status.code());
+}
+
 #[tokio::test]
 async fn a_server_tells_the_figures_of_its_log() {
     let dir = directory();
@@ -262,7 +279,10 @@ async fn a_server_tells_the_figures_of_its_log() {
     let (text, _) = ends(0, &["info", "--server", &url]).await;
     assert!(text.contains("write-ahead log") && text.contains("commit time"), "{text}");
     let info = json(0, &["info", "--server", &url]).await;
-    assert_eq!(info["log"]["syncInterval"], "0s");
+    assert_eq!(
+        (&info["log"]["syncInterval"], &info["log"]["state"]),
+        (&Value::from("0s"), &Value::from("LOG_STATE_WRITING"))
+    );
     assert!(info["log"]["commits"].as_i64() >= Some(log.commits), "{info}");
 }
 

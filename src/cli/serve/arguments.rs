@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Command, builder::OsStringValueParser, parser::ValueSource, value_parser};
 
+use super::super::context::Connection;
 use crate::config::{self, Config, Faults, Given, Origin, SETTINGS, Setting};
 
 /// What flags and variables gave, unread: faults are told all at once, with those of the file.
@@ -42,7 +43,8 @@ impl clap::Args for Serve {
             .value_name("PATH")
             .value_parser(value_parser!(PathBuf))
             .help("A TOML file of settings");
-        command.arg(config).args(SETTINGS.iter().map(argument)).after_long_help(LAYERS)
+        let others = Connection::out_of_sight(false);
+        command.arg(config).args(SETTINGS.iter().map(argument)).args(others).after_long_help(LAYERS)
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -52,7 +52,7 @@ fn log_use(bytes: i64, limit: i64) -> String {
     }
 }
 
-fn log_rows(log: &Log) -> [(&'static str, String); 6] {
+fn log_rows(log: &Log) -> [(&'static str, String); 7] {
     let oldest = log.oldest_accept_time.map_or_else(|| "none".to_owned(), time);
     let took = [log.commit_time_p50, log.commit_time_p99, log.commit_time_max].map(duration);
     let sync = match log.sync_interval.is_zero() {
@@ -60,6 +60,7 @@ fn log_rows(log: &Log) -> [(&'static str, String); 6] {
         false => format!("at most {} later", duration(log.sync_interval)),
     };
     [
+        ("log state", short(log.state.as_str_name(), "LOG_STATE_")),
         ("on disk", sync),
         ("file", format!("{}, of which {} are free", size(log.file_bytes), size(log.free_bytes))),
         ("write-ahead log", size(log.wal_bytes)),
@@ -71,6 +72,7 @@ fn log_rows(log: &Log) -> [(&'static str, String); 6] {
 
 fn log_json(log: &Log) -> Value {
     json!({
+        "state": log.state.as_str_name(),
         "fileBytes": log.file_bytes,
         "freeBytes": log.free_bytes,
         "walBytes": log.wal_bytes,

@@ -191,7 +191,6 @@ impl Standing {
         let mut outstanding = explicit.outstanding;
         outstanding += tail.tally - sent;
         let level = cursor.at == explicit.sent
-            && !explicit.is_withheld(through)
             && !timed
             && explicit.delivered < tail.first()
             && explicit.holes.last() <= sent.messages

@@ -17,6 +17,8 @@ impl Explicit {
             rewound: self.rewound,
             holes: self.holes.runs(),
             gone_holes: self.gone_holes,
+            // at once where a delivery has failed, and so without those that were acknowledged by themselves though their
+            // deletion comes with the next save: a crash brings these again, as it may, and they begin anew
             failed: self.notes.all_failed(),
             overtaking: self.redelivery == Redelivery::Overtaking,
             left: self.left.as_ref().map(|left| LeftKept { session: session(left) }),

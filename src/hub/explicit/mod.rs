@@ -58,8 +58,6 @@ pub(super) struct Explicit {
     stirred: bool,
     /// Counts what may make a look out of date.
     touched: u64,
-    /// That its deliveries failed is safe when the log has come to here: what follows from it is not told before.
-    kept_at: Position,
     /// Its last stream ended by the client's side; whose it was.
     left: Option<Option<Arc<str>>>,
     /// Who pulls, and until when the pulls count as one stream.
@@ -86,7 +84,6 @@ impl Explicit {
             starved: false,
             stirred: false,
             touched: 0,
-            kept_at: Position::ZERO,
             left: None,
             pulls: None,
         }
@@ -187,17 +184,6 @@ impl Explicit {
         self.starved = starved;
     }
 
-    /// What follows from a failed delivery is told once the log has come to here.
-    pub(super) fn withhold_until(&mut self, position: Position) {
-        self.kept_at = position;
-        self.touch();
-    }
-
-    /// Whether that is not safe yet.
-    pub(super) fn is_withheld(&self, safe: Position) -> bool {
-        self.kept_at > safe
-    }
-
     /// Has its stream look. Tells nothing to a stream that looks anyway.
     pub(super) fn stir(&mut self) {
         self.stirred = true;
@@ -224,7 +210,7 @@ impl Explicit {
         self.pulls = None;
     }
 
-    fn touch(&mut self) {
+    pub(super) fn touch(&mut self) {
         self.touched += 1;
         self.stirred = true;
     }

@@ -74,7 +74,7 @@ impl Standing {
     /// Moves over broadcasts that were shared, for a stream at `cursor`; false where it has something else to say first.
     pub(in crate::hub) fn take_level(&mut self, cursor: Cursor, through: Position, tail: &Tail) -> bool {
         // it may have come while it heard no broadcasts
-        if self.deaf || tail.first() <= self.hears_from {
+        if self.deaf || tail.first() <= self.hears_from || self.is_withheld(through) {
             return false;
         }
         if self.explicit.is_some() {

@@ -150,11 +150,12 @@ impl Subscription {
                     let cursor = standing.cursor(self.cursor);
                     let view = View { standing: &standing, ring: state.ring_for(&standing), safe, now };
                     let found = view.look(cursor, room);
+                    let withheld = standing.is_withheld(safe);
                     if let Some(explicit) = &mut standing.explicit {
                         // what comes again alone leaves the cursor where it is
                         let beside = !found.empty() && found.cursor.at == cursor.at;
                         explicit.looked(found.empty() && found.starved, beside);
-                        if explicit.is_withheld(safe) {
+                        if withheld {
                             explicit.stir();
                         }
                     }

@@ -131,3 +131,46 @@ fn what_follows_from_a_rejection_is_told_when_that_is_safe() {
         assert_eq!((stream.rest(), told.generation), (vec![first, Got(sent[1])], 1));
     }
 }
+
+/// Who purges, and what is appended before and not safe yet.
+fn purge_while_the_disk_is_slow(stage: &Stage, through: u64) {
+    stage.listener("other");
+    stage.dispatch("other");
+    assert_eq!(stage.purge("l", Some(through)).messages, 1);
+}
+
+#[test]
+fn a_purge_of_what_has_been_safe_for_long_is_said_when_it_is_safe_itself() {
+    for explicit in [false, true] {
+        let (log, stage) = stage(room());
+        let birth =
+            if explicit { stage.explicit("l", ListenerSettings::default()) } else { stage.listener("l") };
+        let sent = [stage.dispatch("l"), stage.broadcast()];
+        log.release();
+        let mut stream = stage.listen("l");
+        purge_while_the_disk_is_slow(&stage, sent[0]);
+        assert_eq!((stream.rest(), stage.listen("l").rest()), (vec![], vec![]), "a crash could undo it");
+        let mut stream = stage.listen("l");
+        assert_eq!(stream.rest(), []);
+        log.release();
+        assert!(stream.woken());
+        assert_eq!(stream.rest(), [Lost(Cleared, birth, sent[0], Some(1)), Got(sent[1])]);
+    }
+}
+
+#[test]
+fn what_a_token_cannot_bring_back_is_said_when_that_is_safe() {
+    let (log, stage) = stage(room());
+    let birth = stage.listener("l");
+    let sent = [stage.dispatch("l"), stage.broadcast(), stage.broadcast()];
+    log.release();
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    stage.listener("other");
+    stage.dispatch("other");
+    assert_eq!(stage.purge("l", Some(sent[1])).messages, 0, "they are in the window");
+    let mut stream = stage.resume("l", birth);
+    assert_eq!(stream.rest(), []);
+    log.release();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), [Lost(Cleared, birth, sent[1], None), Got(sent[2])]);
+}

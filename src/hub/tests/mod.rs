@@ -360,9 +360,9 @@ impl Log for Meddled {
         if self.fails.load(Ordering::SeqCst) { Err(LogError::Unavailable) } else { self.inner.append(record) }
     }
 
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
         self.check()?;
-        self.inner.append_all(records)
+        self.inner.append_all(records, gone)
     }
 
     fn watermark(&self) -> &Watermark {

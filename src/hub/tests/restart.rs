@@ -173,6 +173,69 @@ fn a_dead_letter_is_with_its_listener_alone_with_its_facts() {
 }
 
 #[test]
+fn what_was_buried_behind_others_is_with_its_dead_letter_listener_alone() {
+    for grave in [Some("grave"), None] {
+        let (stage, log) = stage(room());
+        stage.explicit("a", ListenerSettings::default());
+        stage.explicit("grave", ListenerSettings::default());
+        grave.into_iter().for_each(|grave| stage.bury_in(grave));
+        let sent = stage.dispatches("a", 3);
+        assert_eq!(stage.listen("a").rest(), got(sent.clone()));
+        let letter = stage.reject("a", sent[1], 0, true).unwrap().dead_letter;
+        let (stage, _) = again(&stage, &log);
+        let lost = Lost(GapReason::Rejected, sent[1] - 1, sent[1], Some(1));
+        assert_eq!(stage.info("a").backlog.messages, 2);
+        assert_eq!(stage.listen("a").rest(), [Got(sent[0]), lost, Got(sent[2])]);
+        // nor once the gap is passed
+        stage.acknowledge("a", None, &[sent[1]]).unwrap();
+        assert_eq!(stage.listen("a").rest(), got([sent[0], sent[2]]));
+        assert_eq!(stage.listen("grave").rest(), got(letter.map(|letter| letter.0)));
+    }
+}
+
+#[test]
+fn a_dead_letter_that_was_sent_back_is_with_its_receiver_alone() {
+    let (stage, log) = stage(room());
+    stage.explicit("a", ListenerSettings::default());
+    stage.listener("grave");
+    stage.bury_in("grave");
+    let sent = stage.dispatch("a");
+    stage.listen("a").rest();
+    let letter = stage.reject("a", sent, 0, true).unwrap().dead_letter.unwrap();
+    let told = stage.hub.requeue(channel_id("room"), listener_id("grave"), &[letter]).unwrap();
+    let back = told[0].as_ref().unwrap().accepted.position.0;
+    let (stage, _) = again(&stage, &log);
+    assert_eq!(stage.listen("grave").rest(), []);
+    assert_eq!(stage.listen("a").rest().last(), Some(&Got(back)));
+}
+
+/// What is acknowledged is kept with the next save, how often others have failed at once. So a crash brings again what
+/// was acknowledged in its last second, and that it had failed before is forgotten: what is done with has no attempts.
+#[test]
+fn what_is_not_acknowledged_keeps_its_attempts_whatever_becomes_of_others() {
+    let (stage, log) = stage(room());
+    stage.explicit("a", ListenerSettings::default());
+    let sent = stage.dispatches("a", 4);
+    let mut stream = stage.listen("a");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    for (at, times) in [(sent[1], 2), (sent[3], 3)] {
+        for time in 1..=times {
+            assert_eq!(stage.reject("a", at, 0, false).unwrap().attempts, time);
+            stream.rest();
+        }
+    }
+    stage.acknowledge("a", None, &[sent[1]]).unwrap();
+    stage.reject("a", sent[2], 0, false).unwrap();
+    let (stage, _) = again(&stage, &log);
+    let mut stream = stage.listen("a");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    let attempts = |at: &u64| stage.reject("a", *at, 0, false).unwrap().attempts;
+    // the last first: a rejection has what is behind it come again
+    let attempts: Vec<_> = sent.iter().rev().map(attempts).collect();
+    assert_eq!(attempts, [4, 2, 1, 1]);
+}
+
+#[test]
 fn a_gap_is_told_also_after_a_crash() {
     let (stage, log) = stage(ChannelSettings { max_backlog: messages(2), max_replay: messages(2), ..room() });
     stage.listeners(&["a"]);

@@ -1,10 +1,6 @@
 //! Brings the write-ahead log over into the file, off the writer's path.
 
-use super::{
-    options::Options,
-    shared::{Shared, Standing},
-    trouble,
-};
+use super::{super::LogState, options::Options, shared::Shared, trouble};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,
@@ -49,7 +45,7 @@ impl Checkpoints {
 
     pub(super) fn run(self) {
         let (mut seen, mut quiet) = (0, 0);
-        while self.shared.sleep(LOOK) && self.shared.standing() != Standing::Failed {
+        while self.shared.sleep(LOOK) && self.shared.standing() != LogState::Failed {
             let commits = self.shared.stats.commits();
             quiet = if commits == seen { quiet + 1 } else { 0 };
             seen = commits;

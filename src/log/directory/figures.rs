@@ -50,5 +50,6 @@ pub(super) fn figures(file: &Path, sync: Sync, shared: &Shared) -> Figures {
             Sync::Always => Duration::ZERO,
             Sync::Interval(interval) => interval,
         },
+        state: shared.standing(),
     }
 }

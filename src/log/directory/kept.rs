@@ -75,12 +75,26 @@ impl Kept {
         change.state.take_if(|_| newer.state.is_some());
     }
 
+    /// They are gone with the next save.
     pub(super) fn delete(&mut self, positions: &[Position]) {
+        let mut noted = std::mem::take(&mut self.noted);
+        self.take(positions, &mut noted);
+        self.noted = noted;
+    }
+
+    /// They are gone now; tells which there were.
+    pub(super) fn forget(&mut self, positions: &[Position]) -> Runs {
+        let mut gone = Runs::default();
+        self.take(positions, &mut gone);
+        gone.sorted()
+    }
+
+    fn take(&mut self, positions: &[Position], gone: &mut Runs) {
         for &Position(position) in positions {
             let Some(bytes) = self.sizes.take(position) else { continue };
             self.bytes -= bytes;
             self.cache.forget(position);
-            self.noted.push(position);
+            gone.push(position);
         }
     }
 

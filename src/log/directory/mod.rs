@@ -58,7 +58,8 @@ pub use stat::{ChannelStat, Stat, stat};
 pub use stats::Counts;
 
 use super::{
-    Change, Durability, Entry, Fetch, Figures, Log, LogError, Position, Record, Recovered, Start, Watermark,
+    Change, Durability, Entry, Fetch, Figures, Log, LogError, LogState, Position, Record, Recovered, Start,
+    Watermark,
 };
 use cache::Cache;
 use checkpoints::Checkpoints;
@@ -69,7 +70,7 @@ use pending::{Pending, Saved};
 use reader::Reader;
 use rhythm::Rhythm;
 use rusqlite::Connection;
-use shared::{Shared, Standing};
+use shared::Shared;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -208,8 +209,8 @@ impl Log for Directory {
         self.shared.change(|state| state.append(record))
     }
 
-    fn append_all(&self, records: Vec<Record>) -> Result<Position, LogError> {
-        self.shared.change(|state| state.append_all(records))
+    fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
+        self.shared.change(|state| state.append_all(records, gone))
     }
 
     fn watermark(&self) -> &Watermark {
@@ -254,7 +255,7 @@ impl Log for Directory {
         self.shared.change(|state| {
             let saved = state.kept.close();
             // a log that has failed keeps nothing
-            if let Some(saved) = saved.filter(|_| state.standing != Standing::Failed) {
+            if let Some(saved) = saved.filter(|_| state.standing != LogState::Failed) {
                 state.pending.push_saved(saved);
             }
         });

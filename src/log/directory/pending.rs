@@ -17,8 +17,8 @@ pub(super) struct Saved {
 #[derive(Debug)]
 pub(super) enum Item {
     One(Position, Record),
-    /// From this position on.
-    Whole(Position, Vec<Record>),
+    /// From this position on, and what goes by them.
+    Whole(Position, Vec<Record>, Runs),
     Saved(Saved),
 }
 
@@ -49,11 +49,11 @@ impl Pending {
         self.items.push(Item::One(self.last, record));
     }
 
-    pub(super) fn push_all(&mut self, records: Vec<Record>) {
+    pub(super) fn push_all(&mut self, records: Vec<Record>, gone: Runs) {
         let first = Position(self.last.0 + 1);
         self.last = Position(self.last.0 + records.len() as u64);
         self.bytes += records.iter().map(weight).sum::<u64>();
-        self.items.push(Item::Whole(first, records));
+        self.items.push(Item::Whole(first, records, gone));
     }
 
     /// While nothing can be written, what is saved does not pile up.
@@ -92,7 +92,7 @@ impl Item {
     pub(super) fn weight(&self) -> u64 {
         match self {
             Self::One(_, record) => weight(record),
-            Self::Whole(_, records) => records.iter().map(weight).sum(),
+            Self::Whole(_, records, _) => records.iter().map(weight).sum(),
             Self::Saved(_) => 0,
         }
     }
@@ -101,7 +101,7 @@ impl Item {
     pub(super) fn last(&self) -> Option<Position> {
         match self {
             Self::One(position, _) => Some(*position),
-            Self::Whole(first, records) => Some(Position(first.0 + records.len() as u64).before()),
+            Self::Whole(first, records, _) => Some(Position(first.0 + records.len() as u64).before()),
             Self::Saved(_) => None,
         }
     }
@@ -110,7 +110,7 @@ impl Item {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::One(..) => 1,
-            Self::Whole(_, records) => records.len() as u64,
+            Self::Whole(_, records, _) => records.len() as u64,
             Self::Saved(_) => 0,
         }
     }

@@ -14,6 +14,9 @@ use rusqlite::{CachedStatement, Connection, params};
 /// So many deletions ride on the commit that decides them; more are carried out later.
 const AT_ONCE: u64 = 4_096;
 
+/// At so many starts the oldest are forgotten: what still bears the tag of one is answered as another life's.
+pub(super) const MAX_STARTS: u32 = 65_536;
+
 /// What a transaction leaves to others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Left {
@@ -43,8 +46,9 @@ impl<'t> Rows<'t> {
     pub(super) fn put(&mut self, item: &Item) -> rusqlite::Result<()> {
         match item {
             Item::One(position, record) => self.record(position.0, record),
-            Item::Whole(first, records) => {
-                (first.0..).zip(records).try_for_each(|(position, record)| self.record(position, record))
+            Item::Whole(first, records, gone) => {
+                (first.0..).zip(records).try_for_each(|(position, record)| self.record(position, record))?;
+                self.delete(gone)
             }
             Item::Saved(saved) => self.save(saved),
         }
@@ -79,24 +83,31 @@ impl<'t> Rows<'t> {
                 let Text { settings, state } = text;
                 let channel = channel.to_i64();
                 let row = params![position, channel, &**id, created_at, explicit, settings, state];
-                self.insert("INSERT INTO listener VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", row)
+                self.execute("INSERT INTO listener VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", row)
             }
             Record::Changed(change) => self.change(change),
             Record::Removed(removal) => self.removal(position, removal),
             Record::Start { incarnation, started_at } => {
                 let row = params![position, incarnation.cast_signed(), started_at];
-                self.insert("INSERT INTO start VALUES (?1, ?2, ?3)", row)
+                self.execute("INSERT INTO start VALUES (?1, ?2, ?3)", row)?;
+                self.forget_starts()
             }
         }
     }
 
-    fn insert(&self, sql: &str, row: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<()> {
+    fn execute(&self, sql: &str, row: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<()> {
         self.transaction.prepare_cached(sql)?.execute(row).map(drop)
     }
 
     fn channel(&self, birth: i64, id: &str, created_at: i64, text: &Text) -> rusqlite::Result<()> {
         let row = params![birth, id, created_at, text.settings, text.state];
-        self.insert("INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5)", row)
+        self.execute("INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5)", row)
+    }
+
+    fn forget_starts(&self) -> rusqlite::Result<()> {
+        let sql = "DELETE FROM start WHERE position <=
+            (SELECT position FROM start ORDER BY position DESC LIMIT 1 OFFSET ?1)";
+        self.execute(sql, params![MAX_STARTS])
     }
 
     /// It has no row of its own.
@@ -112,7 +123,7 @@ impl<'t> Rows<'t> {
                 birth,
             ),
         };
-        self.insert(sql, params![birth.to_i64(), change.settings, change.state])
+        self.execute(sql, params![birth.to_i64(), change.settings, change.state])
     }
 
     /// A channel may have a million listeners: they go later, and count as gone with it.
@@ -122,10 +133,10 @@ impl<'t> Rows<'t> {
             Whom::Listener(birth) => ("DELETE FROM listener WHERE birth = ?1", birth),
         };
         self.left.orphans |= matches!(removal.whom, Whom::Channel(_));
-        self.insert(sql, params![birth.to_i64()])?;
+        self.execute(sql, params![birth.to_i64()])?;
         let Removal { channel, listener, expired, at, .. } = removal;
         let row = params![position, birth.to_i64(), &**channel, listener.as_deref(), expired, at];
-        self.insert("INSERT INTO removed VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)
+        self.execute("INSERT INTO removed VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)
     }
 
     fn save(&mut self, saved: &Saved) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@
 //! | table | a row |
 //! | --- | --- |
 //! | `mark` | one: no position up to `last` is ever given again; noted `at`, in milliseconds |
-//! | `start` | a start of a server: the positions from here on are this incarnation's |
+//! | `start` | a start of a server: the positions from here on are this incarnation's. Kept of the last 65,536, however little is left of theirs: tokens are told apart by it |
 //! | `channel` | a channel; `birth` is the position of its creation |
 //! | `listener` | a listener; `channel` is the birth of its channel. Without one it is about to go |
 //! | `message` | a message that is kept: `listener` is the birth of its receiver, NULL: a broadcast; `expires_at` and `remember_until` (of its id) in milliseconds; `dead_letter`: why it is one, as JSON; `message`: the bytes of an `eric.v1.Message` |

@@ -1,7 +1,7 @@
 //! What those who append and read share with the writer, under one lock that is held over no disk.
 
 use super::{
-    super::{LogError, Position, Record, Watermark},
+    super::{LogError, LogState, Position, Record, Watermark},
     kept::Kept,
     pending::{Item, Pending},
     seen::Seen,
@@ -15,20 +15,9 @@ use std::{
     time::Duration,
 };
 
-/// What can be done now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// All is well.
-    Writing,
-    /// The disk is full, or somebody else holds the file: the writer tries again.
-    Stalled,
-    /// The file is not to be trusted: nothing more is written until the next start.
-    Failed,
-}
-
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) standing: Standing,
+    pub(super) standing: LogState,
     /// What was kept has been told.
     pub(super) recovered: bool,
     pub(super) pending: Pending,
@@ -58,7 +47,7 @@ impl Shared {
         let watermark = Watermark::default();
         watermark.rise_at_append(pending.last);
         let bytes = AtomicU64::new(kept.bytes());
-        let standing = Standing::Writing;
+        let standing = LogState::Writing;
         let state = State { standing, recovered, pending, kept, sleeping: false, closing: false };
         let (work, closed, wal_rest) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
         let (state, stats, seen) = (Mutex::new(state), Stats::default(), Seen::default());
@@ -87,7 +76,7 @@ impl Shared {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> LogState {
         self.lock().standing
     }
 
@@ -113,10 +102,10 @@ impl Shared {
     /// Everything up to here is on disk, and the log can be written.
     pub(super) fn durable(&self, position: Position, bytes: u64) {
         let mut state = self.lock();
-        if state.standing == Standing::Failed {
+        if state.standing == LogState::Failed {
             return;
         }
-        let resumes = std::mem::replace(&mut state.standing, Standing::Writing) == Standing::Stalled;
+        let resumes = std::mem::replace(&mut state.standing, LogState::Writing) == LogState::Stalled;
         state.pending.settle(bytes);
         state.kept.cache.shrink(position);
         drop(state);
@@ -126,14 +115,14 @@ impl Shared {
     }
 
     pub(super) fn stall(&self) {
-        self.lock().standing = Standing::Stalled;
+        self.lock().standing = LogState::Stalled;
         self.watermark.stall();
     }
 
     /// Nothing more is written until the next start.
     pub(super) fn fail(&self) {
         let mut state = self.lock();
-        state.standing = Standing::Failed;
+        state.standing = LogState::Failed;
         state.pending.clear();
         drop(state);
         self.watermark.stall();
@@ -150,7 +139,7 @@ impl Shared {
 
 impl State {
     pub(super) fn can_write(&self) -> Result<(), LogError> {
-        (self.recovered && self.standing == Standing::Writing).then_some(()).ok_or(LogError::Unavailable)
+        (self.recovered && self.standing == LogState::Writing).then_some(()).ok_or(LogError::Unavailable)
     }
 
     pub(super) fn append(&mut self, record: Record) -> Result<Position, LogError> {
@@ -164,13 +153,20 @@ impl State {
         Ok(position)
     }
 
-    pub(super) fn append_all(&mut self, records: Vec<Record>) -> Result<Position, LogError> {
+    pub(super) fn append_all(
+        &mut self,
+        records: Vec<Record>,
+        gone: &[Position],
+    ) -> Result<Position, LogError> {
         self.can_write()?;
+        if records.first().is_some_and(|first| !self.pending.has_room(first)) {
+            return Err(LogError::Unavailable);
+        }
         let first = Position(self.pending.last.0 + 1);
         for (position, record) in (first.0..).zip(&records) {
             self.kept.enter(Position(position), record);
         }
-        self.pending.push_all(records);
+        self.pending.push_all(records, self.kept.forget(gone));
         Ok(first)
     }
 }

@@ -1,12 +1,12 @@
 //! The one thread that writes: it commits whatever waits, and what waits meanwhile rides on the next commit.
 
 use super::{
-    super::Position,
+    super::{LogState, Position},
     figures::look,
     pending::Item,
     rhythm::Rhythm,
     rows::{Rows, mark},
-    shared::{Shared, Standing},
+    shared::Shared,
     trouble,
     upkeep::Upkeep,
 };
@@ -46,7 +46,7 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         while self.turn() {}
-        if self.shared.standing() != Standing::Failed {
+        if self.shared.standing() != LogState::Failed {
             self.end();
         }
     }
@@ -58,9 +58,9 @@ impl Writer {
             return false;
         }
         let count = match self.shared.standing() {
-            Standing::Writing => self.batch.len(),
-            Standing::Stalled => PROBE.min(self.batch.len()),
-            Standing::Failed => return false,
+            LogState::Writing => self.batch.len(),
+            LogState::Stalled => PROBE.min(self.batch.len()),
+            LogState::Failed => return false,
         };
         match self.write(count).and_then(|()| self.rest()) {
             Ok(()) => true,
@@ -132,7 +132,7 @@ impl Writer {
 
     /// Waits, and makes room in the write-ahead log: it may be all that is needed.
     fn stall(&mut self, error: &rusqlite::Error) -> bool {
-        if self.shared.standing() != Standing::Stalled {
+        if self.shared.standing() != LogState::Stalled {
             tracing::error!(file = %self.file.display(), %error, "the log cannot be written: trying again");
             self.shared.stall();
         }

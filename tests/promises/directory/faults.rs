@@ -13,7 +13,7 @@ use crate::support::{
     within,
 };
 use eric::v1::{
-    Acknowledgement, ChannelSettings, CreateChannelRequest, GapReason, Message, Receipt,
+    Acknowledgement, ChannelSettings, CreateChannelRequest, GapReason, LogState, Message, Receipt,
     RemoveListenerRequest,
 };
 use tonic::Code;
@@ -34,6 +34,11 @@ async fn begun(server: &Served, accepted: std::ops::Range<i64>) -> Wire {
 async fn refusal(wire: &Wire, number: i64) -> Refused {
     let refused = wire.try_dispatch("c", "l", named(number)).await.expect_err("the disk takes nothing");
     Refused::of(&refused)
+}
+
+/// What the server says of its log.
+async fn state(wire: &Wire) -> LogState {
+    wire.server().await.log.expect("it has a directory").state()
 }
 
 /// As a client does that is told that the log is unavailable.
@@ -60,6 +65,7 @@ async fn while_the_disk_is_full_nothing_is_accepted_and_then_it_goes_on_by_itsel
         assert!(refusal.retry.is_some(), "it passes: {refusal:?}");
         refusal.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
     }
+    assert_eq!(state(&wire).await, LogState::Stalled);
     // what is durable is served
     assert_eq!(waiting_numbers(&wire, "l").await, (0..10).collect::<Vec<_>>());
     let mut reader = wire.listen("c", "l").await;
@@ -68,6 +74,7 @@ async fn while_the_disk_is_full_nothing_is_accepted_and_then_it_goes_on_by_itsel
     for number in 10..13 {
         assert!(at_last(&wire, number).await.duplicate, "it was accepted once");
     }
+    assert_eq!(state(&wire).await, LogState::Writing);
     assert_eq!(numbers(&reader.take(3).await), [10, 11, 12], "each of them once");
     assert!(server.said().iter().any(|line| line.contains("cannot be written")), "{:?}", server.said());
     drop((reader, wire));
@@ -206,6 +213,7 @@ async fn after_a_failed_fsync_nothing_more_is_accepted_and_what_is_durable_is_se
     for number in 11..14 {
         refusal(&wire, number).await.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
     }
+    assert_eq!(state(&wire).await, LogState::Failed);
     assert_eq!(waiting_numbers(&wire, "other").await, (20..25).collect::<Vec<_>>());
     assert_eq!(numbers(&wire.listen("c", "other").await.take(5).await), (20..25).collect::<Vec<_>>());
     assert_eq!(waiting_numbers(&wire, "l").await, [0; 0], "what may be lost is not shown");

@@ -1,6 +1,6 @@
 //! What is kept over the end of a process.
 
-use super::*;
+use super::{super::rows::MAX_STARTS, *};
 use crate::log::{AcceptedId, Change, DeadLetter, DeadLetterCause, RecoveredMessage};
 
 fn state(whom: Whom, state: &str) -> Change {
@@ -126,6 +126,27 @@ fn no_position_is_given_twice() {
     assert!(recovered(dir.path()).1.last() >= last);
 }
 
+/// Also of a server that some supervisor starts again every few seconds, for years.
+#[test]
+fn the_oldest_of_very_many_starts_are_forgotten() {
+    let dir = dir();
+    drop(open(dir.path(), &Options::default()));
+    let connection = open::writer(dir.path(), &Options::default()).unwrap();
+    let many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+        INSERT INTO start SELECT n, n, n FROM n";
+    connection.execute(many, [MAX_STARTS]).unwrap();
+    drop(connection);
+    let log = recovered(dir.path()).1;
+    let start = || log.append(Record::Start { incarnation: 7, started_at: 1 }).unwrap();
+    let [_, newest] = [start(), start()];
+    settle(&log);
+    drop(log);
+    let starts = recovered(dir.path()).1.starts();
+    assert_eq!(starts.len(), MAX_STARTS as usize);
+    let [first, last] = [starts.first(), starts.last()].map(|start| start.unwrap().position);
+    assert_eq!((first, last), (Position(3), newest));
+}
+
 #[test]
 fn what_is_deleted_goes_with_the_next_save_and_not_before() {
     let dir = dir();
@@ -141,6 +162,22 @@ fn what_is_deleted_goes_with_the_next_save_and_not_before() {
     drop(log);
     let (told, log) = recovered(dir.path());
     assert_eq!((messages(&told), log.bytes()), (vec![two], bytes));
+}
+
+#[test]
+fn what_goes_by_a_record_goes_in_its_commit() {
+    let dir = dir();
+    let log = open(dir.path(), &Options::default());
+    let channel = channel(&log, "c");
+    let until = now() + 60_000;
+    let [one, two] = ["a", "b"].map(|id| log.append(record(channel, None, id, Some(until))).unwrap());
+    let first = log.append_all(vec![record(channel, None, "letter", None)], &[one, one]).unwrap();
+    settle(&log);
+    let (told, log) = recovered(killed(dir.path()).path());
+    assert_eq!(messages(&told), [two, first]);
+    assert_eq!(read(&log, &[one, two]), [(two, "b".into())]);
+    let remembered = |found: &Recovered| matches!(found, Recovered::Accepted(id) if id.position == one);
+    assert!(told.iter().any(remembered), "its id outlives it");
 }
 
 #[test]

@@ -83,7 +83,7 @@ mod driver {
     /// Waits until it is on disk; `None`: it will not come there.
     fn durable(log: &Directory, append: impl Fn() -> Result<Position, LogError>) -> Option<Position> {
         let again = || std::thread::park_timeout(Duration::from_millis(20));
-        let fails = || log.shared.standing() == Standing::Failed;
+        let fails = || log.shared.standing() == LogState::Failed;
         let appended = loop {
             match append() {
                 Ok(position) => break position,
@@ -109,7 +109,7 @@ mod driver {
         let ids: Vec<_> = (0..TOGETHER).map(|k| format!("w{n}-{life}-{k}")).collect();
         let records = || ids.iter().map(|id| sending(channel, id)).collect();
         // the last of them is as safe as the first
-        let first = durable(log, || log.append_all(records()));
+        let first = durable(log, || log.append_all(records(), &[]));
         let Some(first) = first else { return false };
         if wait(log.watermark().reached(Position(first.0 + TOGETHER - 1))).is_err() {
             return false;

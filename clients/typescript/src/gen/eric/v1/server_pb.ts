@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file eric/v1/server.proto.
  */
 export const file_eric_v1_server: GenFile = /*@__PURE__*/
-  fileDesc("ChRlcmljL3YxL3NlcnZlci5wcm90bxIHZXJpYy52MSISChBHZXRTZXJ2ZXJSZXF1ZXN0IpcCChFHZXRTZXJ2ZXJSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKCmR1cmFiaWxpdHkYBCABKA4yEy5lcmljLnYxLkR1cmFiaWxpdHkSHwoGbGltaXRzGAUgASgLMg8uZXJpYy52MS5MaW1pdHMSEAoIY2hhbm5lbHMYBiABKAMSEQoJbGlzdGVuZXJzGAcgASgDEg8KB3N0cmVhbXMYCCABKAMSEQoJbG9nX2J5dGVzGAkgASgDEhkKA2xvZxgKIAEoCzIMLmVyaWMudjEuTG9nIvwCCgNMb2cSEgoKZmlsZV9ieXRlcxgBIAEoAxISCgpmcmVlX2J5dGVzGAIgASgDEhEKCXdhbF9ieXRlcxgDIAEoAxI2ChJvbGRlc3RfYWNjZXB0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDXN5bmNfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHY29tbWl0cxgGIAEoAxIPCgdyZWNvcmRzGAcgASgDEhIKCm1lYW5fYmF0Y2gYCCABKAESMgoPY29tbWl0X3RpbWVfcDUwGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2NvbW1pdF90aW1lX3A5ORgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9jb21taXRfdGltZV9tYXgYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24isQEKBkxpbWl0cxIZChFtYXhfcGF5bG9hZF9ieXRlcxgBIAEoAxIaChJtYXhfYmF0Y2hfbWVzc2FnZXMYAiABKAUSFwoPbWF4X2JhdGNoX2J5dGVzGAMgASgDEhQKDG1heF9jaGFubmVscxgEIAEoAxIVCg1tYXhfbGlzdGVuZXJzGAUgASgDEhMKC21heF9zdHJlYW1zGAYgASgDEhUKDW1heF9sb2dfYnl0ZXMYByABKAMqbwoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASFQoRRFVSQUJJTElUWV9NRU1PUlkQARITCg9EVVJBQklMSVRZX0RJU0sQAhIZChVEVVJBQklMSVRZX1JFUExJQ0FURUQQA0JaChtpby5naXRodWIuZXJpY2Rpc3BhdGNoZXIudjFQAVo5Z2l0aHViLmNvbS9lcmljLWRpc3BhdGNoZXIvZXJpYy9jbGllbnRzL2dvL2VyaWMvdjE7ZXJpY3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChRlcmljL3YxL3NlcnZlci5wcm90bxIHZXJpYy52MSISChBHZXRTZXJ2ZXJSZXF1ZXN0IpcCChFHZXRTZXJ2ZXJSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKCmR1cmFiaWxpdHkYBCABKA4yEy5lcmljLnYxLkR1cmFiaWxpdHkSHwoGbGltaXRzGAUgASgLMg8uZXJpYy52MS5MaW1pdHMSEAoIY2hhbm5lbHMYBiABKAMSEQoJbGlzdGVuZXJzGAcgASgDEg8KB3N0cmVhbXMYCCABKAMSEQoJbG9nX2J5dGVzGAkgASgDEhkKA2xvZxgKIAEoCzIMLmVyaWMudjEuTG9nIp4DCgNMb2cSEgoKZmlsZV9ieXRlcxgBIAEoAxISCgpmcmVlX2J5dGVzGAIgASgDEhEKCXdhbF9ieXRlcxgDIAEoAxI2ChJvbGRlc3RfYWNjZXB0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDXN5bmNfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHY29tbWl0cxgGIAEoAxIPCgdyZWNvcmRzGAcgASgDEhIKCm1lYW5fYmF0Y2gYCCABKAESMgoPY29tbWl0X3RpbWVfcDUwGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2NvbW1pdF90aW1lX3A5ORgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9jb21taXRfdGltZV9tYXgYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIAoFc3RhdGUYDCABKA4yES5lcmljLnYxLkxvZ1N0YXRlIrEBCgZMaW1pdHMSGQoRbWF4X3BheWxvYWRfYnl0ZXMYASABKAMSGgoSbWF4X2JhdGNoX21lc3NhZ2VzGAIgASgFEhcKD21heF9iYXRjaF9ieXRlcxgDIAEoAxIUCgxtYXhfY2hhbm5lbHMYBCABKAMSFQoNbWF4X2xpc3RlbmVycxgFIAEoAxITCgttYXhfc3RyZWFtcxgGIAEoAxIVCg1tYXhfbG9nX2J5dGVzGAcgASgDKm8KCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAISGQoVRFVSQUJJTElUWV9SRVBMSUNBVEVEEAMqaQoITG9nU3RhdGUSGQoVTE9HX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRTE9HX1NUQVRFX1dSSVRJTkcQARIVChFMT0dfU1RBVEVfU1RBTExFRBACEhQKEExPR19TVEFURV9GQUlMRUQQA0JaChtpby5naXRodWIuZXJpY2Rpc3BhdGNoZXIudjFQAVo5Z2l0aHViLmNvbS9lcmljLWRpc3BhdGNoZXIvZXJpYy9jbGllbnRzL2dvL2VyaWMvdjE7ZXJpY3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Asks what the server is.
@@ -199,6 +199,13 @@ export type Log = Message<"eric.v1.Log"> & {
    * @generated from field: google.protobuf.Duration commit_time_max = 11;
    */
   commitTimeMax?: Duration | undefined;
+
+  /**
+   * Whether it takes what it is given.
+   *
+   * @generated from field: eric.v1.LogState state = 12;
+   */
+  state: LogState;
 };
 
 /**
@@ -316,4 +323,47 @@ export enum Durability {
  */
 export const DurabilitySchema: GenEnum<Durability> = /*@__PURE__*/
   enumDesc(file_eric_v1_server, 0);
+
+/**
+ * Whether a log on disk takes what it is given.
+ *
+ * @generated from enum eric.v1.LogState
+ */
+export enum LogState {
+  /**
+   * Not used.
+   *
+   * @generated from enum value: LOG_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It does.
+   *
+   * @generated from enum value: LOG_STATE_WRITING = 1;
+   */
+  WRITING = 1,
+
+  /**
+   * It cannot write for now, as on a full disk, and tries again by itself. Until then what it would have to keep is
+   * refused, reason LOG_UNAVAILABLE.
+   *
+   * @generated from enum value: LOG_STATE_STALLED = 2;
+   */
+  STALLED = 2,
+
+  /**
+   * What it has written may not be on disk, as after a failed fsync. It takes nothing more until the server is started
+   * again; what is known to be durable is served.
+   *
+   * @generated from enum value: LOG_STATE_FAILED = 3;
+   */
+  FAILED = 3,
+}
+
+/**
+ * Describes the enum eric.v1.LogState.
+ */
+export const LogStateSchema: GenEnum<LogState> = /*@__PURE__*/
+  enumDesc(file_eric_v1_server, 1);
 

@@ -1,0 +1,94 @@
+//! Streams begin, bring what is due, and end.
+
+use super::*;
+
+impl Life {
+    pub(super) fn listen(
+        &mut self,
+        listener: usize,
+        session: Option<&'static str>,
+        credit: Option<Quota>,
+        most: usize,
+        pull: bool,
+    ) {
+        let Some(ear) = self.room.ears.get(&listener) else { return };
+        let now = self.now();
+        let goes_on = pull && ear.goes_on(session, now);
+        let left = ear.left_behind(session, now).filter(|_| !goes_on);
+        if let Some(position) = left {
+            self.fail(
+                listener,
+                &[Failing { position, delay: Some(0), last: false }],
+                false,
+                "its client went away",
+            );
+        }
+        let options = ListenOptions {
+            session: session.map(Into::into),
+            credit: credit.map(Credit),
+            max_messages: most,
+            max_bytes: 1000,
+            pull,
+            ..ListenOptions::default()
+        };
+        let receiver = Receiver::Listener(listener_id(LISTENERS[listener]));
+        let stream = Stream::new(self.hub.subscribe(channel_id("room"), receiver, options).unwrap());
+        let older = self.streams[listener].replace(Open { stream, waits: false });
+        if let Some(mut older) = older {
+            assert!(!older.waits || older.stream.woken(), "it sleeps over its end");
+            assert!(matches!(older.stream.ending(), Ending::Failed(Error::ListenerTakenOver { .. })));
+        }
+        let ear = self.room.ears.get_mut(&listener).unwrap();
+        ear.begin(session, Some(credit.unwrap_or(Credit::default().0)), goes_on);
+    }
+
+    pub(super) fn pull(&mut self, listener: usize, session: Option<&'static str>, most: usize) {
+        if !self.room.ears.contains_key(&listener) {
+            return;
+        }
+        self.listen(listener, session, None, most, true);
+        self.read(listener, 1);
+        self.streams[listener] = None;
+        let now = self.now();
+        self.room.ears.get_mut(&listener).unwrap().leave(true, now);
+    }
+
+    pub(super) fn read(&mut self, listener: usize, batches: usize) {
+        for _ in 0..batches {
+            let (now, overtaking) = (self.now(), self.room.overtaking());
+            let Some(open) = &mut self.streams[listener] else { return };
+            let ear = self.room.ears.get_mut(&listener).unwrap();
+            open.stream.wakes.0.store(0, Ordering::SeqCst);
+            let waker = Waker::from(Arc::clone(&open.stream.wakes));
+            match open.stream.subscription.poll_batch(&mut Context::from_waker(&waker)) {
+                Poll::Ready(handed) => {
+                    open.waits = false;
+                    ear.check(&handed.unwrap(), overtaking, now);
+                }
+                Poll::Pending => {
+                    open.waits = true;
+                    if self.core.is_none() && !open.stream.woken() {
+                        ear.check_idle(overtaking, now, false);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn leave(&mut self, listener: usize) {
+        let now = self.now();
+        if self.streams[listener].take().is_some() {
+            self.room.ears.get_mut(&listener).unwrap().leave(false, now);
+        }
+    }
+
+    pub(super) fn stop(&mut self, listener: usize) {
+        let Some(ear) = self.room.ears.get_mut(&listener) else { return };
+        ear.stop();
+        self.hub.stop_listener(channel_id("room"), listener_id(LISTENERS[listener])).unwrap();
+        if let Some(mut open) = self.streams[listener].take() {
+            assert_eq!(open.stream.ending(), Ending::Stopped);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a listener says of its deliveries, and what becomes of them by that.
+
+use super::*;
+
+impl Ear {
+    /// Acknowledges; tells how many that covers, or that it is too much.
+    pub(in super::super) fn acknowledge(
+        &mut self,
+        through: Option<u64>,
+        singles: &[u64],
+        back: u64,
+        overtaking: bool,
+        now: u64,
+    ) -> Result<(u64, u64), ()> {
+        let highest = singles.iter().chain(&through).copied().max().unwrap_or_default();
+        if highest > self.delivered {
+            return Err(());
+        }
+        let (below, gaps_below) = match back {
+            0 => (u64::MAX, u64::MAX),
+            1 => (self.rewound, self.rewound_at_most),
+            _ => (0, 0),
+        };
+        let named = through.unwrap_or_default();
+        let through = named.min(below.saturating_sub(1));
+        let (mut least, mut most) = (0, 0);
+        let attended = self.attended(now);
+        for (position, sent) in &mut self.sent {
+            let single = singles.contains(position) && *position < below;
+            let again = overtaking && sent.failed > 0;
+            if sent.fate == Waits && (single || *position <= through && !again) {
+                // what has expired, and is in nobody's hand, may be gone
+                least += u64::from(!sent.expired(now) || sent.in_hand && attended);
+                most += 1;
+                (sent.fate, sent.in_hand) = (Acknowledged, false);
+            }
+            if let Some(end) = sent.told_by.filter(|_| matches!(sent.fate, Lost(_))) {
+                sent.settled |= end < gaps_below && (end <= named || singles.contains(&end));
+            }
+        }
+        self.look_who_is_first(now);
+        Ok((least, most))
+    }
+
+    /// Whether a delivery may be rejected.
+    pub(in super::super) fn may_reject(
+        &self,
+        position: u64,
+        back: u64,
+        overtaking: bool,
+    ) -> Result<(), Error> {
+        let not_outstanding = Err(Error::NotOutstanding { sequence: position });
+        if back > 0 {
+            return Err(Error::StaleGeneration { generation: self.generation });
+        }
+        if position > self.delivered {
+            return Err(Error::NotDelivered { delivered: self.delivered });
+        }
+        let sent = self.sent.get(&position);
+        let Some(sent) = sent.filter(|sent| sent.fate == Waits) else { return not_outstanding };
+        let there = if overtaking { sent.failed == 0 || sent.in_hand } else { position <= self.reached };
+        if there { Ok(()) } else { not_outstanding }
+    }
+
+    /// It has until then; false where there is no deadline.
+    pub(in super::super) fn extend(&mut self, position: u64, until: u64) -> bool {
+        let sent = self.sent.get_mut(&position).filter(|_| self.ack_deadline.is_some());
+        sent.map(|sent| sent.deadline = Some(until)).is_some()
+    }
+
+    pub(in super::super) fn is_uncertain(&self, position: u64, now: u64) -> bool {
+        self.sent.get(&position).is_some_and(|sent| self.may_be_gone(sent, now))
+    }
+
+    /// It has expired, and in nobody's hand.
+    pub(super) fn may_be_gone(&self, sent: &Sent, now: u64) -> bool {
+        sent.expired(now) && !(sent.in_hand && self.attended(now))
+    }
+
+    pub(super) fn rewind(&mut self, first: u64) {
+        self.generation += 1;
+        (self.rewound, self.rewound_at_most) = (first, first);
+        for (_, sent) in self.sent.range_mut(first..) {
+            (sent.in_hand, sent.deadline) = (false, None);
+        }
+        self.at = self.at.min(first - 1);
+        (self.reached, self.brought) = (self.at, self.at);
+    }
+
+    /// Deliveries have failed.
+    pub(in super::super) fn fail(
+        &mut self,
+        failing: &[Failing],
+        rewinds: bool,
+        settings: &ChannelSettings,
+        now: u64,
+    ) -> Vec<Verdict> {
+        let overtaking = settings.redelivery == Redelivery::Overtaking;
+        let mut verdicts = Vec::new();
+        for failing in failing {
+            let Some(sent) = self.sent.get_mut(&failing.position) else { continue };
+            sent.failed += 1;
+            let attempts = sent.failed;
+            let backoff = settings.backoff.after(attempts).as_millis() as u64;
+            (sent.due, sent.in_hand, sent.deadline) = (now + failing.delay.unwrap_or(backoff), false, None);
+            let buried = failing.last || attempts >= settings.max_attempts;
+            verdicts.push(Verdict { attempts, buried });
+            if buried {
+                self.lose(failing.position, Some(GapReason::Rejected));
+            }
+        }
+        let first = failing.iter().map(|failing| failing.position).min();
+        if let Some(first) = first.filter(|_| rewinds && !overtaking) {
+            self.rewind(first);
+        }
+        self.look_who_is_first(now);
+        verdicts
+    }
+
+    /// The delivery that counts as failed when another client comes, if any.
+    pub(in super::super) fn left_behind(&self, session: Option<&'static str>, now: u64) -> Option<u64> {
+        let left = self.left.is_some_and(|whose| whose.is_none() || whose != session);
+        let first = self.waiting().find(|(_, sent)| !sent.expired(now));
+        first.filter(|(_, sent)| left && sent.in_hand).map(|(position, _)| position)
+    }
+
+    pub(in super::super) fn begin(
+        &mut self,
+        session: Option<&'static str>,
+        credit: Option<Quota>,
+        goes_on: bool,
+    ) {
+        (self.open, self.holder, self.left, self.pulls) = (true, session, None, None);
+        self.credit = credit;
+        if goes_on {
+            return;
+        }
+        self.told_here.clear();
+        self.sent.values_mut().for_each(|sent| (sent.in_hand, sent.deadline) = (false, None));
+        (self.first, self.brought) = (None, 0);
+        let first = self.waiting().next().map(|(position, _)| position);
+        self.at = first.map_or(self.delivered, |first| self.delivered.min(first - 1));
+    }
+
+    /// It was sent back to whom it was meant for.
+    pub(in super::super) fn take_out(&mut self, position: u64, now: u64) {
+        if let Some(sent) = self.sent.get_mut(&position) {
+            (sent.fate, sent.in_hand) = (Acknowledged, false);
+        }
+        self.look_who_is_first(now);
+    }
+
+    /// Another way to redeliver.
+    pub(super) fn adopt(&mut self, redelivery: Redelivery, now: u64) {
+        if redelivery == Redelivery::Strict {
+            let last = self.sent.keys().next_back().copied().unwrap_or_default();
+            let none = last.max(self.delivered) + 1;
+            let first = self.waiting().next().map_or(none, |(position, _)| position);
+            let certain = self.waiting().find(|(_, sent)| !self.may_be_gone(sent, now));
+            let at_most = certain.map_or(u64::MAX, |(position, _)| position);
+            self.rewind(first);
+            self.rewound_at_most = at_most;
+        }
+        self.look_who_is_first(now);
+    }
+}
