@@ -48,7 +48,9 @@ impl Explicit {
         if was_idle {
             self.first_since = now;
         }
-        if let Some(allowed) = allowed.filter(|_| self.overtaking()) {
+        if !self.overtaking() {
+            positions.first().into_iter().for_each(|first| self.notes.forget_deadlines(*first));
+        } else if let Some(allowed) = allowed {
             for position in positions {
                 self.notes.of(*position).deadline = Some(now.saturating_add(allowed));
             }

@@ -79,6 +79,11 @@ impl Notes {
         }
     }
 
+    /// What is delivered from here on has the time that every delivery has.
+    pub(super) fn forget_deadlines(&mut self, from: Position) {
+        self.0.range_mut(from..).for_each(|(_, note)| note.deadline = None);
+    }
+
     /// Those that have failed, up to a position, count as come again.
     pub(super) fn mark_sent(&mut self, through: Position) {
         self.0.range_mut(..=through).for_each(|(_, note)| note.sent = note.failed > 0);

@@ -98,6 +98,30 @@ async fn the_time_to_acknowledge_begins_when_a_message_becomes_the_first() {
     assert_eq!(stage.info("l").generation, 1);
 }
 
+fn extend(stage: &Stage, position: u64, attempt: Option<u32>, millis: u64) {
+    let (life, position, by) = (Life::default(), Position(position), Duration::from_millis(millis));
+    let extension = Extension { life, generation: None, position, attempt, by };
+    assert!(stage.hub.extend(channel_id("room"), listener_id("l"), &extension).unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_has_its_own_time_whatever_was_said_of_the_one_before() {
+    let stage = Stage::new(room());
+    let ack_deadline = Some(Duration::from_millis(400));
+    stage.explicit("l", ListenerSettings { ack_deadline, ..ListenerSettings::default() });
+    let sent = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest(), got([sent]));
+    let mut newer = stage.listen("l");
+    extend(&stage, sent, None, 1);
+    assert_eq!(newer.rest(), got([sent]));
+    tokio::time::advance(Duration::from_millis(399)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.info("l").generation, 0);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.info("l").generation, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_time_for_what_its_stream_has_not_got_again_rings_no_alarm() {
     let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
@@ -106,14 +130,7 @@ async fn more_time_for_what_its_stream_has_not_got_again_rings_no_alarm() {
     let sent = stage.dispatches("l", 2);
     assert_eq!(stage.listen("l").rest(), got(sent.clone()));
     let _newer = stage.listen("l");
-    let extension = Extension {
-        life: Life::default(),
-        generation: None,
-        position: Position(sent[1]),
-        attempt: Some(1),
-        by: Duration::from_millis(1),
-    };
-    assert!(stage.hub.extend(channel_id("room"), listener_id("l"), &extension).unwrap().is_some());
+    extend(&stage, sent[1], Some(1), 1);
     tokio::time::advance(Duration::from_millis(10)).await;
     stage.hub.ring_alarms();
     assert_eq!(stage.hub.alarms.next(), None, "it would ring for ever");
