@@ -74,7 +74,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 42] = [
+const ROWS: [Row; 44] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -101,6 +101,8 @@ const ROWS: [Row; 42] = [
         FanOut(listeners(1_000, 1), ONE_BY_ONE),
         0.7,
     ),
+    row("events posted and heard by nobody, one by one", Events(0, ONE_BY_ONE), 0.0),
+    row("events posted and heard by nobody, bursts of 20", Events(0, BURSTS), 0.0),
     row("events to 1 connection, one by one", Events(1, ONE_BY_ONE), 1.1),
     row("events to 1 connection, bursts of 20", Events(1, BURSTS), 1.0),
     row("events to 1 connection, flat out", Events(1, Pace::FlatOut), 1.1),

@@ -1,6 +1,6 @@
 //! A verb as a call: its request from path, query and body, its answer as JSON.
 
-use super::{json, problem::Problem, query, table::Verb};
+use super::{json, problem::Problem, query, table::Verb, usual};
 use crate::verbs::{Dispatcher, status::Refusal};
 use axum::{
     body::Body,
@@ -15,7 +15,7 @@ use http::{
 };
 use http_body_util::BodyExt as _;
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
 use serde_json::{Map, Value as Json};
 use std::time::Duration;
 use tokio::{pin, select, time::sleep};
@@ -43,9 +43,9 @@ async fn call(
     request: Request,
 ) -> Result<Response, Problem> {
     let asked = asked(dispatcher, verb, path, request).await?;
-    let answer = (verb.run)(dispatcher.clone(), asked.encode_to_vec().into()).await;
+    let answer = (verb.run)(dispatcher.clone(), asked).await;
     let answer = answer.map_err(|refusal| refused(dispatcher, refusal))?;
-    Ok(told(json::of_bytes(&verb.answer(), answer)))
+    Ok(told(usual::answer(verb.name, &answer).unwrap_or_else(|| json::of_bytes(&verb.answer(), answer))))
 }
 
 pub(super) fn refused(dispatcher: &Dispatcher, refusal: Refusal) -> Problem {
@@ -60,30 +60,37 @@ pub(super) fn told(json: Vec<u8>) -> Response {
     response
 }
 
-/// The request, as the contract has it.
+/// The bytes of the request, as the contract has it.
 async fn asked(
     dispatcher: &Dispatcher,
     verb: &Verb,
     path: &RawPathParams,
     request: Request,
-) -> Result<DynamicMessage, Problem> {
-    let descriptor = json::message(&verb.request());
+) -> Result<Bytes, Problem> {
     let given = query::parameters(request.uri().query())?;
-    let mut asked = if verb.has_body() {
-        if let Some((name, _)) = given.first() {
-            return Err(query::unknown(name));
-        }
-        of_body(descriptor, verb, &body(dispatcher, request).await?)?
-    } else {
-        of_query(descriptor, verb, given)?
-    };
+    if !verb.has_body() {
+        return Ok(with_path(of_query(verb, given)?, path));
+    }
+    if let Some((name, _)) = given.first() {
+        return Err(query::unknown(name));
+    }
+    let body = body(dispatcher, request).await?;
+    let in_path = |name: &str| path.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    match usual::request(verb.name, &body, in_path) {
+        Some(asked) => Ok(asked),
+        None => Ok(with_path(of_body(verb, &body)?, path)),
+    }
+}
+
+fn with_path(mut asked: DynamicMessage, path: &RawPathParams) -> Bytes {
     for (name, value) in path {
         asked.set_field_by_name(name, Value::String(value.to_owned()));
     }
-    Ok(asked)
+    asked.encode_to_vec().into()
 }
 
-fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: &[u8]) -> Result<DynamicMessage, Problem> {
+fn of_body(verb: &Verb, body: &[u8]) -> Result<DynamicMessage, Problem> {
+    let descriptor = json::message(&verb.request());
     if body.is_empty() {
         return Ok(DynamicMessage::new(descriptor));
     }
@@ -92,11 +99,7 @@ fn of_body(descriptor: MessageDescriptor, verb: &Verb, body: &[u8]) -> Result<Dy
 }
 
 /// Fields that hold one value each.
-fn of_query(
-    descriptor: MessageDescriptor,
-    verb: &Verb,
-    given: Vec<(String, String)>,
-) -> Result<DynamicMessage, Problem> {
+fn of_query(verb: &Verb, given: Vec<(String, String)>) -> Result<DynamicMessage, Problem> {
     let mut object = Map::new();
     for (name, text) in given {
         let field = parameter(verb, &name).ok_or_else(|| query::unknown(&name))?;
@@ -110,7 +113,7 @@ fn of_query(
         }
     }
     let text = serde_json::to_vec(&object).unwrap_or_default();
-    json::read(descriptor, &text).map_err(Problem::parameter)
+    json::read(json::message(&verb.request()), &text).map_err(Problem::parameter)
 }
 
 fn parameter(verb: &Verb, name: &str) -> Option<FieldDescriptor> {

@@ -1,7 +1,7 @@
 //! The HTTP door, over the verbs: for browsers, scripts and whoever has no gRPC at hand.
 //!
 //! In reading order: [`table`] says which method and path is which verb; [`json`] turns proto3 JSON into requests of the
-//! contract and their answers back; [`call`] does a verb; [`problem`] says why one was not done. [`watch`] opens a stream
+//! contract and their answers back, [`usual`] does so faster for what is sent most; [`call`] does a verb; [`problem`] says why one was not done. [`watch`] opens a stream
 //! of Server-Sent Events, [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps
 //! pages of elsewhere out, [`openapi`] describes the door, [`console`] is the page that is served here.
 
@@ -16,6 +16,7 @@ mod problem;
 mod query;
 mod stream;
 mod table;
+mod usual;
 mod watch;
 
 pub(crate) use origin::Origins;

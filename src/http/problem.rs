@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use tonic::Code;
 
-/// No path is repeated to its client beyond this.
+/// Nothing that a client sent is repeated to him beyond this.
 const MAX_TOLD_CHARS: usize = 128;
 
 /// Why a request was not done.
@@ -85,7 +85,13 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
     }
 
+    /// The parser's words, which may repeat a text of megabytes; where it stands is told at their end.
     pub(super) fn json(detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if detail.len() > 2 * MAX_TOLD_CHARS {
+            let end = detail.floor_char_boundary(detail.len() - MAX_TOLD_CHARS);
+            detail.replace_range(detail.floor_char_boundary(MAX_TOLD_CHARS)..end, " … ");
+        }
         Self::new(StatusCode::BAD_REQUEST, "INVALID_JSON", detail)
     }
 

@@ -122,6 +122,11 @@ async fn json_that_is_broken_or_says_what_nobody_knows_is_told_in_the_parsers_wo
     );
     http.ask("POST", BROADCAST, JSON, deep.as_bytes()).await;
     http.answer().await.problem(400, "INVALID_JSON");
+    let long = format!("{{\"message\":{{\"attributes\":\"{}\"}}}}", "ü".repeat(1_000_000));
+    http.ask("POST", BROADCAST, JSON, long.as_bytes()).await;
+    let problem = http.answer().await.problem(400, "INVALID_JSON");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.len() < 300 && detail.contains("at line 1 column"), "{detail}");
     wire.still_answers().await;
 }
 

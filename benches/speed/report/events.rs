@@ -8,7 +8,7 @@ use serde::Serialize;
 pub(crate) struct Served {
     pub(crate) name: String,
     pub(crate) sides: Vec<(String, Figure)>,
-    /// What Eric may take, times what the bare writer takes.
+    /// What Eric may take, times what the bare writer takes; 0: nothing is asked.
     pub(crate) goal: f64,
 }
 
@@ -36,7 +36,11 @@ impl Served {
             who.to_owned(),
             format!("{} µs", digits(figure.cpu_micros)),
             if at > 0 { format!("{} ×", digits(ratio)) } else { String::new() },
-            if at == 1 { judged(ratio <= self.goal, &format!("{} ×", self.goal)) } else { String::new() },
+            if at == 1 && self.goal > 0.0 {
+                judged(ratio <= self.goal, &format!("{} ×", self.goal))
+            } else {
+                String::new()
+            },
             figure.rate_cell(),
             figure.latency_cell(),
         ]

@@ -74,7 +74,7 @@ impl Source {
 }
 
 pub(super) async fn fan_out(plan: &Plan, row: &Row, streams: u64, pace: Pace) -> Outcome<Served> {
-    let streams = plan.count(streams);
+    let streams = if streams == 0 { 0 } else { plan.count(streams) };
     enough_files(3 * streams)?;
     let mut sources = vec![Source::bare().await?, Source::eric().await?];
     sources.extend(Source::nchan().await?);
