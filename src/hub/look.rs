@@ -165,7 +165,7 @@ impl View<'_> {
 
     /// In strict order nothing passes a rejected message whose time has not come.
     fn held_back(self) -> Option<Position> {
-        self.standing.explicit.as_ref()?.held_back(self.now)
+        self.standing.held_back(self.ring, self.now).map(|next| next.position)
     }
 
     /// What is in the receiver's order behind a position, and not acknowledged by itself.

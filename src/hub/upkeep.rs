@@ -92,7 +92,9 @@ impl Hub {
         let expiry = expiry.map(|moment| moment.max(now + EVERY_MILLIS));
         let explicit = standing.explicit.as_ref().filter(|_| standing.attended(now)).and_then(|explicit| {
             let first = standing.first_in_hand(ring).map(|next| next.position);
-            explicit.next_moment(now, standing.ack_deadline(), first)
+            let next = explicit.next_moment(now, standing.ack_deadline(), first);
+            let held_until = standing.held_back(ring, now).and_then(|next| next.expiry.moment());
+            next.into_iter().chain(held_until).min()
         });
         // one that is due and could not be dealt with is not tried in a loop
         [idle, expiry, explicit.map(|moment| moment.max(now + 1))].into_iter().flatten().min()
@@ -126,19 +128,25 @@ impl Hub {
 
     /// Looks after everybody whose alarm rings by now.
     pub(super) fn ring_alarms(&self) {
+        while self.ring_one().is_some() {}
+    }
+
+    /// Tells who was looked after; `None`: it is nobody's time.
+    pub(super) fn ring_one(&self) -> Option<Whom> {
         let now = self.clock_ms();
-        while let Some(whom) = self.alarms.due(now) {
-            match whom {
-                Whom::Listener { channel, listener } => {
-                    let Some(channel) = self.born(channel) else { continue };
+        let whom = self.alarms.due(now)?;
+        match whom {
+            Whom::Listener { channel, listener } => {
+                if let Some(channel) = self.born(channel) {
                     let listener = channel.lock().born(listener).cloned();
                     listener.into_iter().for_each(|listener| self.look_after(&channel, &listener, now));
                 }
-                Whom::Presence { channel } => {
-                    self.born(channel).into_iter().for_each(|channel| self.look_after_presence(&channel));
-                }
+            }
+            Whom::Presence { channel } => {
+                self.born(channel).into_iter().for_each(|channel| self.look_after_presence(&channel));
             }
         }
+        Some(whom)
     }
 }
 

@@ -162,6 +162,12 @@ impl Standing {
         explicit.in_hand(first).then_some(first)
     }
 
+    /// The first rejected message whose time has not come, and that has not expired, where nothing may pass it.
+    pub(in super::super) fn held_back(&self, ring: &Ring, now: u64) -> Option<Next> {
+        let found = self.explicit.as_ref()?.held_back(now).filter_map(|position| self.find(position, ring));
+        found.filter(|next| !next.expiry.is_past(now)).next()
+    }
+
     /// Counts anew what is outstanding, where it cannot be told by what has changed.
     pub(in super::super) fn recount(&mut self, ring: &Ring) {
         let Some(explicit) = &self.explicit else { return };

@@ -146,9 +146,10 @@ impl Explicit {
         }
     }
 
-    /// The first rejected message whose time has not come, where nothing may pass it.
-    pub(super) fn held_back(&self, now: u64) -> Option<Position> {
-        if self.overtaking() { None } else { self.notes.first_not_due(self.sent, now) }
+    /// Rejected messages whose time has not come, where nothing may pass them.
+    pub(super) fn held_back(&self, now: u64) -> impl Iterator<Item = Position> + '_ {
+        let overtaking = self.overtaking();
+        self.notes.not_due(self.sent, now).filter(move |_| !overtaking)
     }
 
     /// Rejected ones whose time has come, where they come again alone.

@@ -95,10 +95,10 @@ impl Notes {
         sent.next().map_or(Position::ZERO, |(position, _)| *position)
     }
 
-    /// The first behind a position that is not due.
-    pub(super) fn first_not_due(&self, after: Position, now: u64) -> Option<Position> {
+    /// Those behind a position that are not due.
+    pub(super) fn not_due(&self, after: Position, now: u64) -> impl Iterator<Item = Position> + '_ {
         let behind = self.0.range(Position(after.0.saturating_add(1))..);
-        behind.filter(|(_, note)| note.failed > 0 && note.due > now).map(|(position, _)| *position).next()
+        behind.filter(move |(_, note)| note.failed > 0 && note.due > now).map(|(position, _)| *position)
     }
 
     /// Those that have failed, are due and have not come again.

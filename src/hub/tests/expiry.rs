@@ -46,6 +46,23 @@ async fn broadcasts_that_have_expired_are_gone_before_anybody_looks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_expires_while_it_is_held_back_holds_nothing_back_any_longer() {
+    let stage = Stage::new(large());
+    stage.explicit("l", ListenerSettings::default());
+    let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(5), send(0)];
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent));
+    stage.reject("l", sent[0], 3_600_000, false).unwrap();
+    assert_eq!(stream.rest(), []);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    stage.hub.ring_alarms();
+    assert!(stream.woken());
+    let gap = Lost(GapReason::Expired, sent[0] - 1, sent[0], Some(1));
+    assert_eq!(stream.rest(), [gap, Got(sent[1])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn acknowledging_the_last_of_several_that_expired_does_not_swallow_the_rest() {
     let stage = Stage::new(room());
     stage.explicit("l", ListenerSettings::default());

@@ -35,6 +35,8 @@ struct Life {
     streams: [Option<Open>; 3],
     began: tokio::time::Instant,
     timed: bool,
+    /// The next stream wants dispatches alone.
+    choosy: bool,
 }
 
 impl Life {
@@ -47,7 +49,8 @@ impl Life {
         let created = hub.create_channel(channel_id("room"), settings.clone(), false).unwrap();
         let room = Room::new(settings, created.channel.birth.0);
         let began = tokio::time::Instant::now();
-        let mut life = Self { hub, log, core, room, streams: [None, None, None], began, timed };
+        let mut life =
+            Self { hub, log, core, room, streams: [None, None, None], began, timed, choosy: false };
         life.register(0);
         life.register(GRAVE);
         life.name(true);
@@ -83,8 +86,10 @@ impl Life {
             Deadline(listener, deadline) => self.set_deadline(listener, deadline),
             Dispatch(listener, bytes, ttl) => self.send(Some(listener), bytes, ttl),
             Broadcast(bytes, ttl) => self.send(None, bytes, ttl),
-            Listen(listener, session, credit, most) => {
-                self.listen(listener, session, Some(credit), most, false)
+            Listen(listener, session, credit, most, choosy) => {
+                self.choosy = choosy;
+                self.listen(listener, session, Some(credit), most, false);
+                self.choosy = false;
             }
             Pull(listener, session, most) => self.pull(listener, session, most),
             Read(listener, batches) => self.read(listener, batches),

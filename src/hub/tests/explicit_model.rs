@@ -4,7 +4,7 @@ mod check;
 mod room;
 mod said;
 
-use super::{Batch, ChannelSettings, Error, Overflow, Quota, Redelivery, Tally};
+use super::{ChannelSettings, Error, Overflow, Quota, Redelivery, Tally};
 use crate::hub::{Gap, GapReason, Handed, Repeat};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,8 @@ use Fate::{Acknowledged, Lost, Waits};
 pub(super) struct Sent {
     pub(super) bytes: u64,
     pub(super) broadcast: bool,
+    /// Of the type that a stream which is choosy wants.
+    wanted: bool,
     /// How long it may wait, each time that it is sent.
     pub(super) ttl: Option<u64>,
     expires: Option<u64>,
@@ -75,6 +77,8 @@ pub(super) struct Ear {
     deliveries: u64,
     pub(super) ack_deadline: Option<u64>,
     pub(super) open: bool,
+    /// Its stream wants dispatches alone.
+    pub(super) choosy: bool,
     /// A bell may bring a message before it is looked what is too much.
     pub(super) on_core: bool,
     /// The last message that came in this generation on this stream.
@@ -102,6 +106,8 @@ pub(super) struct Message {
     pub(super) ttl: Option<u64>,
     /// It is a dead letter, and does not expire.
     pub(super) letter: bool,
+    /// Of the type that dispatches are of.
+    pub(super) wanted: bool,
 }
 
 /// A delivery that failed.
@@ -136,10 +142,11 @@ impl Ear {
     }
 
     fn add(&mut self, position: u64, message: Message, broadcast: bool, now: u64) {
-        let Message { bytes, ttl, letter } = message;
+        let Message { bytes, ttl, letter, wanted } = message;
         let sent = Sent {
             bytes,
             broadcast,
+            wanted,
             ttl,
             expires: ttl.filter(|_| !letter).map(|ttl| now + ttl),
             fate: Waits,

@@ -78,7 +78,7 @@ impl Life {
             Ok(accepted) => {
                 assert!(full.is_empty(), "{full:?} are full");
                 assert_eq!(accepted.receivers, Some(to.map_or(self.room.hearers(), |_| 1)));
-                let message = Accepted_ { bytes, ttl, letter: false };
+                let message = Accepted_ { bytes, ttl, letter: false, wanted: to.is_some() };
                 self.room.accept(accepted.position.0, message, to, now);
             }
             Err(Error::BacklogFull { listener, .. }) => {
@@ -114,12 +114,13 @@ impl Life {
             let id = listener_id(LISTENERS[**listener]);
             let after = Position(requeued.accepted.position.0 - 1);
             let page = self.hub.list_messages(channel_id("room"), id, after, 1, LARGE).unwrap();
-            page.entries.first().map(|entry| entry.message.len() as u64)
+            let found = |entry: &Entry| (entry.message.len() as u64, entry.message.kind() == "d");
+            page.entries.first().map(found)
         };
         let now = self.now();
         let to = self.room.ears.keys().find(|listener| page(listener).is_some()).copied().unwrap();
-        let bytes = page(&&to).unwrap();
-        let message = Accepted_ { bytes, ttl, letter: false };
+        let (bytes, wanted) = page(&&to).unwrap();
+        let message = Accepted_ { bytes, ttl, letter: false, wanted };
         self.room.accept(requeued.accepted.position.0, message, Some(to), now);
         let grave = self.room.ears.get_mut(&GRAVE).unwrap();
         grave.take_out(position, now);

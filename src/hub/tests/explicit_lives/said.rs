@@ -186,7 +186,7 @@ impl Life {
         let Some(ear) = self.room.ears.get_mut(&listener) else { return Vec::new() };
         let letter = |sent: Sent| {
             let bytes = sent.bytes + reason.len() as u64 + FACTS_BYTES;
-            Accepted_ { bytes, ttl: sent.ttl, letter: true }
+            Accepted_ { bytes, ttl: sent.ttl, letter: true, wanted: true }
         };
         let before: Vec<_> = failing.iter().map(|failing| letter(ear.sent[&failing.position])).collect();
         let verdicts = ear.fail(failing, rewinds, &settings, now);

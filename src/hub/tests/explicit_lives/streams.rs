@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// How far a listener's stream has come: past what it does not want it comes without a word.
+fn sent(hub: &Hub, listener: &str) -> u64 {
+    let channel = hub.channel(channel_id("room")).unwrap();
+    let state = channel.lock();
+    let listener = hub.listener_in(&channel, &state, listener_id(listener)).unwrap();
+    let sent = listener.lock().explicit.as_ref().map(|explicit| explicit.sent().0);
+    sent.unwrap_or_default()
+}
+
 impl Life {
     pub(super) fn listen(
         &mut self,
@@ -29,6 +38,7 @@ impl Life {
             max_messages: most,
             max_bytes: 1000,
             pull,
+            types: if self.choosy { vec!["d".to_owned()] } else { Vec::new() },
             ..ListenOptions::default()
         };
         let receiver = Receiver::Listener(listener_id(LISTENERS[listener]));
@@ -40,6 +50,7 @@ impl Life {
         }
         let ear = self.room.ears.get_mut(&listener).unwrap();
         ear.begin(session, Some(credit.unwrap_or(Credit::default().0)), goes_on);
+        ear.choosy = self.choosy;
     }
 
     pub(super) fn pull(&mut self, listener: usize, session: Option<&'static str>, most: usize) {
@@ -67,6 +78,9 @@ impl Life {
                 }
                 Poll::Pending => {
                     open.waits = true;
+                    if ear.choosy {
+                        ear.come_to(sent(&self.hub, LISTENERS[listener]), now);
+                    }
                     if self.core.is_none() && !open.stream.woken() {
                         ear.check_idle(overtaking, now, false);
                     }

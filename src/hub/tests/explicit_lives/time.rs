@@ -1,6 +1,7 @@
 //! Time passes: what is due by itself happens, and in the end nothing stays behind.
 
 use super::*;
+use crate::hub::alarm::Whom;
 
 impl Life {
     /// Time passes; alarms ring, and upkeep is done at the end.
@@ -33,36 +34,28 @@ impl Life {
         (0..3).for_each(|listener| self.inspect(listener));
     }
 
-    pub(super) fn ring(&mut self) {
-        let (now, overtaking) = (self.now(), self.room.overtaking());
-        let mut overdue = Vec::new();
-        for (listener, ear) in &self.room.ears {
-            let failing: Vec<_> = ear
-                .deadlines(overtaking, now)
-                .into_iter()
-                .filter(|(moment, _)| *moment <= now)
-                .map(|(_, position)| Failing { position, delay: None, last: false })
-                .collect();
-            if !failing.is_empty() {
-                overdue.push((*listener, failing));
-            }
-        }
-        self.hub.ring_alarms();
-        let buries = overdue.len() > 1;
-        for (listener, failing) in overdue {
-            // of two at once it is not known whose letters come first
-            if buries && self.room.grave.is_some() {
-                self.fail_unknown(listener, &failing);
-            } else {
+    /// One after the other, as they ring.
+    fn ring(&mut self) {
+        loop {
+            let (now, overtaking) = (self.now(), self.room.overtaking());
+            let overdue = |ear: &Ear| {
+                let overdue = ear.deadlines(overtaking, now).into_iter().filter(|(moment, _)| *moment <= now);
+                let failing = |(_, position)| Failing { position, delay: None, last: false };
+                overdue.map(failing).collect::<Vec<_>>()
+            };
+            let overdue: Vec<_> = self.room.ears.iter().map(|(it, ear)| (*it, overdue(ear))).collect();
+            let Some(whom) = self.hub.ring_one() else { break };
+            let rings = |(listener, _): &(usize, Vec<Failing>)| whom == self.whom(*listener);
+            if let Some((listener, failing)) = overdue.into_iter().find(rings) {
                 self.fail(listener, &failing, true, "it was not acknowledged in time");
             }
         }
     }
 
-    pub(super) fn fail_unknown(&mut self, listener: usize, failing: &[Failing]) {
-        let (now, settings) = (self.now(), self.room.settings.clone());
-        let buried = self.room.ears.get_mut(&listener).unwrap().fail(failing, true, &settings, now);
-        assert!(buried.len() == failing.len());
+    fn whom(&self, listener: usize) -> Whom {
+        let listener = self.hub.get_listener(channel_id("room"), listener_id(LISTENERS[listener]));
+        let channel = self.hub.channel(channel_id("room")).unwrap().birth;
+        Whom::Listener { channel, listener: listener.unwrap().birth }
     }
 
     pub(super) fn inspect(&mut self, listener: usize) {

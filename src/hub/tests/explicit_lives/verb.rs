@@ -12,7 +12,8 @@ pub(super) enum Verb {
     Deadline(usize, Option<u64>),
     Dispatch(usize, usize, Option<u64>),
     Broadcast(usize, Option<u64>),
-    Listen(usize, Option<&'static str>, Quota, usize),
+    /// The last: for dispatches alone.
+    Listen(usize, Option<&'static str>, Quota, usize, bool),
     Pull(usize, Option<&'static str>, usize),
     Read(usize, usize),
     Leave(usize),
@@ -78,6 +79,8 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
     let most = || select(vec![1, 2, usize::MAX]);
     let delay = select(vec![None, Some(0), Some(0), Some(700), Some(3000)]);
     let back = || select(vec![0, 0, 0, 0, 0, 1, 2]);
+    // what comes again alone, or expires, and is not wanted is gone when nobody can see it
+    let choosy = prop::bool::weighted(if timed || overtaking { 0.0 } else { 0.25 });
     prop_oneof![
         2 => settings(timed, overtaking).prop_map(Update),
         1 => any::<bool>().prop_map(Name),
@@ -86,7 +89,8 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
         1 => (listener(), select(vec![None, Some(400), Some(2000)])).prop_map(|(l, deadline)| Deadline(l, deadline)),
         14 => (listener(), bytes(), ttl()).prop_map(|(l, bytes, ttl)| Dispatch(l, bytes, ttl)),
         14 => (bytes(), ttl()).prop_map(|(bytes, ttl)| Broadcast(bytes, ttl)),
-        8 => (listener(), session(), credit, most()).prop_map(|(l, s, credit, most)| Listen(l, s, credit, most)),
+        8 => (listener(), session(), credit, most(), choosy)
+            .prop_map(|(l, s, credit, most, choosy)| Listen(l, s, credit, most, choosy && l != GRAVE)),
         3 => (listener(), session(), select(vec![1, 3])).prop_map(|(l, s, most)| Pull(l, s, most)),
         24 => (listener(), 1..4_usize).prop_map(|(l, batches)| Read(l, batches)),
         2 => listener().prop_map(Leave),

@@ -78,8 +78,10 @@ impl Ear {
         }
         // those that went with the channel's oldest are counted by one gap or by the next, and that may end where one
         // ends that told of what had expired before it
-        let shared = |sent: &Sent| sent.fate == Lost(None) && sent.told_by == Some(gap.through.0);
-        if self.sent.values().any(shared) {
+        let expired = gap.reason == GapReason::Expired;
+        let shared =
+            |sent: &Sent| sent.fate == Lost(None) && (expired || sent.told_by == Some(gap.through.0));
+        if self.sent.range(..=gap.through.0).any(|(_, sent)| shared(sent)) {
             least = 0;
         }
         assert!(
@@ -96,6 +98,7 @@ impl Ear {
         assert!(!sent.expired(now), "{position} has expired");
         assert!(!sent.in_hand, "{position} is in hand");
         assert!(sent.due <= now, "{position} is held back: {sent:?}");
+        assert!(sent.wanted || !self.choosy, "{position} is of another type");
         if overtaking && sent.failed > 0 {
             return;
         }
@@ -104,7 +107,8 @@ impl Ear {
         self.brought = self.brought.max(position);
         assert!(position > at, "{position} comes behind {at}");
         let between = self.waiting().find(|(between, sent)| {
-            *between > self.at && *between < position && !(overtaking && sent.failed > 0)
+            let passed_over = overtaking && sent.failed > 0 || self.choosy && !sent.wanted;
+            *between > self.at && *between < position && !passed_over
         });
         assert!(between.is_none(), "{between:?} was skipped before {position}");
         let untold = self.sent.range(..position).find(|(between, sent)| {
@@ -144,14 +148,20 @@ impl Ear {
             self.credit.is_none_or(|credit| holds(credit, outstanding)),
             "beyond its credit: {outstanding:?}"
         );
-        self.come_to(batch);
-        self.look_who_is_first(now);
+        let ends = batch.gaps.iter().map(|gap| gap.through.0).max().unwrap_or_default();
+        self.delivered = self.delivered.max(ends);
+        self.come_to(batch.token.sequence.0, now);
     }
 
-    pub(super) fn come_to(&mut self, batch: &Batch) {
-        self.at = self.at.max(batch.token.sequence.0);
-        let ends = batch.gaps.iter().map(|gap| gap.through.0).max().unwrap_or_default();
-        self.delivered = self.delivered.max(self.at).max(ends);
+    /// Its stream stands there: what it does not want of what lies before is acknowledged by that.
+    pub(in super::super) fn come_to(&mut self, at: u64, now: u64) {
+        self.at = self.at.max(at);
+        self.delivered = self.delivered.max(self.at);
         self.reached = self.reached.max(self.at);
+        let choosy = self.choosy;
+        let unwanted = |sent: &&mut Sent| choosy && sent.fate == Waits && !sent.wanted;
+        let passed = self.sent.range_mut(..=self.at).map(|(_, sent)| sent).filter(unwanted);
+        passed.for_each(|sent| (sent.fate, sent.in_hand) = (Acknowledged, false));
+        self.look_who_is_first(now);
     }
 }
