@@ -2,13 +2,14 @@
 
 use super::*;
 
-/// How far a listener's stream has come: past what it does not want it comes without a word.
-fn sent(hub: &Hub, listener: &str) -> u64 {
+/// Where a listener's stream stands, and how far it was delivered: past what it does not want it comes without a word.
+fn stands(hub: &Hub, listener: &str) -> [u64; 2] {
     let channel = hub.channel(channel_id("room")).unwrap();
     let state = channel.lock();
     let listener = hub.listener_in(&channel, &state, listener_id(listener)).unwrap();
-    let sent = listener.lock().explicit.as_ref().map(|explicit| explicit.sent().0);
-    sent.unwrap_or_default()
+    let standing = listener.lock();
+    let stands = standing.explicit.as_ref().map(|explicit| [explicit.sent().0, explicit.delivered().0]);
+    stands.unwrap_or_default()
 }
 
 impl Life {
@@ -79,7 +80,8 @@ impl Life {
                 Poll::Pending => {
                     open.waits = true;
                     if ear.choosy {
-                        ear.come_to(sent(&self.hub, LISTENERS[listener]), now);
+                        let [sent, delivered] = stands(&self.hub, LISTENERS[listener]);
+                        ear.pass_unwanted(sent, delivered, now);
                     }
                     if self.core.is_none() && !open.stream.woken() {
                         ear.check_idle(overtaking, now, false);

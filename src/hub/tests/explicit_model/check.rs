@@ -153,11 +153,17 @@ impl Ear {
         self.come_to(batch.token.sequence.0, now);
     }
 
-    /// Its stream stands there: what it does not want of what lies before is acknowledged by that.
-    pub(in super::super) fn come_to(&mut self, at: u64, now: u64) {
+    fn come_to(&mut self, at: u64, now: u64) {
         self.at = self.at.max(at);
-        self.delivered = self.delivered.max(self.at);
         self.reached = self.reached.max(self.at);
+        self.pass_unwanted(at, self.at, now);
+    }
+
+    /// Its stream stands there: what it does not want of what lies before is acknowledged by that.
+    pub(in super::super) fn pass_unwanted(&mut self, at: u64, delivered: u64, now: u64) {
+        self.at = self.at.max(at);
+        self.delivered = self.delivered.max(delivered);
+        self.reached = self.reached.max(self.at.min(self.delivered));
         let choosy = self.choosy;
         let unwanted = |sent: &&mut Sent| choosy && sent.fate == Waits && !sent.wanted;
         let passed = self.sent.range_mut(..=self.at).map(|(_, sent)| sent).filter(unwanted);
