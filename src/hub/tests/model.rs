@@ -107,6 +107,12 @@ impl Ear {
         self.lost.retain(|position| !found(*position));
     }
 
+    /// Nothing waits before what it has lost.
+    fn pass_what_is_lost(&mut self, sent: &[Sent]) {
+        let next = sent.iter().find(|sent| self.waits_for(sent)).map_or(u64::MAX, |sent| sent.position);
+        self.passed = self.lost.range(..next).last().map_or(self.passed, |lost| self.passed.max(*lost));
+    }
+
     /// A stream has come to a position.
     pub(super) fn hand_over(&mut self, through: u64, now: u64, sent: &[Sent]) {
         self.passed = self.passed.max(through);
@@ -184,8 +190,7 @@ impl Room {
         let beyond = broadcasts.skip(kept as usize).filter(|sent| ear.waits_for(sent));
         let beyond: Vec<_> = beyond.map(|sent| sent.position).collect();
         ear.lost.extend(beyond);
-        let next = self.sent.iter().find(|sent| ear.waits_for(sent)).map_or(u64::MAX, |sent| sent.position);
-        ear.passed = ear.lost.range(..next).last().map_or(ear.passed, |lost| ear.passed.max(*lost));
+        ear.pass_what_is_lost(&self.sent);
     }
 
     /// An end that was sent to a listener alone and has not arrived.
@@ -226,6 +231,7 @@ impl Room {
         };
         ear.passed = lost.last().map_or(ear.passed, |last| through.unwrap_or(*last));
         ear.lost.extend(&lost);
+        ear.pass_what_is_lost(&self.sent);
         lost.len() as u64
     }
 
