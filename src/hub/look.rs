@@ -146,11 +146,8 @@ impl View<'_> {
         let stop = self.held_back().map_or(stop, |held| held.before().min(stop));
         let mut at = cursor.at;
         let messages = self.pending(cursor.at).take_while(|next| {
-            let goes_on = next.position <= stop
-                && !next.expiry.is_past(self.now)
-                && (at == next.position.before() || nothing_lost_after(standing, ring, at));
-            at = next.position;
-            goes_on
+            let after = std::mem::replace(&mut at, next.position);
+            next.position <= stop && !next.expiry.is_past(self.now) && self.nothing_lost_between(after, next)
         });
         match &standing.explicit {
             None => Taken::of(room, messages),
@@ -172,6 +169,13 @@ impl View<'_> {
     fn pending(self, at: Position) -> impl Iterator<Item = Next> {
         let standing = self.standing;
         standing.merged(self.ring, at).filter(move |next| standing.wants(next))
+    }
+
+    /// Whether everything behind a position and before a message that was meant for the receiver is kept, noted gaps apart.
+    fn nothing_lost_between(self, at: Position, next: &Next) -> bool {
+        let Self { standing, ring, .. } = self;
+        let gone = || gone(standing, ring).max(standing.cleared);
+        at == next.position.before() || at >= standing.floor(ring) && (at >= standing.passed || at >= gone())
     }
 
     /// What waits for the receiver behind a position, those that come again by themselves included.
@@ -217,7 +221,12 @@ impl View<'_> {
         let noted = noted.map_or(self.safe, |gap| gap.after);
         let stop = self.held_back().map_or(noted, |held| held.before().min(noted)).min(self.safe);
         let (mut gap, mut after, before) = (None, cursor.at, expired.len());
-        for next in self.waiting(cursor.at).take_while(|next| next.position <= stop) {
+        let mut at = cursor.at;
+        let together = self.waiting(cursor.at).take_while(|next| {
+            let after = std::mem::replace(&mut at, next.position);
+            next.position <= stop && self.nothing_lost_between(after, next)
+        });
+        for next in together {
             match (self.standing.wants(&next), expired.len() == before) {
                 (true, _) if next.expiry.is_past(self.now) => expired.push(next),
                 // one that comes again by itself is no part of a gap
@@ -238,11 +247,6 @@ impl View<'_> {
         }
         gap
     }
-}
-
-/// Whether everything behind a position that was meant for the receiver is kept, noted gaps apart.
-fn nothing_lost_after(standing: &Standing, ring: &Ring, at: Position) -> bool {
-    at >= standing.floor(ring) && (at >= standing.passed || at >= gone(standing, ring).max(standing.cleared))
 }
 
 /// The last position of what was handed over, or told as a gap, and is not remembered any more.

@@ -142,7 +142,7 @@ fn final_rejection(life: Life_, position: Position) -> Rejection {
     Rejection { life, generation, position, attempt, reason: "no".into(), delay, last: true }
 }
 
-fn perishable(kind: &str, ttl: u64) -> Message {
+pub(super) fn perishable(kind: &str, ttl: u64) -> Message {
     let ttl = prost_types::Duration { seconds: (ttl / 1000) as i64, nanos: (ttl % 1000 * 1_000_000) as i32 };
     let raw = v1::Message { id: "m".into(), r#type: kind.into(), ttl: Some(ttl), ..Default::default() };
     Message::parse(&raw.encode_to_vec(), 1 << 20, 0).unwrap().named_by_the_server()

@@ -4,6 +4,7 @@ mod streams;
 mod verb;
 
 use super::{
+    explicit_lives::perishable,
     model::{Ear, Place, Room, start},
     *,
 };
@@ -36,10 +37,11 @@ struct Life {
     rooms: Map<usize, Room>,
     streams: Vec<Open>,
     began: tokio::time::Instant,
+    timed: bool,
 }
 
 impl Life {
-    fn new(cores: usize) -> Self {
+    fn new(cores: usize, timed: bool) -> Self {
         let log = Arc::new(Surviving::default());
         let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
@@ -47,7 +49,7 @@ impl Life {
         let other = Stage::new(room());
         let foreign = other.token(other.broadcast());
         let began = tokio::time::Instant::now();
-        let mut life = Self { log, hub, core, foreign, rooms: Map::new(), streams: Vec::new(), began };
+        let mut life = Self { log, hub, core, foreign, rooms: Map::new(), streams: Vec::new(), began, timed };
         life.create(0, room());
         life.register(0, 0, From::New);
         life
@@ -86,8 +88,9 @@ impl Life {
             Start(channel, listener) => self.start(channel, listener),
             Stop(channel, listener) => self.stop(channel, listener),
             Purge(channel, listener, back) => self.purge(channel, listener, back),
-            Dispatch(channel, listener, bytes) => self.send(channel, Some(listener), bytes),
-            Broadcast(channel, bytes) => self.send(channel, None, bytes),
+            Dispatch(channel, listener, bytes) => self.send(channel, Some(listener), bytes, None),
+            Broadcast(channel, bytes) => self.send(channel, None, bytes, None),
+            Perish(channel, listener, seconds) => self.send(channel, listener, 0, Some(seconds)),
             End(channel, listener) => self.end(channel, listener),
             Listen(channel, listener, token, wish) => self.listen(channel, listener, token, wish),
             Watch(channel, from, token, wish) => self.watch(channel, from, token, wish),
@@ -95,6 +98,7 @@ impl Life {
             Drop(stream) => self.drop_stream(stream),
             Pass(seconds) => {
                 tokio::time::advance(Duration::from_secs(seconds)).await;
+                self.hub.ring_alarms();
                 self.hub.upkeep();
             }
             Inspect(channel, listener) => self.inspect(channel, listener),
@@ -115,7 +119,7 @@ impl Life {
             assert_eq!(open.ending, None, "its stream sleeps");
             let Some(room) = self.rooms.get(&open.channel) else { continue };
             let ear = open.listener.map_or(&open.watcher, |listener| &room.ears[&listener]);
-            let more = room.more(ear, &open.place);
+            let more = room.more(ear, &open.place, self.now());
             assert!(more.is_none(), "{:?} sleeps over {more:?}", open.place);
         }
     }
@@ -206,7 +210,9 @@ impl Life {
         };
         self.ended(channel, Some(listener), &Ending::Failed(error));
         let Some(room) = self.rooms.get_mut(&channel) else { return };
-        assert_eq!(answer.unwrap(), room.backlog(listener).messages);
+        let (all, fresh) =
+            (room.backlog(listener).messages, room.fresh(listener, self.began.elapsed().as_secs()));
+        assert!((fresh..=all).contains(&answer.unwrap()));
         room.ears.remove(&listener);
         // its streams have nothing more to say but their end
         self.streams.retain_mut(|open| {
@@ -249,13 +255,20 @@ impl Life {
         }
         let purged = answer.unwrap();
         assert!(through.map_or(purged.through.0 > last, |through| purged.through == through));
-        let waited = self.rooms.get_mut(&channel).map(|room| room.purge(listener, purged.through.0));
-        assert_eq!(Some(purged.messages), waited);
+        let now = self.now();
+        let Some(room) = self.rooms.get_mut(&channel) else { return };
+        let expired = room.backlog(listener).messages - room.fresh(listener, now);
+        let waited = room.purge(listener, purged.through.0);
+        assert!((waited.saturating_sub(expired)..=waited).contains(&purged.messages));
     }
 
-    fn send(&mut self, channel: usize, to: Option<usize>, bytes: usize) {
+    fn send(&mut self, channel: usize, to: Option<usize>, bytes: usize, ttl: Option<u64>) {
         let (id, kind) = (channel_id(CHANNELS[channel]), if to.is_some() { "d" } else { "b" });
-        let message = message(kind, bytes);
+        let message = match ttl {
+            None => message(kind, bytes),
+            Some(seconds) => perishable(kind, 1000 * seconds),
+        };
+        let bytes = message.len();
         let answer = match to {
             Some(to) => self.hub.dispatch(id, listener_id(LISTENERS[to]), message),
             None => self.hub.broadcast(id, message),
@@ -271,6 +284,7 @@ impl Life {
                 assert!(full.is_empty(), "{full:?} are full");
                 assert_eq!(accepted.receivers, Some(to.map_or(room.ears.len(), |_| 1) as u64));
                 room.accept(accepted.position.0, bytes as u64, to, false, now);
+                ttl.into_iter().for_each(|seconds| room.perish(now + seconds));
             }
             Err(Error::BacklogFull { listener, .. }) => {
                 assert!(full.iter().any(|full| LISTENERS[*full] == listener), "{listener} has room");
@@ -306,8 +320,11 @@ impl Life {
         }
         let (info, room) = (answer.unwrap(), &self.rooms[&channel]);
         let ear = &room.ears[&listener];
-        assert_eq!(info.backlog, room.backlog(listener), "{ear:?}");
-        assert!(info.lost <= ear.lost.len() as u64, "{} of {ear:?}", info.lost);
+        let (backlog, fresh) = (room.backlog(listener), room.fresh(listener, self.now()));
+        let counted = info.backlog == backlog
+            || self.timed && (fresh..=backlog.messages).contains(&info.backlog.messages);
+        assert!(counted, "{:?}, not {backlog:?} {ear:?}", info.backlog);
+        assert!(self.timed || info.lost <= ear.lost.len() as u64, "{} of {ear:?}", info.lost);
         let mine = |open: &&Open| (open.channel, open.listener) == (channel, Some(listener));
         let connected = self.streams.iter().filter(mine).any(|open| open.ending.is_none());
         assert_eq!(info.connected, connected);
@@ -321,9 +338,9 @@ fn assert_ended(open: &mut Open) {
     assert_eq!(Some(open.stream.ending()), open.ending);
 }
 
-fn live(cores: usize, verbs: Vec<Verb>) {
+fn live(cores: usize, timed: bool, verbs: Vec<Verb>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.unwrap().block_on(async { Life::new(cores).live(verbs).await });
+    runtime.unwrap().block_on(async { Life::new(cores, timed).live(verbs).await });
 }
 
 fn config() -> ProptestConfig {
@@ -335,12 +352,54 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn streams_outside_of_the_cores_get_what_is_theirs(verbs in vec(verb(), 1..120)) {
-        live(0, verbs);
+    fn streams_outside_of_the_cores_get_what_is_theirs(verbs in vec(verb(false), 1..120)) {
+        live(0, false, verbs);
     }
 
     #[test]
-    fn streams_on_a_core_get_what_is_theirs(verbs in vec(verb(), 1..120)) {
-        live(1, verbs);
+    fn streams_are_told_what_has_expired(verbs in vec(verb(true), 1..120)) {
+        live(0, true, verbs);
     }
+
+    #[test]
+    fn streams_on_a_core_are_told_what_has_expired(verbs in vec(verb(true), 1..120)) {
+        live(1, true, verbs);
+    }
+
+    #[test]
+    fn streams_on_a_core_get_what_is_theirs(verbs in vec(verb(false), 1..120)) {
+        live(1, false, verbs);
+    }
+}
+
+/// A stream comes back to what it was told long ago: of that a dispatch is forgotten, and broadcasts have expired.
+#[test]
+fn a_gap_of_what_has_expired_counts_nothing_that_was_forgotten_among_it() {
+    let s = ChannelSettings {
+        stream_delay: Duration::ZERO,
+        dispatch_overflow: Overflow::RejectNew,
+        broadcast_overflow: Overflow::RejectNew,
+        max_backlog: messages(1000),
+        replay_window: Duration::ZERO,
+        max_replay: messages(1000),
+        ..ChannelSettings::default()
+    };
+    let wish = |max_messages| Wish { only_dispatches: false, max_messages };
+    live(
+        1,
+        true,
+        vec![
+            Listen(0, 0, Token::Newest, wish(1)),
+            Listen(0, 0, Token::Newest, wish(2)),
+            Broadcast(0, 10),
+            Perish(0, None, 1),
+            Dispatch(0, 0, 10),
+            Update(0, s),
+            Perish(0, None, 1),
+            Read(1, 2),
+            Pass(1),
+            Listen(0, 0, Token::Foreign, wish(1)),
+            Watch(0, From::New, Token::None, wish(1)),
+        ],
+    );
 }

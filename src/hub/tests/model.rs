@@ -18,6 +18,13 @@ pub(super) struct Sent {
     /// The birth of the listener it is for; `None` for all.
     pub(super) to: Option<u64>,
     at: u64,
+    expires: Option<u64>,
+}
+
+impl Sent {
+    fn expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }
 
 /// A receiver: a listener, or a watcher, which was born when its stream began.
@@ -99,6 +106,16 @@ impl Ear {
         }
     }
 
+    /// What a stream has told to have expired is lost.
+    pub(super) fn expire(&mut self, gaps: &[Gap], sent: &[Sent]) {
+        for gap in gaps.iter().filter(|gap| gap.reason == GapReason::Expired) {
+            let covered =
+                sent.iter().filter(|sent| sent.position > gap.after.0 && sent.position <= gap.through.0);
+            let covered: Vec<_> = covered.filter(|sent| self.hears(sent)).map(|sent| sent.position).collect();
+            self.lost.extend(covered);
+        }
+    }
+
     /// What was thought lost was not where a stream has passed it without telling of a gap.
     pub(super) fn find(&mut self, gaps: &[Gap], after: u64, through: u64) {
         let told = |position| gaps.iter().any(|gap| position > gap.after.0 && position <= gap.through.0);
@@ -168,7 +185,7 @@ impl Room {
 
     pub(super) fn accept(&mut self, position: u64, bytes: u64, to: Option<usize>, end: bool, now: u64) {
         let birth = to.map(|to| self.ears[&to].birth);
-        let sent = Sent { position, bytes, dispatched: to.is_some(), end, to: birth, at: now };
+        let sent = Sent { position, bytes, dispatched: to.is_some(), end, to: birth, at: now, expires: None };
         self.sent.push(sent);
         if let Some(ear) = to.filter(|_| end).and_then(|to| self.ears.get_mut(&to)) {
             ear.end = position;
@@ -180,6 +197,17 @@ impl Room {
             }
             self.settle(listener);
         }
+    }
+
+    /// The newest expires at a moment.
+    pub(super) fn perish(&mut self, at: u64) {
+        self.sent.last_mut().unwrap().expires = Some(at);
+    }
+
+    /// What of a listener's backlog has not expired by now.
+    pub(super) fn fresh(&self, listener: usize, now: u64) -> u64 {
+        let ear = &self.ears[&listener];
+        self.sent.iter().filter(|sent| ear.waits_for(sent) && !sent.expired(now)).count() as u64
     }
 
     /// A channel keeps only so many broadcasts; an older dispatch may still wait.
@@ -249,6 +277,7 @@ impl Room {
         let younger = |other: &&Sent| other.position >= sent.position && other.to == sent.to;
         let with_younger = tally(self.sent.iter().filter(younger));
         sent.position > self.changed_at
+            && !sent.expired(now)
             && since.is_some_and(|since| since + window >= now)
             && fits(self.settings.max_replay, with_younger)
     }
@@ -264,7 +293,8 @@ impl Room {
             let purged = sent.position <= ear.cleared;
             let gone = told && (purged || !self.must_be_kept(ear, sent, now));
             let lost = ear.lost.contains(&sent.position);
-            assert!(lost || gone, "{gap:?} covers {sent:?}, which nobody dropped: {ear:?}");
+            let expired = gap.reason == GapReason::Expired && sent.expired(now);
+            assert!(lost || gone || expired, "{gap:?} covers {sent:?}, which nobody dropped: {ear:?}");
         }
         assert!(gap.count.is_none_or(|told| told == count), "{gap:?} covers {count}");
     }
@@ -273,6 +303,8 @@ impl Room {
     fn check_message(&self, ear: &Ear, place: &Place, sent: &Sent, now: u64) {
         assert!(ear.hears(sent), "{sent:?} is not for {ear:?}");
         assert!(sent.position > ear.cleared, "{sent:?} was purged");
+        let again = ear.told_at.contains_key(&sent.position);
+        assert!(!sent.expired(now) || again || place.on_core, "{sent:?} has expired");
         if ear.lost.contains(&sent.position) {
             let told = ear.told_at.get(&sent.position);
             let brought = place.on_core && told.is_none();
@@ -327,8 +359,10 @@ impl Room {
     }
 
     /// Whether anything is there that a stream at this place has not seen.
-    pub(super) fn more(&self, ear: &Ear, place: &Place) -> Option<&Sent> {
-        self.sent.iter().find(|sent| ear.hears(sent) && sent.position > place.cursor)
+    pub(super) fn more(&self, ear: &Ear, place: &Place, now: u64) -> Option<&Sent> {
+        // what has expired is told with what comes next
+        let more = |sent: &&Sent| ear.hears(sent) && sent.position > place.cursor && !sent.expired(now);
+        self.sent.iter().find(more)
     }
 }
 

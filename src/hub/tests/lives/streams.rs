@@ -141,6 +141,7 @@ impl Life {
         }
         if let Some(ear) = open.listener.and_then(|listener| room.ears.get_mut(&listener)) {
             ear.find(&gaps, after, open.place.cursor);
+            ear.expire(&gaps, &room.sent);
             ear.hand_over(open.place.cursor, now, &room.sent);
         }
         !open.waits

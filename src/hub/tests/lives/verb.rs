@@ -27,6 +27,8 @@ pub(super) enum Verb {
     Purge(usize, usize, Option<u64>),
     Dispatch(usize, usize, usize),
     Broadcast(usize, usize),
+    /// One that waits no longer than so many seconds.
+    Perish(usize, Option<usize>, u64),
     End(usize, Option<usize>),
     Listen(usize, usize, Token, Wish),
     Watch(usize, From, Token, Wish),
@@ -46,16 +48,19 @@ pub(super) struct Wish {
     pub(super) max_messages: usize,
 }
 
-fn settings() -> impl Strategy<Value = ChannelSettings> {
+fn settings(timed: bool) -> impl Strategy<Value = ChannelSettings> {
     let overflow = || select(vec![Overflow::RejectNew, Overflow::DropOldest]);
     let backlog = (select(vec![1, 2, 3, 5, 1000]), select(vec![60, 100, LARGE, LARGE]));
     let replay = (select(vec![0, 1, 3, 1000, 1000]), select(vec![0, 60, LARGE, LARGE]));
     let window = select(vec![0, 5, 60]).prop_map(Duration::from_secs);
     let quota = |(messages, bytes)| Quota { messages, bytes };
     let all = (overflow(), overflow(), backlog.prop_map(quota), replay.prop_map(quota), window);
-    all.prop_map(|(dispatch_overflow, broadcast_overflow, max_backlog, replay, replay_window)| {
+    all.prop_map(move |(dispatch_overflow, broadcast_overflow, max_backlog, replay, replay_window)| {
         // where a channel's bytes are few, which of many listeners' oldest go depends on when that is looked at
         let max_replay = if max_backlog.bytes < LARGE { messages(1000) } else { replay };
+        // whether what has expired by now still counts depends on it, too
+        let (max_backlog, max_replay) =
+            if timed { (messages(1000), messages(1000)) } else { (max_backlog, max_replay) };
         ChannelSettings {
             stream_delay: Duration::ZERO,
             dispatch_overflow,
@@ -68,18 +73,19 @@ fn settings() -> impl Strategy<Value = ChannelSettings> {
     })
 }
 
-fn token() -> impl Strategy<Value = Token> {
+/// A listener's token within what has expired is not tried: whether it skips that depends on who has noticed.
+fn token(within: bool) -> impl Strategy<Value = Token> {
     prop_oneof![
         6 => Just(Token::None),
         1 => Just(Token::Malformed),
         1 => Just(Token::Foreign),
         1 => Just(Token::Ahead),
         2 => Just(Token::Newest),
-        6 => (0..12_u64).prop_map(Token::Back),
+        6 => (0..12_u64).prop_map(move |back| if within { Token::Back(back) } else { Token::None }),
     ]
 }
 
-pub(super) fn verb() -> impl Strategy<Value = Verb> {
+pub(super) fn verb(timed: bool) -> impl Strategy<Value = Verb> {
     // most of what happens, happens in one channel to one listener
     let channel = || select(vec![0, 0, 0, 1]);
     let listener = || select(vec![0, 0, 0, 1, 2]);
@@ -90,9 +96,9 @@ pub(super) fn verb() -> impl Strategy<Value = Verb> {
             .prop_map(|(only_dispatches, max_messages)| Wish { only_dispatches, max_messages })
     };
     prop_oneof![
-        1 => (channel(), settings()).prop_map(|(c, settings)| Create(c, settings)),
+        1 => (channel(), settings(timed)).prop_map(|(c, settings)| Create(c, settings)),
         1 => channel().prop_map(RemoveChannel),
-        2 => (channel(), settings()).prop_map(|(c, settings)| Update(c, settings)),
+        2 => (channel(), settings(timed)).prop_map(|(c, settings)| Update(c, settings)),
         4 => (channel(), listener(), from()).prop_map(|(c, l, from)| Register(c, l, from)),
         1 => (channel(), listener()).prop_map(|(c, l)| Remove(c, l)),
         1 => (channel(), listener()).prop_map(|(c, l)| Start(c, l)),
@@ -100,9 +106,14 @@ pub(super) fn verb() -> impl Strategy<Value = Verb> {
         2 => (channel(), listener(), prop::option::of(0..10_u64)).prop_map(|(c, l, back)| Purge(c, l, back)),
         12 => (channel(), listener(), bytes()).prop_map(|(c, l, bytes)| Dispatch(c, l, bytes)),
         8 => (channel(), bytes()).prop_map(|(c, bytes)| Broadcast(c, bytes)),
+        10 => (channel(), prop::option::of(listener()), select(vec![1, 5])).prop_map(move |(c, l, seconds)| match l {
+            _ if timed => Perish(c, l, seconds),
+            Some(l) => Dispatch(c, l, 10),
+            None => Broadcast(c, 10),
+        }),
         2 => (channel(), prop::option::of(listener())).prop_map(|(c, l)| End(c, l)),
-        10 => (channel(), listener(), token(), wish()).prop_map(|(c, l, token, wish)| Listen(c, l, token, wish)),
-        2 => (channel(), from(), token(), wish()).prop_map(|(c, from, token, wish)| Watch(c, from, token, wish)),
+        10 => (channel(), listener(), token(!timed), wish()).prop_map(|(c, l, token, wish)| Listen(c, l, token, wish)),
+        2 => (channel(), from(), token(true), wish()).prop_map(|(c, from, token, wish)| Watch(c, from, token, wish)),
         20 => (0..6_usize, 1..4_usize).prop_map(|(stream, batches)| Read(stream, batches)),
         3 => (0..6_usize).prop_map(Drop),
         3 => select(vec![1, 3, 7, 61]).prop_map(Pass),
