@@ -102,12 +102,24 @@ impl Gaps {
         self.to_say(said).next()
     }
 
-    /// Adds one, or makes the one before it longer where they touch and nobody has heard of that yet.
+    /// Adds one, or makes the one before it longer where they touch and nobody has heard of that yet. One that covers it is
+    /// enough.
     pub(super) fn note(&mut self, gap: Gap) {
+        if let Some(wider) = self.unsaid_around(gap) {
+            wider.count = wider.count.zip(gap.count).map(|(a, b)| a + b);
+            return;
+        }
         match self.unsaid_before(gap) {
             Some(last) if last.through == gap.after => *last = last.joined(gap),
             Some(_) | None => self.insert(gap, None),
         }
+    }
+
+    /// The one that covers all of it, where nobody has heard of that yet.
+    fn unsaid_around(&mut self, gap: Gap) -> Option<&mut Gap> {
+        let place = self.place(gap);
+        let noted = self.noted.get_mut(place).filter(|noted| noted.said_at.is_none())?;
+        Some(&mut noted.gap).filter(|noted| noted.after <= gap.after)
     }
 
     /// The one that stands before it, where it is of the same reason and nobody has heard of it yet.

@@ -403,3 +403,26 @@ fn a_gap_of_what_has_expired_counts_nothing_that_was_forgotten_among_it() {
         ],
     );
 }
+
+/// A dispatch expires between broadcasts that are gone, of which it is not known how many stood before it.
+#[test]
+fn what_has_expired_is_told_in_one_gap_whoever_finds_it_first() {
+    let wish = |max_messages| Wish { only_dispatches: false, max_messages };
+    live(
+        0,
+        true,
+        vec![
+            Dispatch(0, 0, 10),
+            Dispatch(0, 0, 10),
+            Perish(0, None, 1),
+            Perish(0, Some(0), 5),
+            Pass(1),
+            Dispatch(0, 0, 10),
+            Listen(0, 0, Token::None, wish(1)),
+            Perish(0, None, 1),
+            Listen(0, 0, Token::Foreign, wish(1)),
+            Read(1, 2),
+            Pass(7),
+        ],
+    );
+}
