@@ -9,7 +9,7 @@ use super::{
     letter::from_json,
     reader::damaged,
     runs::{Run, Runs},
-    sizes::Sizes,
+    sizes::{Rising, Sizes},
     sweep::told_since,
 };
 use crate::message::stored_id;
@@ -162,7 +162,7 @@ fn accepted(connection: &Connection, now: i64, alive: &Alive, told: Told<'_>) ->
 fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>) -> rusqlite::Result<Found> {
     let doomed = doomed::load(connection)?;
     let mut doomed = Passing { runs: doomed.iter().collect(), at: 0 };
-    let (mut found, mut progress) = (Found::default(), Progress::new());
+    let (mut found, mut sizes, mut progress) = (Found::default(), Rising::default(), Progress::new());
     let sql = format!(
         "SELECT position, channel, listener, length(message), expires_at, remember_until, dead_letter,
             CASE WHEN remember_until > {now} THEN message END
@@ -180,13 +180,13 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
             return Ok(());
         }
         let message = message(position, channel, listener, row)?;
-        found.sizes.put(position, message.bytes);
+        sizes.put(position, message.bytes);
         found.bytes += kept_bytes_of(message.bytes);
         found.messages += 1;
         told(Recovered::Message(message));
         Ok(())
     })?;
-    Ok(found)
+    Ok(Found { sizes: sizes.sizes(), ..found })
 }
 
 fn message(
