@@ -13,8 +13,9 @@ use std::{
 
 /// So much is handed over at once: it fits in a core's cache.
 const BATCH: usize = 512;
-/// So many batches are read before somebody has taken the first.
-const AHEAD: usize = 8;
+/// So many batches, some MiB, may be read that nobody has taken: as much as is read while the other thread has to wait for
+/// its turn on a busy machine.
+const AHEAD: usize = 64;
 
 /// Tells all that is kept, as [`recover`] does, which reads on a thread of its own.
 pub(super) fn recover_ahead(
