@@ -45,6 +45,11 @@ impl Ids {
         self.eras.iter().for_each(|era| era.bring_near(keys));
     }
 
+    /// Brings near only where these will be put: nobody will look whether they are there.
+    pub(super) fn bring_places_near(&self, keys: &[Key]) {
+        self.eras.back().into_iter().for_each(|newest| newest.bring_near(keys));
+    }
+
     /// Remembers an id that is not remembered, and for that, where the budget has no room, forgets the oldest.
     pub(super) fn remember(&mut self, id: Remembered, now: u64, budget: &Budget) {
         self.forget_expired(now, FOR_EACH);

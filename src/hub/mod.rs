@@ -176,7 +176,8 @@ impl Hub {
     /// [`Error::Log`]: the log could not be read back, or did not take the start's position.
     pub fn new(log: Arc<dyn Log>, limits: Limits, cores: usize) -> Result<Arc<Self>, Error> {
         let (began, unix_nanos) = (Instant::now(), now());
-        let regain = recover::Regain::read(&*log, Moment { millis: 0, unix_nanos })?;
+        let (keys, budget) = (ids::Keys::default(), ids::Budget::new(limits.max_idempotency_bytes));
+        let regain = recover::Regain::read(&*log, Moment { millis: 0, unix_nanos }, &keys, &budget)?;
         let incarnation = Incarnation::random();
         log.append(Record::Start { incarnation: incarnation.to_u64(), started_at: now() })?;
         let hub = Arc::new_cyclic(|this: &std::sync::Weak<Self>| {
@@ -186,7 +187,7 @@ impl Hub {
                     hub.bells.settle(position);
                 }
             });
-            Self::over(log, limits, cores, incarnation, began)
+            Self::over(log, limits, cores, incarnation, began, (keys, budget))
         });
         hub.regain(regain)?;
         Ok(hub)
@@ -198,6 +199,7 @@ impl Hub {
         cores: usize,
         incarnation: Incarnation,
         began: Instant,
+        (id_keys, id_budget): (ids::Keys, ids::Budget),
     ) -> Self {
         Self {
             lives: lives::Lives::on_record(&log.starts()),
@@ -219,8 +221,8 @@ impl Hub {
             alarms: Arc::default(),
             room: room::Room::default(),
             unsaved: Arc::default(),
-            id_keys: ids::Keys::default(),
-            id_budget: ids::Budget::new(limits.max_idempotency_bytes),
+            id_keys,
+            id_budget,
         }
     }
 

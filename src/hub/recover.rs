@@ -1,102 +1,31 @@
 //! A start over a log that has outlived a process: what it kept becomes channels, listeners and ids again.
+//!
+//! [`reading`] takes in what the log tells, [`ids`] has the order of ids; here the hub is made of it.
+
+mod ids;
+mod reading;
+
+pub(super) use reading::Regain;
 
 use super::{
-    Hub, Moment,
+    Hub,
     channel::Channel,
-    dead_letter::letter_bytes,
-    expiry::Expiry,
     gone::How,
-    ids::{Key, Remembered},
     kept::{self, ChannelKept, ListenerKept},
-    settings::{AcknowledgementMode, ChannelSettings, ListenerSettings},
+    settings::{AcknowledgementMode, ListenerSettings},
     standing::{End, Regained, Standing},
     state::State,
     unsaved::Mark,
 };
 use crate::{
     error::Error,
-    log::{
-        AcceptedId, Log, LogError, Position, Recovered, RecoveredChannel, RecoveredListener,
-        RecoveredMessage, Removal,
-    },
+    log::{Position, RecoveredChannel, RecoveredListener, Removal},
 };
+use reading::{RegainedChannel, RegainedListener};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
 };
-
-/// What a log gave back.
-#[derive(Debug, Default)]
-pub(super) struct Regain {
-    removals: Vec<Removal>,
-    /// In the order of their births.
-    channels: BTreeMap<Position, RegainedChannel>,
-    listeners: HashMap<Position, RegainedListener>,
-    ids: Vec<AcceptedId>,
-}
-
-#[derive(Debug)]
-struct RegainedChannel {
-    kept: RecoveredChannel,
-    broadcasts: Vec<(Position, u64, Expiry)>,
-    listeners: Vec<Position>,
-}
-
-#[derive(Debug)]
-struct RegainedListener {
-    kept: RecoveredListener,
-    messages: Vec<(Position, u64, Expiry)>,
-}
-
-impl Regain {
-    /// Reads a log back. `now`: the moment at which its hub begins.
-    ///
-    /// # Errors
-    /// [`LogError::Unavailable`], [`LogError::Corrupt`].
-    pub(super) fn read(log: &dyn Log, now: Moment) -> Result<Self, LogError> {
-        let mut regain = Self::default();
-        log.recover(&mut |found| regain.take(found, now))?;
-        Ok(regain)
-    }
-
-    fn take(&mut self, found: Recovered, now: Moment) {
-        match found {
-            Recovered::Removed(removal) => self.removals.push(removal),
-            Recovered::Channel(kept) => {
-                let channel = RegainedChannel { broadcasts: Vec::new(), listeners: Vec::new(), kept };
-                self.channels.insert(channel.kept.birth, channel);
-            }
-            Recovered::Listener(kept) => {
-                if let Some(channel) = self.channels.get_mut(&kept.channel) {
-                    channel.listeners.push(kept.birth);
-                    self.listeners.insert(kept.birth, RegainedListener { kept, messages: Vec::new() });
-                }
-            }
-            Recovered::Accepted(id) => self.ids.push(id),
-            Recovered::Message(message) => self.take_message(message, now),
-        }
-    }
-
-    fn take_message(&mut self, message: RecoveredMessage, now: Moment) {
-        let RecoveredMessage { position, channel, listener, bytes, expires_at, remembered, dead_letter } =
-            message;
-        if let Some((id, until)) = remembered {
-            self.ids.push(AcceptedId { position, channel, listener, until, id });
-        }
-        let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
-        let message = (position, bytes, expiry(expires_at, now));
-        match listener {
-            None => {
-                let channel = self.channels.get_mut(&channel);
-                channel.into_iter().for_each(|channel| channel.broadcasts.push(message));
-            }
-            Some(listener) => {
-                let listener = self.listeners.get_mut(&listener);
-                listener.into_iter().for_each(|listener| listener.messages.push(message));
-            }
-        }
-    }
-}
 
 impl Hub {
     /// Takes in what a log gave back. Nothing else happens before.
@@ -104,7 +33,7 @@ impl Hub {
     /// # Errors
     /// [`LogError::Corrupt`]: what was kept cannot be understood.
     pub(super) fn regain(&self, regain: Regain) -> Result<(), Error> {
-        let Regain { removals, channels, mut listeners, ids } = regain;
+        let Regain { removals, channels, mut listeners } = regain;
         removals.into_iter().for_each(|removal| self.regain_removal(&removal));
         for (birth, regained) in channels {
             let channel = self.regain_channel(regained, &mut listeners)?;
@@ -112,8 +41,6 @@ impl Hub {
             channels.by_birth.insert(birth, Arc::clone(&channel));
             channels.by_id.insert(Arc::clone(&channel.id), channel);
         }
-        self.id_budget.share_among(self.channels().by_id.len());
-        self.regain_ids(ids);
         Ok(())
     }
 
@@ -130,12 +57,14 @@ impl Hub {
     ) -> Result<Arc<Channel>, Error> {
         let RegainedChannel {
             kept: RecoveredChannel { birth, id, created_at, text },
+            settings,
             broadcasts,
             listeners: births,
+            ids,
         } = regained;
-        let settings: ChannelSettings = kept::read(&text.settings)?;
         let state: ChannelKept = kept::read(&text.state)?;
-        let state = State::of_kept(birth, settings, self.began, state, broadcasts, self.log.last());
+        let mut state = State::of_kept(birth, settings?, self.began, state, broadcasts, self.log.last());
+        state.ids = ids;
         let (desks, unsaved) = (self.bells.desks(), Mark::on(self.keeps().then_some(&self.unsaved)));
         let channel = Arc::new(Channel::new(id, birth, created_at, desks, unsaved, state));
         for birth in births {
@@ -182,36 +111,4 @@ impl Hub {
     fn regain_hearing(&self, channel: &Channel) {
         channel.lock().agree_on_hearing(self.log.last());
     }
-
-    /// In the order of their acceptance, as they came. Those of a channel stand together for the most part.
-    fn regain_ids(&self, mut ids: Vec<AcceptedId>) {
-        ids.sort_by_key(|id| id.position);
-        let now = self.moment();
-        for run in ids.chunk_by(|one, next| one.channel == next.channel) {
-            let Some(channel) = run.first().and_then(|id| self.born(id.channel)) else { continue };
-            let mut state = channel.lock();
-            for few in run.chunks(Self::LONGEST_RUN) {
-                let keys: Vec<_> = few.iter().map(|id| self.id_keys.key(id.listener, &id.id)).collect();
-                state.ids.bring_near(&keys);
-                few.iter().zip(keys).for_each(|(id, key)| self.regain_id(id, key, &mut state, now));
-            }
-        }
-    }
-
-    fn regain_id(&self, id: &AcceptedId, key: Key, state: &mut State, now: Moment) {
-        let left = id.until.saturating_sub(now.unix_nanos / 1_000_000);
-        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
-        // a clock that was set back must not make it longer than it may be
-        let left = left.min(super::millis(state.settings.idempotency_window));
-        let remembered = Remembered { key, position: id.position, until: now.millis.saturating_add(left) };
-        state.ids.remember(remembered, now.millis, &self.id_budget);
-    }
-}
-
-/// When a message expires by the clock of a hub that begins now.
-fn expiry(expires_at: Option<i64>, now: Moment) -> Expiry {
-    expires_at.map_or(Expiry::NEVER, |at| {
-        let left = at.saturating_sub(now.unix_nanos / 1_000_000);
-        Expiry::at_moment(now.millis.saturating_add(u64::try_from(left).unwrap_or(0)))
-    })
 }

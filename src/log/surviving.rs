@@ -22,7 +22,7 @@ struct Kept {
     removals: Vec<Removal>,
     channels: BTreeMap<Position, RecoveredChannel>,
     listeners: BTreeMap<Position, RecoveredListener>,
-    accepted: Vec<AcceptedId>,
+    accepted: BTreeMap<Position, AcceptedId>,
     messages: BTreeMap<Position, RecoveredMessage>,
     deleted: Vec<Position>,
 }
@@ -83,7 +83,7 @@ impl Kept {
         for position in positions {
             let Some(message) = self.messages.remove(position) else { continue };
             let RecoveredMessage { position, channel, listener, remembered, .. } = message;
-            let accepted = |(id, until)| AcceptedId { position, channel, listener, until, id };
+            let accepted = |(id, until)| (position, AcceptedId { position, channel, listener, until, id });
             self.accepted.extend(remembered.map(accepted));
         }
     }
@@ -153,7 +153,7 @@ impl Log for Surviving {
         kept.removals.iter().cloned().map(Recovered::Removed).for_each(&mut *found);
         kept.channels.values().cloned().map(Recovered::Channel).for_each(&mut *found);
         kept.listeners.values().cloned().map(Recovered::Listener).for_each(&mut *found);
-        kept.accepted.iter().cloned().map(Recovered::Accepted).for_each(&mut *found);
+        kept.accepted.values().cloned().map(Recovered::Accepted).for_each(&mut *found);
         kept.messages.values().cloned().map(Recovered::Message).for_each(&mut *found);
         Ok(())
     }

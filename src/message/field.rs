@@ -3,7 +3,7 @@
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
 use super::InvalidMessage;
-use std::{ops::Range, str};
+use std::{iter, ops::Range, str};
 
 /// No field has a higher number, and other parsers refuse one that does.
 const MAX_NUMBER: u32 = (1 << 29) - 1;
@@ -43,6 +43,11 @@ impl<'a> Fields<'a> {
         Self { message, at: 0 }
     }
 
+    /// Those before the first that is no protobuf, without a word on that one.
+    pub(super) fn sound(mut self) -> impl Iterator<Item = Field<'a>> {
+        iter::from_fn(move || self.field())
+    }
+
     fn field(&mut self) -> Option<Field<'a>> {
         let begin = u32::try_from(self.at).ok()?;
         let key = self.varint()?;
@@ -69,6 +74,16 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
+        // keys and lengths take a byte, nearly always
+        let first = *self.message.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(u64::from(first));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = *self.message.get(self.at)?;

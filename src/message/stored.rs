@@ -27,7 +27,7 @@ impl Message {
 
 /// The id of the message of these bytes; `None`: they are damaged.
 pub(crate) fn stored_id(bytes: &[u8]) -> Option<&str> {
-    let ids = Fields::of(bytes).map_while(Result::ok).filter(|field| field.number == ID);
+    let ids = Fields::of(bytes).sound().filter(|field| field.number == ID);
     let id = text(bytes, &ids.last()?.range);
     (!id.is_empty()).then_some(id)
 }

@@ -8,11 +8,13 @@
 //!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors.
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
-//! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start.
+//! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start, `ahead` of whoever takes
+//!   it in.
 //! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of itself. For operators: `stat` counts what
 //!   stands in a directory, `check` looks whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads
 //!   around what is damaged), `import` takes those back.
 
+mod ahead;
 mod cache;
 mod check;
 mod checkpoints;
@@ -265,7 +267,7 @@ impl Log for Directory {
         let unavailable = |error| trouble::of_recovering(&self.file, &error);
         let dir = self.file.parent().expect("the file lies in the directory");
         let connection = open::reader(dir).map_err(unavailable)?;
-        let recovered = recover::recover(&connection, now(), found).map_err(unavailable)?;
+        let recovered = ahead::recover_ahead(connection, now(), found).map_err(unavailable)?;
         tracing::info!(messages = recovered.messages, bytes = recovered.bytes, "the log was read");
         self.shared.change(|state| {
             state.kept.recover(recovered.sizes, recovered.bytes);

@@ -9,11 +9,11 @@ use super::{
     letter::from_json,
     reader::damaged,
     runs::{Run, Runs},
-    sizes::Sizes,
+    sizes::{Rising, Sizes},
     sweep::told_since,
 };
 use crate::message::stored_id;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, types::ValueRef};
 use std::{
     collections::HashSet,
     sync::Arc,
@@ -158,14 +158,14 @@ fn accepted(connection: &Connection, now: i64, alive: &Alive, told: Told<'_>) ->
     })
 }
 
-/// Contents are not read, apart from those whose id is still remembered.
+/// Contents are not read, apart from those whose id is still remembered: they come in place of their length.
 fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>) -> rusqlite::Result<Found> {
     let doomed = doomed::load(connection)?;
     let mut doomed = Passing { runs: doomed.iter().collect(), at: 0 };
-    let (mut found, mut progress) = (Found::default(), Progress::new());
+    let (mut found, mut sizes, mut progress) = (Found::default(), Rising::default(), Progress::new());
     let sql = format!(
-        "SELECT position, channel, listener, length(message), expires_at, remember_until, dead_letter,
-            CASE WHEN remember_until > {now} THEN message END
+        "SELECT position, channel, listener, expires_at, remember_until, dead_letter,
+            CASE WHEN remember_until > {now} THEN message ELSE length(message) END
         FROM message ORDER BY position"
     );
     each(connection, &sql, |row| {
@@ -180,13 +180,13 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
             return Ok(());
         }
         let message = message(position, channel, listener, row)?;
-        found.sizes.put(position, message.bytes);
+        sizes.put(position, message.bytes);
         found.bytes += kept_bytes_of(message.bytes);
         found.messages += 1;
         told(Recovered::Message(message));
         Ok(())
     })?;
-    Ok(found)
+    Ok(Found { sizes: sizes.sizes(), ..found })
 }
 
 fn message(
@@ -195,18 +195,22 @@ fn message(
     listener: Option<u64>,
     row: &Row<'_>,
 ) -> rusqlite::Result<RecoveredMessage> {
-    let remembered = row.get_ref(7)?.as_blob_or_null()?;
-    let remembered = remembered.map(|message| stored_id(message).ok_or_else(|| damaged(7))).transpose()?;
-    let remembered = remembered.map(|id| Ok::<_, rusqlite::Error>((id.into(), row.get(5)?))).transpose()?;
-    let letter = row.get_ref(6)?.as_str_or_null()?;
+    let content = row.get_ref(6)?;
+    let (bytes, remembered) = if let ValueRef::Blob(message) = content {
+        let id = stored_id(message).ok_or_else(|| damaged(6))?;
+        (message.len() as u64, Some((id.into(), row.get(4)?)))
+    } else {
+        (content.as_i64()?.cast_unsigned(), None)
+    };
+    let letter = row.get_ref(5)?.as_str_or_null()?;
     Ok(RecoveredMessage {
         position: Position(position),
         channel: Position(channel),
         listener: listener.map(Position),
-        bytes: number(row, 3)?,
-        expires_at: row.get_ref(4)?.as_i64_or_null()?,
+        bytes,
+        expires_at: row.get_ref(3)?.as_i64_or_null()?,
         remembered,
-        dead_letter: letter.map(|json| from_json(json).ok_or_else(|| damaged(6))).transpose()?,
+        dead_letter: letter.map(|json| from_json(json).ok_or_else(|| damaged(5))).transpose()?,
     })
 }
 

@@ -1,0 +1,158 @@
+//! What a log gives back, while it is read: sorted by channel and listener, and ids remembered again at once.
+
+use super::ids::{InOrder, Known};
+use crate::{
+    hub::{
+        Moment,
+        dead_letter::letter_bytes,
+        expiry::Expiry,
+        ids::{Budget, Ids, Keys},
+        kept, millis,
+        settings::ChannelSettings,
+    },
+    log::{
+        AcceptedId, Log, LogError, Position, Recovered, RecoveredChannel, RecoveredListener,
+        RecoveredMessage, Removal,
+    },
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// What a log gave back.
+#[derive(Debug, Default)]
+pub(in crate::hub) struct Regain {
+    pub(super) removals: Vec<Removal>,
+    /// In the order of their births.
+    pub(super) channels: BTreeMap<Position, RegainedChannel>,
+    pub(super) listeners: HashMap<Position, RegainedListener>,
+}
+
+#[derive(Debug)]
+pub(super) struct RegainedChannel {
+    pub(super) kept: RecoveredChannel,
+    pub(super) settings: Result<ChannelSettings, LogError>,
+    pub(super) broadcasts: Vec<(Position, u64, Expiry)>,
+    pub(super) listeners: Vec<Position>,
+    pub(super) ids: Ids,
+}
+
+#[derive(Debug)]
+pub(super) struct RegainedListener {
+    pub(super) kept: RecoveredListener,
+    pub(super) messages: Vec<(Position, u64, Expiry)>,
+}
+
+impl Regain {
+    /// Reads a log back. `now`: the moment at which its hub begins; `keys` and `budget` are those of its ids.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`], [`LogError::Corrupt`].
+    pub(in crate::hub) fn read(
+        log: &dyn Log,
+        now: Moment,
+        keys: &Keys,
+        budget: &Budget,
+    ) -> Result<Self, LogError> {
+        let (regain, ids) = (Self::default(), InOrder::default());
+        let mut reading = Reading { regain, ids, now, keys, budget };
+        log.recover(&mut |found| reading.take(found))?;
+        Ok(reading.finish())
+    }
+}
+
+/// Takes in what the log tells.
+struct Reading<'h> {
+    regain: Regain,
+    ids: InOrder,
+    now: Moment,
+    keys: &'h Keys,
+    budget: &'h Budget,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, found: Recovered) {
+        match found {
+            Recovered::Removed(removal) => self.regain.removals.push(removal),
+            Recovered::Channel(kept) => self.take_channel(kept),
+            Recovered::Listener(kept) => self.take_listener(kept),
+            Recovered::Accepted(id) => self.ids.push_gone(Known::new(&id, self.keys)),
+            Recovered::Message(message) => self.take_message(message),
+        }
+    }
+
+    fn take_channel(&mut self, kept: RecoveredChannel) {
+        let settings = kept::read(&kept.text.settings);
+        let (broadcasts, listeners, ids) = Default::default();
+        let channels = &mut self.regain.channels;
+        channels.insert(kept.birth, RegainedChannel { kept, settings, broadcasts, listeners, ids });
+        // all of them come before the first id
+        self.budget.share_among(channels.len());
+    }
+
+    fn take_listener(&mut self, kept: RecoveredListener) {
+        let Regain { channels, listeners, .. } = &mut self.regain;
+        if let Some(channel) = channels.get_mut(&kept.channel) {
+            channel.listeners.push(kept.birth);
+            listeners.insert(kept.birth, RegainedListener { kept, messages: Vec::new() });
+        }
+    }
+
+    fn take_message(&mut self, message: RecoveredMessage) {
+        let RecoveredMessage { position, channel, listener, bytes, expires_at, remembered, dead_letter } =
+            message;
+        if let Some((id, until)) = remembered {
+            self.take_id(&AcceptedId { position, channel, listener, until, id });
+        }
+        let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
+        let message = (position, bytes, expiry(expires_at, self.now));
+        let Regain { channels, listeners, .. } = &mut self.regain;
+        match listener {
+            None => {
+                let channel = channels.get_mut(&channel);
+                channel.into_iter().for_each(|channel| channel.broadcasts.push(message));
+            }
+            Some(listener) => {
+                let listener = listeners.get_mut(&listener);
+                listener.into_iter().for_each(|listener| listener.messages.push(message));
+            }
+        }
+    }
+
+    fn take_id(&mut self, id: &AcceptedId) {
+        let Self { regain, ids, now, keys, budget } = self;
+        ids.push(Known::new(id, keys), |run| regain.remember(run, *now, budget));
+    }
+
+    fn finish(self) -> Regain {
+        let Self { mut regain, ids, now, budget, .. } = self;
+        ids.end(|run| regain.remember(run, now, budget));
+        regain
+    }
+}
+
+impl Regain {
+    /// These are of one channel.
+    fn remember(&mut self, run: &[Known], now: Moment, budget: &Budget) {
+        let channel = run.first().and_then(|id| self.channels.get_mut(&id.channel));
+        channel.into_iter().for_each(|channel| channel.remember(run, now, budget));
+    }
+}
+
+impl RegainedChannel {
+    fn remember(&mut self, run: &[Known], now: Moment, budget: &Budget) {
+        let keys: Vec<_> = run.iter().map(|id| id.key).collect();
+        self.ids.bring_places_near(&keys);
+        // without settings there will be no channel
+        let window = self.settings.as_ref().map_or(0, |settings| millis(settings.idempotency_window));
+        for id in run.iter().filter_map(|id| id.remembered(window, now)) {
+            self.ids.remember(id, now.millis, budget);
+        }
+    }
+}
+
+/// When a message expires by the clock of a hub that begins now.
+fn expiry(expires_at: Option<i64>, now: Moment) -> Expiry {
+    expires_at.map_or(Expiry::NEVER, |at| {
+        let left = at.saturating_sub(now.unix_nanos / 1_000_000);
+        Expiry::at_moment(now.millis.saturating_add(u64::try_from(left).unwrap_or(0)))
+    })
+}
