@@ -33,7 +33,8 @@ pub struct Config {
     /// `127.0.0.1:8080`.
     pub http: Option<SocketAddr>,
     /// The origins whose pages may use HTTP beside its own, such as `https://app.example`; `*`: all. Default none. On
-    /// loopback its own are those of an address or `localhost`.
+    /// loopback its own are those of an address or `localhost`, and no request may be for another host than those and the hosts
+    /// of these.
     pub cors_origin: Vec<String>,
     /// The path of a Unix socket for clients of `eric-sse`; `None`: there is none. Default `None`.
     pub socket: Option<PathBuf>,

@@ -35,7 +35,9 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     Setting {
         name: "cors_origin",
         about: "Whose pages may use HTTP from a browser, beside those that come from the server itself. \"*\" lets every page \
-                that a browser here has open send and receive.",
+                that a browser here has open send and receive. Where http is on loopback, a request must name localhost, an \
+                address or the host of one of these as its host: a proxy on this machine that passes a public name on needs \
+                the public origin here.",
         value: &Of { unit: &ORIGINS, range: None, off: None, at: |config| &mut config.cors_origin },
     },
     Setting {

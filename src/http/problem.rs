@@ -80,6 +80,13 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", detail)
     }
 
+    /// A name leads here that is not this machine's.
+    pub(super) fn host() -> Self {
+        let detail =
+            "the request is for a host that is not this machine, and of no origin that cors_origin names";
+        Self::new(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", detail)
+    }
+
     pub(super) fn media_type() -> Self {
         let detail = "the body of a request is application/json";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)

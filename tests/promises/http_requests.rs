@@ -228,7 +228,7 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
     let _wire = server.listener().await;
     let mut http = Http::connect(server.http()).await;
     http.say(
-        format!("POST {BROADCAST} HTTP/1.1\r\nhost: h\r\n{JSON}transfer-encoding: chunked\r\n\r\n")
+        format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}transfer-encoding: chunked\r\n\r\n")
             .as_bytes(),
     )
     .await;
@@ -244,7 +244,7 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
     let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
     stream
         .write_all(
-            format!("POST {BROADCAST} HTTP/1.1\r\nhost: h\r\n{JSON}content-length: 99999999999\r\n\r\n")
+            format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: 99999999999\r\n\r\n")
                 .as_bytes(),
         )
         .await
@@ -260,7 +260,7 @@ async fn heads_that_come_slowly_or_are_too_long_are_cut() {
     let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
     let wire = server.listener().await;
     let mut slow = Vec::new();
-    for half in ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: h\r\nx-more: "] {
+    for half in ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: localhost\r\nx-more: "] {
         let mut http = Http::connect(server.http()).await;
         http.say(half.as_bytes()).await;
         slow.push(http);
@@ -282,8 +282,8 @@ async fn a_client_that_hangs_up_in_the_middle_is_let_go() {
     use tokio::io::AsyncReadExt as _;
     let (server, wire) = listener().await;
     for half in [
-        "POST /v1/channels/c/broadcast HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"mess",
-        "GET /v1/channels/c/listeners/l/events HTTP/1.1\r\nhost: h\r\n\r\n",
+        "POST /v1/channels/c/broadcast HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"mess",
+        "GET /v1/channels/c/listeners/l/events HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "GET /v1/channels/c/ev",
     ] {
         let mut http = Http::connect(server.http()).await;
@@ -311,7 +311,7 @@ async fn a_client_that_talks_on_behind_its_request_is_not_listened_to() {
     // but not for ever
     use tokio::io::AsyncWriteExt as _;
     let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
-    stream.write_all(b"GET /v1/channels/c/events HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /v1/channels/c/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut said = 0;
     while stream.write_all(&[b'x'; 1024]).await.is_ok() {
         said += 1;

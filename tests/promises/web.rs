@@ -120,10 +120,10 @@ async fn a_browser_that_keeps_its_connection_open_holds_no_shutdown_up() {
 async fn what_is_no_grpc_is_refused_and_harms_nothing() {
     let (server, wire) = listener().await;
     for request in [
-        "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
-        "GET /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
-        "POST /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
-        "POST /eric.v1.DispatcherService/Nothing HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/grpc-web\r\ncontent-length: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "POST /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
+        "POST /eric.v1.DispatcherService/Nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/grpc-web\r\ncontent-length: 0\r\n\r\n",
         "\u{1}\u{2}\u{3}\r\n\r\n",
     ] {
         let mut browser = Http1::connect(server.http()).await;
