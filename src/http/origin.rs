@@ -131,9 +131,9 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key(FETCH_SITE)
 }
 
-/// An image, a form or a link of elsewhere names no origin.
+/// An image, a form or a link of elsewhere names no origin. Another port of this machine is `same-site`, and elsewhere.
 fn is_of_elsewhere(headers: &HeaderMap) -> bool {
-    headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site")
+    headers.get(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 /// The answer to a browser that asks before it asks.

@@ -30,6 +30,9 @@ async fn without_a_setting_no_page_of_elsewhere_does_anything() {
         "origin: null\r\n",
         "origin: http://localhost:8080\r\n",
         "sec-fetch-site: cross-site\r\n",
+        // another port of the same machine
+        "sec-fetch-site: same-site\r\n",
+        "sec-fetch-site: new-word\r\n",
     ] {
         for (method, path) in [("POST", PURGE), ("GET", LISTEN), ("GET", "/v1/channels")] {
             let answer = ask(&server, method, path, headers).await;
@@ -51,6 +54,7 @@ async fn pages_of_the_server_itself_and_what_is_no_page_are_served() {
         "origin: http://localhost\r\n",
         "origin: https://Localhost\r\n",
         "sec-fetch-site: same-origin\r\n",
+        "sec-fetch-site: none\r\n",
     ] {
         let answer = ask(&server, "GET", "/v1/channels", headers).await;
         assert!(!answer.headers.contains_key("access-control-allow-origin"));
