@@ -46,6 +46,14 @@ struct Opened {
     started: Vec<Box<RawValue>>,
 }
 
+/// A channel that a stream goes on without.
+pub(super) struct Gone {
+    pub(super) number: u32,
+    /// Where the stream stood in it, which stays in its ids.
+    pub(super) place: Place,
+    pub(super) why: Problem,
+}
+
 /// Where a stream is.
 enum Stage {
     /// It has yet to say that it is open.
@@ -63,6 +71,8 @@ pub(crate) struct EventStream {
     data: Data,
     retry: Duration,
     places: Places,
+    /// What it has yet to say is not there.
+    gone: Vec<Gone>,
     /// How many of its channels have ended.
     ended: usize,
     stage: Stage,
@@ -72,7 +82,14 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn new(dispatcher: Dispatcher, bundle: Bundle, data: Data, retry: Duration) -> Self {
+    /// `gone` is in the order of its numbers.
+    pub(super) fn new(
+        dispatcher: Dispatcher,
+        bundle: Bundle,
+        gone: Vec<Gone>,
+        data: Data,
+        retry: Duration,
+    ) -> Self {
         let beat = {
             let _clock = dispatcher.clock.enter();
             Box::pin(sleep(LOOK_AFTER))
@@ -83,7 +100,8 @@ impl EventStream {
             data,
             retry,
             places: Places::default(),
-            ended: 0,
+            ended: gone.len(),
+            gone,
             stage: Stage::Opening,
             beat,
             lively: true,
@@ -126,12 +144,19 @@ impl EventStream {
             started.push(json::raw("eric.v1.SubscriptionStarted", &delivery::started(number, &begun)));
             self.begin(begun);
         }
+        let mut ends = Vec::new();
+        for Gone { number, place, why } in std::mem::take(&mut self.gone) {
+            let at = index(number).map_or(self.places.0.len(), |at| at.min(self.places.0.len()));
+            events::put_own(&mut ends, ENDED, &in_channel(&place.channel, &why));
+            self.places.0.insert(at, place);
+        }
         let incarnation = self.dispatcher.hub.incarnation().to_string();
         let told = serde_json::to_vec(&Opened { incarnation, started }).unwrap_or_default();
         chunk(|text| {
             events::put_retry(text, self.retry);
             events::put_id(text, |text| self.places.write(text));
             events::put_own(text, OPENED, &told);
+            text.append(&mut ends);
         })
     }
 
@@ -226,10 +251,7 @@ impl EventStream {
             Ending::Failed(error) => Problem::of(Refusal::from(error), self.dispatcher.hub.incarnation()),
             Ending::Stopped => Problem::stopped(),
         };
-        match channel {
-            Some(channel) => json::with(&events::InChannel { channel }, &problem.to_json()),
-            None => problem.to_json(),
-        }
+        channel.map_or_else(|| problem.to_json(), |channel| in_channel(channel, &problem))
     }
 
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
@@ -260,8 +282,13 @@ impl EventStream {
     }
 }
 
+/// Why a channel of a stream has ended.
+fn in_channel(channel: &str, problem: &Problem) -> Vec<u8> {
+    json::with(&events::InChannel { channel }, &problem.to_json())
+}
+
 /// A subscription's place among the stream's.
-fn index(number: u32) -> Option<usize> {
+pub(super) fn index(number: u32) -> Option<usize> {
     usize::try_from(number.checked_sub(FIRST)?).ok()
 }
 
@@ -356,7 +383,7 @@ mod tests {
         let subscription = wire::WatchSubscription { channel: "c".into(), types, ..Default::default() };
         let request = wire::WatchRequest { subscriptions: vec![subscription], ..Default::default() };
         let opened = dispatcher.watch(request).await.unwrap();
-        EventStream::new(dispatcher.clone(), opened.bundle, Data::Payload, Duration::from_secs(3))
+        EventStream::new(dispatcher.clone(), opened.bundle, Vec::new(), Data::Payload, Duration::from_secs(3))
     }
 
     async fn next(stream: &mut EventStream) -> String {

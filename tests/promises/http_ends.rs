@@ -122,6 +122,51 @@ async fn what_was_removed_ends_its_streams_and_is_not_there_any_more() {
 }
 
 #[tokio::test]
+async fn who_comes_back_to_several_channels_has_those_that_are_still_there() {
+    let (server, wire) = listener().await;
+    for channel in ["d", "e"] {
+        wire.create(channel).await;
+    }
+    let path = "/v1/events?channel=c&channel=d&channel=e";
+    let mut events = Events::open(server.http(), path).await;
+    wire.broadcast("e", numbered(0)).await;
+    events.one().await;
+    for gone in ["c", "e"] {
+        wire.remove_channel(gone).await;
+        assert_eq!(events.one().await.json()["channel"], gone);
+    }
+    // a page that is loaded anew is told what it cannot have
+    refused(&server, path, "").await.problem(404, "CHANNEL_REMOVED");
+    for n in 1..4 {
+        let id = events.last_id.clone();
+        drop(events);
+        wire.broadcast("d", numbered(n)).await;
+        events = Events::open_from(server.http(), path, &id).await;
+        assert_eq!(events.opened["started"].as_array().map(Vec::len), Some(1));
+        for gone in ["c", "e"] {
+            let ended = events.one().await;
+            let told = ended.json();
+            assert_eq!((&*ended.kind, &told["channel"]), ("_eric_ended", &json!(gone)));
+            assert_eq!((&told["reason"], &told["status"]), (&json!("CHANNEL_REMOVED"), &json!(404)));
+        }
+        assert_eq!(events.one().await.number(), n);
+        assert_eq!(events.last_id.split('~').count(), 3, "its ids name the places of all");
+    }
+    // what has come again in its place is another
+    wire.create("e").await;
+    let id = events.last_id.clone();
+    let mut again = Events::open_from(server.http(), path, &id).await;
+    assert_eq!(again.one().await.json()["channel"], "c");
+    assert_eq!(again.one().await.json()["reason"], "GAP_REASON_OTHER_LIFE");
+    for gone in ["d", "e"] {
+        wire.remove_channel(gone).await;
+        assert_eq!(again.one().await.json()["channel"], gone);
+    }
+    assert!(again.rest().await.is_empty(), "with the last of them all ends");
+    refused(&server, path, &id).await.problem(404, "CHANNEL_REMOVED");
+}
+
+#[tokio::test]
 async fn a_shutdown_hands_over_what_is_ready_and_spreads_those_who_come_back() {
     let (server, wire) = listener().await;
     let mut streams = Vec::new();

@@ -12,7 +12,8 @@ type become U+FFFD.
 
 Events of the server's own: `_eric_opened` is the first, with where the stream begins; `_eric_gap` stands where messages are \
 missing, with why and how many (eric.v1.Gap); `_eric_channel_closed` says that no more will come; `_eric_ended` is the last of a \
-stream, or of one of its channels, with the reason as a problem.
+stream, or of one of its channels, with the reason as a problem. An EventSource that comes back has of several channels those \
+that are still there, and for each other an `_eric_ended`; where none is, it is refused.
 
 `retry` comes once at the start, from the channel's `sse_retry`, and again at a shutdown, with a random part. An idle stream \
 carries a comment, or an `id` alone, every 15 s.
