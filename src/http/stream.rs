@@ -375,7 +375,7 @@ mod tests {
         let limits =
             RequestLimits { max_payload_bytes: 1 << 20, max_batch_messages: 10, max_batch_bytes: 1 << 20 };
         let (closing, grace, clock) = (Default::default(), Duration::ZERO, Handle::current());
-        Dispatcher { hub, limits, closing, grace, clock }
+        Dispatcher { hub, limits, closing, grace, clock, hung_up: Default::default() }
     }
 
     async fn watch(dispatcher: &Dispatcher, types: &[&str]) -> EventStream {

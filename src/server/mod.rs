@@ -26,7 +26,7 @@ use crate::{
         Log, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
-    verbs::{Dispatcher, RequestLimits},
+    verbs::{Dispatcher, RequestLimits, hung_up::HungUp},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -136,6 +136,7 @@ impl Server {
             closing: stopper.closing.clone(),
             grace: config.drain_deadline,
             clock: runtime.handle().clone(),
+            hung_up: HungUp::default(),
         };
         let (router, health) = grpc::routes(dispatcher.clone());
         let http = doors

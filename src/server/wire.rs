@@ -51,9 +51,17 @@ impl Wire {
     pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_send(&mut self.0.unsent(), context)
     }
-}
 
-impl Wire {
+    /// Whether the client has closed its side, where nothing that it has said is unread.
+    pub(super) fn poll_hung_up(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut said = [0];
+        match ready!(self.0.stream.poll_peek(context, &mut ReadBuf::new(&mut said)))? {
+            0 => Poll::Ready(Ok(())),
+            // whoever reads it waits for what is behind it
+            _ => Poll::Pending,
+        }
+    }
+
     /// The bare stream, and what has gathered; the socket is gone.
     pub(super) fn into_inner(self) -> io::Result<(TcpStream, Vec<u8>)> {
         let shared = Arc::into_inner(self.0).ok_or(ErrorKind::InvalidInput)?;

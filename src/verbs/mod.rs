@@ -3,13 +3,14 @@
 //!
 //! In reading order: [`convert`] and [`settings`] parse requests; [`channels`], [`listeners`], [`publish`], [`receive`],
 //! [`change`], [`acknowledge`] and [`server`] are the verbs; [`delivery`] is what receivers are given, [`page`] a part of a
-//! list, [`status`] the one table of errors.
+//! list, [`hung_up`] tells whether a caller still speaks, [`status`] is the one table of errors.
 
 pub(crate) mod acknowledge;
 pub(crate) mod change;
 pub(crate) mod channels;
 pub(crate) mod convert;
 pub(crate) mod delivery;
+pub(crate) mod hung_up;
 pub(crate) mod listeners;
 pub(crate) mod page;
 pub(crate) mod publish;
@@ -19,6 +20,7 @@ pub(crate) mod settings;
 pub(crate) mod status;
 
 use crate::hub::Hub;
+use hung_up::HungUp;
 use status::Refusal;
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -86,6 +88,8 @@ pub(crate) struct Dispatcher {
     pub(crate) grace: Duration,
     /// Long timers run on this runtime: one on a core's own would have it set an alarm each time it sleeps.
     pub(crate) clock: Handle,
+    /// Whether the client of this call has: then it waits no longer.
+    pub(crate) hung_up: HungUp,
 }
 
 impl Dispatcher {

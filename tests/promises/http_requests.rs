@@ -297,6 +297,81 @@ async fn a_client_that_hangs_up_in_the_middle_is_let_go() {
     wire.still_answers().await;
 }
 
+/// A request of whoever closes his side behind it.
+async fn last_words(server: &TestServer, request: &str) -> Http {
+    let mut http = Http::connect(server.http()).await;
+    http.say(request.as_bytes()).await;
+    http.hang_up().await;
+    http
+}
+
+fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn whoever_has_said_all_and_closes_his_side_is_answered() {
+    let (server, _wire) = listener().await;
+    let broadcast = post(BROADCAST, r#"{"message":{"type":"t"}}"#);
+    for _ in 0..20 {
+        let mut http = last_words(&server, &broadcast).await;
+        assert!(http.answer().await.done()["receipt"].is_object());
+        assert!(http.closed().await);
+    }
+    let mut several = last_words(&server, &broadcast.repeat(3)).await;
+    for _ in 0..3 {
+        several.answer().await.done();
+    }
+    assert!(several.closed().await);
+    let mut old = last_words(&server, "GET /v1/channels HTTP/1.0\r\n\r\n").await;
+    old.answer().await.done();
+    let mut http = Http::connect(server.http()).await;
+    http.say(&broadcast.as_bytes()[..broadcast.len() - 1]).await;
+    http.hang_up().await;
+    http.answer().await.problem(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn a_pull_of_who_closes_his_side_is_answered_at_once_with_what_is_there() {
+    let (server, wire) = listener().await;
+    let pull = post("/v1/channels/c/listeners/l/pull", r#"{"wait":"60s"}"#);
+    let mut http = last_words(&server, &pull).await;
+    let told = http.answer().await.done();
+    assert_eq!(told["batch"]["deliveries"], json!([]));
+    wire.dispatch("c", "l", numbered(1)).await;
+    let told = last_words(&server, &pull).await.answer().await.done();
+    assert_eq!(told["batch"]["deliveries"][0]["message"]["json"], "1");
+    // and takes nothing for who is gone, whether he said so or not
+    for linger in [None, Some(Duration::ZERO)] {
+        use tokio::io::AsyncWriteExt as _;
+        let mut gone = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+        gone.write_all(pull.as_bytes()).await.unwrap();
+        until(async || wire.listener("c", "l").await.connected).await;
+        socket2::SockRef::from(&gone).set_linger(linger).unwrap();
+        drop(gone);
+        until(async || !wire.listener("c", "l").await.connected).await;
+        wire.dispatch("c", "l", numbered(2)).await;
+        assert_eq!(wire.listener("c", "l").await.backlog_messages, 1);
+        wire.purge("c", "l", None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_who_closes_his_side_ends() {
+    let (server, wire) = listener().await;
+    for version in ["1.0", "1.1"] {
+        let ask = format!("GET /v1/channels/c/listeners/l/events HTTP/{version}\r\nhost: localhost\r\n\r\n");
+        let mut http = Http::connect(server.http()).await;
+        http.say(ask.as_bytes()).await;
+        until(async || wire.server().await.streams == 1).await;
+        http.hang_up().await;
+        until(async || wire.server().await.streams == 0).await;
+        wire.dispatch("c", "l", numbered(1)).await;
+        assert_eq!(wire.listener("c", "l").await.backlog_messages, 1, "it may be gone: nothing is taken for it");
+        wire.purge("c", "l", None).await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_talks_on_behind_its_request_is_not_listened_to() {
     let (server, wire) = listener().await;

@@ -10,7 +10,7 @@ use crate::support::{
 };
 use eric::v1::{
     BroadcastRequest, BroadcastResponse, GetServerRequest, GetServerResponse, ListListenersRequest,
-    ListenRequest, PublishBatchRequest, PublishBatchResponse, WatchRequest, WatchResponse, WatchSubscription,
+    ListenRequest, PublishBatchRequest, PublishBatchResponse, PullRequest, PullResponse, WatchRequest, WatchResponse, WatchSubscription,
 };
 use tonic::{Code, codec::CompressionEncoding};
 
@@ -70,6 +70,26 @@ async fn a_watch_streams_over_http_1() {
         trailers.contains("grpc-status:5") && trailers.contains("grpc-status-details-bin:"),
         "{trailers}"
     );
+}
+
+#[tokio::test]
+async fn a_browser_that_goes_away_leaves_its_stream() {
+    let (server, wire) = listener().await;
+    let mut browser = Http1::connect(server.http()).await;
+    browser.post("Watch", &watch()).await;
+    browser.frame().await.unwrap();
+    assert_eq!(wire.server().await.streams, 1);
+    browser.hang_up().await;
+    crate::support::until(async || wire.server().await.streams == 0).await;
+    // nor does a Pull wait on
+    let mut browser = Http1::connect(server.http()).await;
+    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let pull = PullRequest { channel: "c".into(), listener: "l".into(), wait, ..Default::default() };
+    browser.send("Pull", &pull).await;
+    browser.hang_up().await;
+    browser.read_head().await;
+    let told: PullResponse = browser.frame().await.unwrap().message();
+    assert!(told.batch.unwrap().deliveries.is_empty());
 }
 
 #[tokio::test]

@@ -188,7 +188,7 @@ impl Stage {
             RequestLimits { max_payload_bytes: 1 << 16, max_batch_messages: 100, max_batch_bytes: 1 << 20 };
         let clock = tokio::runtime::Handle::current();
         let dispatcher =
-            Dispatcher { hub, limits, closing: Default::default(), grace: Duration::ZERO, clock };
+            Dispatcher { hub, limits, closing: Default::default(), grace: Duration::ZERO, clock, hung_up: Default::default() };
         furnish(&dispatcher, "c", &["automatic", EXPLICIT, "dead"]).await;
         let settings = wire::ChannelSettings {
             max_attempts: Some(2),
