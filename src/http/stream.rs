@@ -1,7 +1,7 @@
 //! A stream of Server-Sent Events: what is ready, as it is ready, and a sign of life where nothing is.
 
 use super::{
-    events::{self, Beside, Data, ENDED, OPENED, chunk},
+    events::{self, Beside, Cut, Data, ENDED, OPENED, chunk},
     json,
     places::{Place, Places},
     problem::Problem,
@@ -54,6 +54,13 @@ pub(super) struct Gone {
     pub(super) why: Problem,
 }
 
+/// A batch, and how many of its events are written.
+struct Rest {
+    number: u32,
+    handed: Handed,
+    written: usize,
+}
+
 /// Where a stream is.
 enum Stage {
     /// It has yet to say that it is open.
@@ -71,6 +78,8 @@ pub(crate) struct EventStream {
     data: Data,
     retry: Duration,
     places: Places,
+    /// What did not fit: on a stream of several channels each event says where it is in all of them.
+    rest: Option<Rest>,
     /// What it has yet to say is not there.
     gone: Vec<Gone>,
     /// How many of its channels have ended.
@@ -100,6 +109,7 @@ impl EventStream {
             data,
             retry,
             places: Places::default(),
+            rest: None,
             ended: gone.len(),
             gone,
             stage: Stage::Opening,
@@ -166,6 +176,9 @@ impl EventStream {
 
     fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut gathered = Vec::new();
+        if let Some(Rest { number, handed, written }) = self.rest.take() {
+            self.put_batch(&mut gathered, number, handed, written);
+        }
         while gathered.len() < AIM_BYTES
             && let Some(bundle) = &mut self.bundle
             && let Poll::Ready(event) = bundle.poll(context)
@@ -173,8 +186,8 @@ impl EventStream {
             match event {
                 // nothing else is there to be gathered
                 Event::Only(handed) if gathered.is_empty() => return Poll::Ready(Some(self.only(&handed))),
-                Event::Only(handed) => self.put_batch(&mut gathered, FIRST, &handed),
-                Event::Batch(number, handed) => self.put_batch(&mut gathered, number, &handed),
+                Event::Only(handed) => self.put_batch(&mut gathered, FIRST, handed, 0),
+                Event::Batch(number, handed) => self.put_batch(&mut gathered, number, handed, 0),
                 Event::Ended(number, ending) => self.put_end(&mut gathered, number, ending),
                 Event::Over(ending) => {
                     self.bundle = None;
@@ -202,7 +215,7 @@ impl EventStream {
         let (data, hub) = (self.data, &*self.dispatcher.hub);
         let make = |batch: &_| {
             let id = |text: &mut Vec<u8>, token: ResumeToken| token.write(text);
-            chunk(|text| events::put_batch(text, batch, data, &beside, hub, id))
+            chunk(|text| _ = events::put_batch(text, batch, Cut::WHOLE, data, &beside, hub, id))
         };
         match data {
             Data::Payload => handed.batch.frame(format::EVENTS, make),
@@ -213,16 +226,21 @@ impl EventStream {
         }
     }
 
-    fn put_batch(&mut self, text: &mut Vec<u8>, number: u32, handed: &Handed) {
+    fn put_batch(&mut self, text: &mut Vec<u8>, number: u32, handed: Handed, written: usize) {
         let Some(place) = index(number).filter(|place| *place < self.places.0.len()) else { return };
         let channel = Arc::clone(&self.places.0[place].channel);
         let beside = Beside { channel: &channel, generation: handed.generation, repeats: &handed.repeats };
         let hub: &Hub = &self.dispatcher.hub;
-        events::put_batch(text, &handed.batch, self.data, &beside, hub, |text, token| {
+        let cut = Cut { from: written, enough: AIM_BYTES };
+        let written = events::put_batch(text, &handed.batch, cut, self.data, &beside, hub, |text, token| {
             self.places.0[place].token = token;
             self.places.write(text);
         });
-        self.places.0[place].token = handed.batch.token;
+        if written < handed.batch.gaps.len() + handed.batch.entries.len() {
+            self.rest = Some(Rest { number, handed, written });
+        } else {
+            self.places.0[place].token = handed.batch.token;
+        }
     }
 
     /// A channel has ended, and others go on. With the last of them the stream ends: nothing can be added to it.
