@@ -147,7 +147,8 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "max_batch_bytes",
-        about: "The encoded size of one batch. Beyond it: refused, reason BATCH_TOO_LARGE.",
+        about: "The encoded size of one batch. Beyond it: refused, reason BATCH_TOO_LARGE. Bodies of HTTP that are on their way \
+                hold together 64 times as much and 64MiB at most; beyond it: refused, reason REQUEST_LIMIT.",
         value: &Of {
             unit: &BYTES,
             range: Some((1, GIB)),

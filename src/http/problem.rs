@@ -105,13 +105,18 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "MESSAGE_TOO_LARGE", detail)
     }
 
-    pub(super) fn too_slow() -> Self {
-        let detail = "the body of the request did not come in time";
+    pub(super) fn too_slow(detail: String) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail)
     }
 
-    pub(super) fn broken_off() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "the body of the request broke off")
+    pub(super) fn broken_off(detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", detail)
+    }
+
+    pub(super) fn too_much(detail: String) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "REQUEST_LIMIT", detail);
+        problem.0.retry_after = Some(RETRY_AFTER.as_secs());
+        problem
     }
 
     /// A listener was stopped, for good.

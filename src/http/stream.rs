@@ -381,7 +381,7 @@ mod tests {
         id::ChannelId,
         log::Memory,
         v1,
-        verbs::{RequestLimits, wire},
+        verbs::{RequestLimits, bodies::Bodies, wire},
     };
     use prost::Message as _;
     use std::future::poll_fn;
@@ -393,7 +393,8 @@ mod tests {
         let limits =
             RequestLimits { max_payload_bytes: 1 << 20, max_batch_messages: 10, max_batch_bytes: 1 << 20 };
         let (closing, grace, clock) = (Default::default(), Duration::ZERO, Handle::current());
-        Dispatcher { hub, limits, closing, grace, clock, hung_up: Default::default() }
+        let bodies = Bodies::new(&limits);
+        Dispatcher { hub, limits, closing, grace, clock, bodies, hung_up: Default::default() }
     }
 
     async fn watch(dispatcher: &Dispatcher, types: &[&str]) -> EventStream {

@@ -26,7 +26,7 @@ use crate::{
         Log, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
-    verbs::{Dispatcher, RequestLimits, hung_up::HungUp},
+    verbs::{Dispatcher, RequestLimits, bodies::Bodies, hung_up::HungUp},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -132,6 +132,7 @@ impl Server {
         };
         let dispatcher = Dispatcher {
             hub: Arc::clone(&hub),
+            bodies: Bodies::new(&request_limits(config)),
             limits: request_limits(config),
             closing: stopper.closing.clone(),
             grace: config.drain_deadline,

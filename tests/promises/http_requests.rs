@@ -256,6 +256,57 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
 }
 
 #[tokio::test]
+async fn what_all_bodies_hold_together_is_bounded_and_small_ones_come_through() {
+    // so a body has at most 2 MiB and a little, and all of them 32 times as much
+    let server = TestServer::with(|config| {
+        config.max_payload_bytes = 1000;
+        config.max_batch_bytes = 2000;
+    });
+    let wire = server.listener().await;
+    let large = vec![b' '; 2 << 20];
+    let mut slow = Vec::new();
+    let half = |length: usize| {
+        format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: {length}\r\n\r\n")
+    };
+    for _ in 0..31 {
+        let mut http = Http::connect(server.http()).await;
+        http.say([half(large.len() + 1).as_bytes(), &large].concat().as_slice()).await;
+        slow.push(http);
+    }
+    let mut refused = None;
+    for _ in 0..3 {
+        let mut http = Http::connect(server.http()).await;
+        http.say(half(large.len() + 1).as_bytes()).await;
+        let mut pieces = large.chunks(128 << 10);
+        while !http.has_answer().await
+            && let Some(piece) = pieces.next()
+        {
+            http.say(piece).await;
+        }
+        if http.has_answer().await {
+            refused = Some(http);
+            break;
+        }
+        slow.push(http);
+    }
+    let answer = refused.expect("one is too many").answer().await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.problem(503, "REQUEST_LIMIT");
+    let small = json!({"message": {"type": "t"}});
+    call(server.http(), "POST", BROADCAST, Some(small.clone())).await.done();
+    // those who go give back what they held
+    drop(slow);
+    let body = [small.to_string().as_bytes(), &large[100..]].concat();
+    until(async || {
+        let mut http = Http::connect(server.http()).await;
+        http.ask("POST", BROADCAST, JSON, &body).await;
+        http.answer().await.status == 200
+    })
+    .await;
+    wire.still_answers().await;
+}
+
+#[tokio::test]
 async fn heads_that_come_slowly_or_are_too_long_are_cut() {
     let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
     let wire = server.listener().await;
