@@ -244,7 +244,9 @@ impl Asked {
     }
 
     /// An EventSource gives up at every answer but a stream, and by 204 it is told to.
-    fn refused(&self, dispatcher: &Dispatcher, refusal: Refusal, headers: &HeaderMap) -> Response {
+    fn refused(&self, dispatcher: &Dispatcher, mut refusal: Refusal, headers: &HeaderMap) -> Response {
+        // the stream that has it may be its own, which is dead and not known to be: a session would tell
+        refusal.retry |= self.reconnects && self.session.is_empty() && refusal.reason == "IN_USE";
         let final_for_it = ["LISTENER_TAKEN_OVER", "LISTENER_STOPPED"].contains(&refusal.reason);
         if self.reconnects && final_for_it {
             return stream::no_more();

@@ -109,6 +109,27 @@ async fn a_listener_that_is_in_use_is_not_taken_from_who_asks_not_to() {
 }
 
 #[tokio::test]
+async fn who_comes_back_and_takes_nothing_over_waits_for_what_may_be_his_own_stream() {
+    let (server, wire) = listener().await;
+    let path = format!("{LISTEN}?take_over=never");
+    let dead = Events::open(server.http(), &path).await;
+    let answer = refused(&server, &path, &dead.last_id).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/event-stream"));
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((&told["reason"], &told["retry_after"]), (&json!("IN_USE"), &json!(1)));
+    // it is told apart by a session
+    let other = format!("{path}&session=other");
+    refused(&server, &other, &dead.last_id).await.problem(400, "IN_USE");
+    let id = dead.last_id.clone();
+    drop(dead);
+    until(async || !wire.listener("c", "l").await.connected).await;
+    Events::open_from(server.http(), &path, &id).await;
+    let own = format!("{path}&session=own");
+    let known = Events::open(server.http(), &own).await;
+    Events::open_from(server.http(), &own, &known.last_id).await;
+}
+
+#[tokio::test]
 async fn what_was_removed_ends_its_streams_and_is_not_there_any_more() {
     let (server, wire) = listener().await;
     let mut listen = Events::open(server.http(), LISTEN).await;
