@@ -46,7 +46,7 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
     let verbs =
         table::VERBS.iter().fold(Router::new(), |router, verb| router.route(verb.path, call::route(verb)));
     verbs
-        .route(openapi::PATH, get(async || call::told(openapi::document().to_vec())))
+        .route(openapi::PATH, get(described))
         .route("/v1/events", get(watch::channels).head(no_head))
         .route("/v1/channels/{channel}/events", get(watch::channel).head(no_head))
         .route("/v1/channels/{channel}/listeners/{listener}/events", get(watch::listener).head(no_head))
@@ -57,13 +57,19 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
         .merge(console::routes())
 }
 
-/// What is answered while the log is read back: that the server does not serve yet.
+/// What is answered while the log is read back: that the server does not serve yet, and what it will.
 pub(crate) fn starting(grpc: Router, origins: Origins) -> Router {
     Router::new()
         .route("/v1/{*rest}", any(later))
+        .route(openapi::PATH, get(described))
+        .method_not_allowed_fallback(not_allowed)
         .fallback(move |request| beside(grpc.clone(), request))
         .layer(from_fn_with_state(origins, origin::guard))
         .merge(console::routes())
+}
+
+async fn described() -> Response {
+    call::told(openapi::document().to_vec())
 }
 
 async fn later(headers: HeaderMap) -> Response {
