@@ -377,7 +377,7 @@ pub(super) fn once_more(problem: &Problem) -> Response {
 mod tests {
     use super::*;
     use crate::{
-        hub::{ChannelSettings, Hub, Limits},
+        hub::{self, ChannelSettings, Hub, Limits},
         id::ChannelId,
         log::Memory,
         v1,
@@ -385,10 +385,11 @@ mod tests {
     };
     use prost::Message as _;
     use std::future::poll_fn;
-    use tokio::runtime::Handle;
+    use tokio::{runtime::Handle, time::timeout};
 
     fn dispatcher() -> Dispatcher {
-        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 0).unwrap();
+        hub::on_core(0);
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 1).unwrap();
         hub.create_channel(ChannelId::parse("c").unwrap(), ChannelSettings::default(), false).unwrap();
         let limits =
             RequestLimits { max_payload_bytes: 1 << 20, max_batch_messages: 10, max_batch_bytes: 1 << 20 };
@@ -397,16 +398,26 @@ mod tests {
         Dispatcher { hub, limits, closing, grace, clock, bodies, hung_up: Default::default() }
     }
 
-    async fn watch(dispatcher: &Dispatcher, types: &[&str]) -> EventStream {
+    async fn watch(dispatcher: &Dispatcher, types: &[&str], data: Data) -> EventStream {
         let types = types.iter().map(|kind| (*kind).to_owned()).collect();
         let subscription = wire::WatchSubscription { channel: "c".into(), types, ..Default::default() };
         let request = wire::WatchRequest { subscriptions: vec![subscription], ..Default::default() };
         let opened = dispatcher.watch(request).await.unwrap();
-        EventStream::new(dispatcher.clone(), opened.bundle, Vec::new(), Data::Payload, Duration::from_secs(3))
+        EventStream::new(dispatcher.clone(), opened.bundle, Vec::new(), data, Duration::from_secs(3))
+    }
+
+    async fn broadcast(dispatcher: &Dispatcher, kind: &str) {
+        let message = v1::Message { r#type: kind.into(), ..Default::default() }.encode_to_vec();
+        let request = wire::BroadcastRequest { channel: "c".into(), message: Some(message.into()) };
+        dispatcher.broadcast(request).await.unwrap();
+    }
+
+    async fn next_chunk(stream: &mut EventStream) -> Bytes {
+        poll_fn(|context| stream.poll_next(context)).await.unwrap()
     }
 
     async fn next(stream: &mut EventStream) -> String {
-        let chunk = poll_fn(|context| stream.poll_next(context)).await.unwrap();
+        let chunk = next_chunk(stream).await;
         let (head, _) = chunk.split_at(8);
         let said = events::inside(&chunk);
         assert_eq!(usize::from_str_radix(str::from_utf8(head).unwrap(), 16).unwrap(), said.len());
@@ -417,7 +428,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_shows_a_sign_of_life_every_fifteen_seconds_at_least() {
         let dispatcher = dispatcher();
-        let mut stream = watch(&dispatcher, &[]).await;
+        let mut stream = watch(&dispatcher, &[], Data::Payload).await;
         assert!(next(&mut stream).await.starts_with("retry: 3000\nid: "));
         for _ in 0..3 {
             let before = Instant::now();
@@ -429,13 +440,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn past_what_nobody_wants_an_idle_stream_says_where_it_is() {
         let dispatcher = dispatcher();
-        let mut stream = watch(&dispatcher, &["t"]).await;
+        let mut stream = watch(&dispatcher, &["t"], Data::Payload).await;
         next(&mut stream).await;
-        let message = v1::Message { r#type: "u".into(), ..Default::default() }.encode_to_vec();
-        let request = wire::BroadcastRequest { channel: "c".into(), message: Some(message.into()) };
-        dispatcher.broadcast(request).await.unwrap();
+        broadcast(&dispatcher, "u").await;
         let said = next(&mut stream).await;
         assert!(said.starts_with("id: ") && said.ends_with("\n\n") && said.lines().count() == 2, "{said}");
         assert_eq!(next(&mut stream).await, ":\n", "and then nothing new");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn level_streams_are_sent_one_and_the_same_chunk() {
+        let dispatcher = dispatcher();
+        for data in [Data::Payload, Data::Delivery] {
+            let mut streams = Vec::new();
+            for types in [&[][..], &["t"], &["t", "u"]] {
+                let mut stream = watch(&dispatcher, types, data).await;
+                next(&mut stream).await;
+                // it looks for itself first, and is level then
+                assert!(timeout(Duration::ZERO, next_chunk(&mut stream)).await.is_err());
+                streams.push(stream);
+            }
+            broadcast(&dispatcher, "t").await;
+            let _ = timeout(Duration::from_millis(10), dispatcher.hub.attend()).await;
+            let mut chunks = Vec::new();
+            for stream in &mut streams {
+                chunks.push(next_chunk(stream).await);
+            }
+            assert!(String::from_utf8_lossy(&chunks[0]).contains("id: "));
+            assert!(chunks.iter().all(|chunk| chunk.as_ptr() == chunks[0].as_ptr()), "{data:?}");
+        }
     }
 }
