@@ -49,12 +49,13 @@ pub struct Config {
     pub workers: usize,
     /// How long open calls may take to end once the server stops; then they are cut: 0 to 1 hour. Default 10 s.
     pub drain_deadline: Duration,
-    /// Time between HTTP/2 pings on a connection: 1 s to 1 hour, or zero for none. Default 20 s.
+    /// Time between HTTP/2 pings on a connection, and where HTTP is served until TCP asks: 1 s to 1 hour, or zero for none. Default 20 s.
     pub keep_alive_interval: Duration,
-    /// How long the answer to a ping may take; then the connection is closed: 1 s to 1 hour. Default 20 s.
+    /// How long the answer to a ping may take; then the connection is closed. So is one of HTTP that takes nothing for this
+    /// and `keep_alive_interval`: 1 s to 1 hour. Default 20 s.
     pub keep_alive_timeout: Duration,
-    /// How long a new connection may take to begin its first request, and on the socket to say all of it; then it is
-    /// closed: 1 s to 1 hour. Default 10 s.
+    /// How long a new connection may take to begin its first request, by HTTP/1.1 one for each further head, idle or not, and
+    /// on the socket for all of its request; then it is closed: 1 s to 1 hour. Default 10 s.
     pub header_timeout: Duration,
     /// Open connections: 1 to 1,000,000. Default 20,000.
     pub max_connections: usize,

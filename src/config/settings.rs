@@ -95,7 +95,8 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "keep_alive_interval",
-        about: "Time between HTTP/2 pings on a connection.",
+        about: "Time between HTTP/2 pings on a connection. Where http is served it is also how long a connection has nothing to \
+                say before the system asks (TCP keep-alive).",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),
@@ -105,7 +106,8 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "keep_alive_timeout",
-        about: "How long the answer to a ping may take. Then the connection is closed.",
+        about: "How long the answer to a ping may take. Then the connection is closed. So is one of http that has taken nothing \
+                of what it was sent for this and keep_alive_interval together.",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),
@@ -115,8 +117,9 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "header_timeout",
-        about: "How long a new connection may take to begin its first request. Then it is closed. On the socket it has to \
-                say all of it meanwhile.",
+        about: "How long a new connection may take to begin its first request. Then it is closed. By HTTP/1.1 that goes for \
+                each request's head, so it also closes a connection that is idle between requests; on the socket all of the \
+                request has to come meanwhile.",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),

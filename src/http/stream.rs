@@ -358,7 +358,7 @@ pub(super) fn no_more() -> Response {
     response
 }
 
-/// Whether whoever asks wants nothing else.
+/// Whether whoever asks says that he reads one, as an EventSource does, and nobody else by himself.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)

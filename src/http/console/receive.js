@@ -10,7 +10,7 @@ import { duration, many } from "./words.js";
 /** Fewer than the list holds: what is to be acknowledged stays in it. */
 const MOST_UNACKNOWLEDGED = 100;
 
-/** Two tabs that come back by themselves do not take a listener from each other by this name of each. */
+/** What a listener's stream is known by as this tab's own, also after a reload: it may come back while its old one is not known to be dead. */
 function session() {
   const known = sessionStorage.getItem("session") ?? `console-${randomId().slice(0, 8)}`;
   sessionStorage.setItem("session", known);

@@ -19,7 +19,7 @@ that are still there, and for each other an `_eric_ended`; where none is, it is 
 carries a comment, or an `id` alone, every 15 s.
 
 With 204 an EventSource that comes back is told not to: its listener was stopped, or another session has it. Where trying again \
-may help, whoever accepts `text/event-stream` alone is answered 200 with a `retry` and an `_eric_ended`, since an \
+may help, whoever accepts `text/event-stream` is answered 200 with a `retry` and an `_eric_ended`, since an \
 EventSource gives up at any other status.";
 
 const WATCH: &str = "Watches what is broadcast, and leaves nothing behind.";
@@ -63,11 +63,11 @@ fn operation(id: &str, summary: &str, own: Vec<Value>) -> Value {
     })
 }
 
-/// One event, field by field.
+/// One event, field by field. Where its data is a delivery it has no type.
 fn event() -> Value {
     json!({
         "type": "object",
-        "required": ["event", "data"],
+        "required": ["data"],
         "properties": {
             "id": {"type": "string"},
             "event": {"type": "string"},
