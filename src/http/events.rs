@@ -7,7 +7,7 @@ use super::json;
 use crate::{
     hub::{Batch, Gap, Hub, Repeat, ResumeToken},
     log::{Entry, Position},
-    message::{Message, Payload},
+    message::{GAP_TYPE, Message, Payload},
     verbs::delivery,
 };
 use base64::{display::Base64Display, engine::general_purpose::STANDARD};
@@ -16,8 +16,6 @@ use memchr::memchr2;
 use serde::Serialize;
 use std::{io::Write as _, time::Duration};
 
-/// What is missing, in the place of what is missing.
-pub(super) const GAP: &str = "_eric_gap";
 /// The first event of a stream.
 pub(super) const OPENED: &str = "_eric_opened";
 /// The last event of a stream, or of a channel on it.
@@ -128,7 +126,7 @@ fn put_message(text: &mut Vec<u8>, entry: &Entry, data: Data, beside: &Beside<'_
 fn put_gap(text: &mut Vec<u8>, gap: &Gap, data: Data, channel: &str) {
     let told = json::of("eric.v1.Gap", &delivery::gap(gap));
     let told = if data == Data::Delivery { json::with(&InChannel { channel }, &told) } else { told };
-    put_type(text, GAP);
+    put_type(text, GAP_TYPE);
     put_data(text, &told);
     text.push(b'\n');
 }
