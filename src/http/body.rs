@@ -39,18 +39,16 @@ impl Deref for Whole {
 /// The whole body, if it is JSON, comes in time, and is not too long.
 pub(super) async fn body(dispatcher: &Dispatcher, request: Request) -> Result<Whole, Problem> {
     let (head, body) = request.into_parts();
-    let whole = collected(Coming::new(dispatcher, body), dispatcher.limits.max_body_bytes()).await?;
+    let whole = collected(Coming::new(dispatcher, body)).await.map_err(Fault::into_problem)?;
     if whole.is_empty() || is_json(&head.headers) { Ok(whole) } else { Err(Problem::media_type()) }
 }
 
-async fn collected(mut body: Coming, limit: usize) -> Result<Whole, Problem> {
+async fn collected(mut body: Coming) -> Result<Whole, Fault> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Fault::into_problem)?.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
-            return Err(Problem::too_large(limit));
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
         }
-        bytes.extend_from_slice(&data);
     }
     Ok(Whole { bytes: bytes.freeze(), _part: body.part })
 }
@@ -66,6 +64,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 pub(super) struct Coming {
     body: Body,
     part: Part,
+    /// How much may still come.
+    left: usize,
+    most: usize,
     deadline: Instant,
     /// Most bodies are there with their heads, and nobody waits for them.
     timer: Option<Pin<Box<Sleep>>>,
@@ -74,13 +75,24 @@ pub(super) struct Coming {
 
 impl Coming {
     pub(super) fn new(dispatcher: &Dispatcher, body: Body) -> Self {
+        let most = dispatcher.limits.max_body_bytes();
         Self {
             body,
             part: dispatcher.bodies.part(),
+            left: most,
+            most,
             deadline: Instant::now() + TIMEOUT,
             timer: None,
             clock: dispatcher.clock.clone(),
         }
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Fault> {
+        if Instant::now() >= self.deadline {
+            return Err(Fault::Late);
+        }
+        self.left = self.left.checked_sub(bytes).ok_or(Fault::TooLarge(self.most))?;
+        if self.part.grow(bytes) { Ok(()) } else { Err(Fault::TooMuch) }
     }
 
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -107,14 +119,8 @@ impl HttpBody for Coming {
         };
         let Some(frame) = next else { return Poll::Ready(None) };
         let frame = frame.map_err(|_| Fault::BrokenOff).and_then(|frame| {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            if Instant::now() >= self.deadline {
-                Err(Fault::Late)
-            } else if self.part.grow(length) {
-                Ok(frame)
-            } else {
-                Err(Fault::TooMuch)
-            }
+            self.count(frame.data_ref().map_or(0, Bytes::len))?;
+            Ok(frame)
         });
         Poll::Ready(Some(frame))
     }
@@ -125,6 +131,8 @@ impl HttpBody for Coming {
 pub(super) enum Fault {
     #[error("the body of the request did not come in time")]
     Late,
+    #[error("the body of a request has at most {0} bytes")]
+    TooLarge(usize),
     #[error("the bodies of all requests are too large together")]
     TooMuch,
     #[error("the body of the request broke off")]
@@ -135,8 +143,49 @@ impl Fault {
     fn into_problem(self) -> Problem {
         match self {
             Self::Late => Problem::too_slow(self.to_string()),
+            Self::TooLarge(_) => Problem::too_large(self.to_string()),
             Self::TooMuch => Problem::too_much(self.to_string()),
             Self::BrokenOff => Problem::broken_off(self.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verbs::{RequestLimits, bodies::Bodies};
+    use futures_util::{Stream, stream};
+    use std::convert::Infallible;
+    use tokio::time::sleep;
+
+    type Piece = Result<Bytes, Infallible>;
+
+    const PIECE: Piece = Ok(Bytes::from_static(b"0123456789"));
+
+    async fn fault(body: impl Stream<Item = Piece> + Send + 'static) -> (Fault, Duration) {
+        let limits =
+            RequestLimits { max_payload_bytes: 100, max_batch_messages: 1, max_batch_bytes: 100 };
+        let (part, clock, began) = (Bodies::new(&limits).part(), Handle::current(), Instant::now());
+        let (body, deadline) = (Body::from_stream(body), began + TIMEOUT);
+        let coming = Coming { body, part, left: 1000, most: 1000, deadline, timer: None, clock };
+        (collected(coming).await.unwrap_err(), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_or_drips_is_given_up_in_time() {
+        let (fault_of_one, after) = fault(stream::pending()).await;
+        assert!(matches!(fault_of_one, Fault::Late) && after == TIMEOUT, "{after:?}");
+        let drip = |()| async {
+            sleep(Duration::from_secs(1)).await;
+            Some((PIECE, ()))
+        };
+        let (fault_of_one, after) = fault(stream::unfold((), drip)).await;
+        assert!(matches!(fault_of_one, Fault::Late) && after == TIMEOUT, "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_without_an_end_is_given_up() {
+        let (fault, after) = fault(stream::repeat_with(|| PIECE)).await;
+        assert!(matches!(fault, Fault::TooLarge(1000)) && after.is_zero(), "{fault}");
     }
 }

@@ -29,7 +29,8 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::Request,
+    body::Body,
+    extract::{Request, State},
     middleware::from_fn_with_state,
     response::Response,
     routing::{any, get},
@@ -51,7 +52,7 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
         .route("/v1/channels/{channel}/events", get(watch::channel).head(no_head))
         .route("/v1/channels/{channel}/listeners/{listener}/events", get(watch::listener).head(no_head))
         .method_not_allowed_fallback(not_allowed)
-        .fallback(move |request| beside(grpc.clone(), request))
+        .fallback(move |State(dispatcher), request| beside(grpc.clone(), bounded(&dispatcher, request)))
         .with_state(dispatcher)
         .layer(from_fn_with_state(origins, origin::guard))
         .merge(console::routes())
@@ -77,10 +78,21 @@ async fn later(headers: HeaderMap) -> Response {
     if stream::is_asked_for(&headers) { stream::once_more(&problem) } else { problem.into_response() }
 }
 
+/// What a browser sends by gRPC-Web is one message, which comes as a body of JSON does. Streams go in by gRPC alone.
+fn bounded(dispatcher: &Dispatcher, request: Request) -> Request {
+    if media_type(&request).starts_with(b"application/grpc-web") {
+        return request.map(|body| Body::new(body::Coming::new(dispatcher, body)));
+    }
+    request
+}
+
+fn media_type(request: &Request) -> &[u8] {
+    request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default()
+}
+
 /// gRPC and gRPC-Web say so themselves.
 async fn beside(mut grpc: Router, request: Request) -> Response {
-    let media_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    if media_type.starts_with(b"application/grpc") {
+    if media_type(&request).starts_with(b"application/grpc") {
         return grpc.call(request).await.unwrap_or_else(|never| match never {});
     }
     Problem::no_path(request.uri().path()).into_response()

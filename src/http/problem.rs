@@ -100,8 +100,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail)
     }
 
-    pub(super) fn too_large(limit: usize) -> Self {
-        let detail = format!("the body of a request has at most {limit} bytes");
+    pub(super) fn too_large(detail: String) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "MESSAGE_TOO_LARGE", detail)
     }
 

@@ -5,7 +5,7 @@ use crate::support::{
     events::{Events, numbers},
     http::{Answer, Http},
     listener,
-    message::{message, numbered},
+    message::{message, numbered, sized},
     until, within,
 };
 use eric::v1::ChannelSettings;
@@ -210,6 +210,95 @@ async fn a_shutdown_hands_over_what_is_ready_and_spreads_those_who_come_back() {
     assert!(retries.len() > 10, "not all at once: {retries:?}");
     drop(wire);
     assert_eq!(server.ended().await.cut(), 0);
+}
+
+/// Opens streams of events by HTTP/2, on one connection that is driven by `drive`.
+async fn by_http_2<T: Send + 'static>(
+    server: &TestServer,
+    paths: &[&str],
+    drive: impl FnOnce(h2::client::Connection<tokio::net::TcpStream>) -> T,
+) -> (Vec<h2::RecvStream>, T) {
+    let tcp = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+    let (client, mut connection) = h2::client::handshake(tcp).await.unwrap();
+    let mut streams = Vec::new();
+    for path in paths {
+        let request = http::Request::get(format!("http://{}{path}", server.http())).body(()).unwrap();
+        let (answer, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+        let answer = within(async {
+            tokio::select! {
+                answer = answer => answer,
+                ended = &mut connection => panic!("{ended:?}"),
+            }
+        });
+        streams.push(answer.await.unwrap().into_body());
+    }
+    (streams, drive(connection))
+}
+
+/// All that is left of a stream.
+async fn rest(stream: &mut h2::RecvStream) -> String {
+    let mut text = Vec::new();
+    while let Some(data) = within(stream.data()).await {
+        let data = data.unwrap();
+        stream.flow_control().release_capacity(data.len()).unwrap();
+        text.extend(data);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_shutdown_is_told_by_http_2_as_well() {
+    let (server, wire) = listener().await;
+    let (mut streams, _) = by_http_2(&server, &[WATCH, LISTEN], tokio::spawn).await;
+    until(async || wire.server().await.streams == 2).await;
+    wire.broadcast_all("c", (0..5).map(numbered)).await;
+    server.stop();
+    for stream in &mut streams {
+        let text = rest(stream).await;
+        assert_eq!(text.matches("event: number\n").count(), 5, "{text}");
+        let (_, last) = text.split_once("data: 4\n\nretry: ").expect("what is ready comes first");
+        let (retry, last) = last.split_once('\n').unwrap();
+        assert!((3000..=6000).contains(&retry.parse().unwrap()), "{retry}");
+        assert!(last.starts_with("event: _eric_ended\n") && last.contains("SHUTTING_DOWN"), "{last}");
+    }
+    drop((streams, wire));
+    assert_eq!(server.ended().await.cut(), 0);
+}
+
+#[tokio::test]
+async fn a_reader_by_http_2_that_stalls_costs_a_place_and_one_that_is_dead_is_cut() {
+    let server = TestServer::with(|config| {
+        config.keep_alive_interval = std::time::Duration::from_secs(1);
+        config.keep_alive_timeout = std::time::Duration::from_secs(1);
+    });
+    let wire = server.wire().await;
+    let kept = ChannelSettings {
+        max_backlog_bytes: Some(1 << 20),
+        max_replay_bytes: Some(1 << 20),
+        ..Default::default()
+    };
+    wire.create_with("c", kept).await;
+    let (mut stalled, _) = by_http_2(&server, &[WATCH], tokio::spawn).await;
+    // nobody drives its connection, so nobody answers a ping
+    let (_dead, _undriven) = by_http_2(&server, &[WATCH], |connection| connection).await;
+    let mut quick = Events::open(server.http(), WATCH).await;
+    assert_eq!(wire.server().await.streams, 3);
+    for _ in 0..30 {
+        wire.broadcast_all("c", (0..40).map(|_| sized(4 << 10))).await;
+        quick.take_some(40).await;
+        assert!(wire.server().await.log_bytes < 2 << 20);
+    }
+    until(async || wire.server().await.streams == 2).await;
+    // who answers and does not read stays, and is told what it has missed
+    wire.remove_channel("c").await;
+    let text = rest(&mut stalled[0]).await;
+    assert!(text.contains("CHANNEL_REMOVED"), "{}", text.len());
+    let missing = text.split("event: _eric_gap\ndata: ").skip(1).map(|gap| {
+        let gap: Value = serde_json::from_str(gap.lines().next().unwrap()).unwrap();
+        gap["count"].as_str().unwrap().parse::<usize>().unwrap()
+    });
+    let told = text.matches("event: sized\n").count() + missing.sum::<usize>();
+    assert!(told <= 30 * 40 && text.len() < 8 << 20, "{told}");
 }
 
 #[tokio::test]

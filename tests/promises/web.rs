@@ -73,6 +73,28 @@ async fn a_watch_streams_over_http_1() {
 }
 
 #[tokio::test]
+async fn a_request_without_an_end_is_refused() {
+    let server = TestServer::with(|config| {
+        config.max_payload_bytes = 1000;
+        config.max_batch_bytes = 2000;
+    });
+    let wire = server.listener().await;
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+    let head = "POST /eric.v1.DispatcherService/GetServer HTTP/1.1\r\nhost: localhost\r\n\
+                content-type: application/grpc-web+proto\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // one empty message after the other
+    let chunk = [b"10004\r\n".as_slice(), &[0; 0x10004], b"\r\n"].concat();
+    let mut said = 0;
+    while within(stream.write_all(&chunk)).await.is_ok() {
+        said += 1;
+        assert!(said < 2_000, "the server reads for ever");
+    }
+    wire.still_answers().await;
+}
+
+#[tokio::test]
 async fn a_browser_that_goes_away_leaves_its_stream() {
     let (server, wire) = listener().await;
     let mut browser = Http1::connect(server.http()).await;
