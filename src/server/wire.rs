@@ -78,19 +78,31 @@ impl Shared {
     }
 
     fn poll_send(&self, unsent: &mut Unsent, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while unsent.sent < unsent.bytes.len() {
-            match self.stream.try_write(&unsent.bytes[unsent.sent..]) {
-                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                Ok(sent) => unsent.sent += sent,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_write_ready(context))?;
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let Unsent { bytes, sent } = unsent;
+        ready!(poll_write_all(&self.stream, context, bytes, sent))?;
         unsent.clear();
         Poll::Ready(Ok(()))
     }
+}
+
+/// Writes what is behind the first `sent` of these bytes, and counts it.
+pub(super) fn poll_write_all(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+    sent: &mut usize,
+) -> Poll<io::Result<()>> {
+    while *sent < bytes.len() {
+        match stream.try_write(&bytes[*sent..]) {
+            Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            Ok(more) => *sent += more,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready!(stream.poll_write_ready(context))?;
+            }
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 impl Unsent {
