@@ -163,8 +163,7 @@ mod tests {
     const PIECE: Piece = Ok(Bytes::from_static(b"0123456789"));
 
     async fn fault(body: impl Stream<Item = Piece> + Send + 'static) -> (Fault, Duration) {
-        let limits =
-            RequestLimits { max_payload_bytes: 100, max_batch_messages: 1, max_batch_bytes: 100 };
+        let limits = RequestLimits { max_payload_bytes: 100, max_batch_messages: 1, max_batch_bytes: 100 };
         let (part, clock, began) = (Bodies::new(&limits).part(), Handle::current(), Instant::now());
         let (body, deadline) = (Body::from_stream(body), began + TIMEOUT);
         let coming = Coming { body, part, left: 1000, most: 1000, deadline, timer: None, clock };

@@ -52,7 +52,9 @@ pub(crate) fn routes(dispatcher: Dispatcher, grpc: Router, origins: Origins) -> 
         .route("/v1/channels/{channel}/events", get(watch::channel).head(no_head))
         .route("/v1/channels/{channel}/listeners/{listener}/events", get(watch::listener).head(no_head))
         .method_not_allowed_fallback(not_allowed)
-        .fallback(move |State(dispatcher), request| beside(grpc.clone(), bounded(&dispatcher, request)))
+        .fallback(move |State(dispatcher): State<Dispatcher>, request: Request| {
+            beside(grpc.clone(), bounded(&dispatcher, request))
+        })
         .with_state(dispatcher)
         .layer(from_fn_with_state(origins, origin::guard))
         .merge(console::routes())

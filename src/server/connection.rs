@@ -173,7 +173,7 @@ async fn speak_http2(
     closing: &CancellationToken,
 ) -> Outcome {
     let (wire, socket) = Wire::new(stream);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), Front::new(router, HungUp::default())));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), Front::new(router, None)));
     tokio::select! {
         ended = driven(connection.as_mut(), &wire) => return ended,
         () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
@@ -189,7 +189,7 @@ async fn speak_http1(
 ) -> Outcome<Option<bare::Bare>> {
     let (wire, socket) = Wire::new(stream);
     let hung_up = HungUp::new();
-    let front = Front::new(router, hung_up.clone());
+    let front = Front::new(router, Some(hung_up.clone()));
     let taken = front.taken();
     let mut connection = builder.serve_connection(TokioIo::new(socket), front);
     let (mut closed, mut told) = (pin!(closing.cancelled()), false);

@@ -25,7 +25,8 @@ use tower::Service as _;
 pub(super) struct Front {
     router: Router,
     taken: Taken,
-    hung_up: HungUp,
+    /// By HTTP/2 a request says its end, and nobody closes a side.
+    hung_up: Option<HungUp>,
 }
 
 /// An answer that was put aside.
@@ -61,7 +62,7 @@ impl Taken {
 
 impl Front {
     /// `hung_up` is told to its calls.
-    pub(super) fn new(router: Router, hung_up: HungUp) -> Self {
+    pub(super) fn new(router: Router, hung_up: Option<HungUp>) -> Self {
         Self { router, taken: Taken::default(), hung_up }
     }
 
@@ -78,7 +79,9 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         // whoever asks by HTTP/1.0 knows no chunks
         let may_leave = request.version() == Version::HTTP_11 && request.method() == Method::GET;
-        request.extensions_mut().insert(self.hung_up.clone());
+        if let Some(hung_up) = &self.hung_up {
+            request.extensions_mut().insert(hung_up.clone());
+        }
         let answer = self.router.clone().call(request.map(Body::new));
         Answering { answer, taken: may_leave.then(|| self.taken.clone()), hung_up: self.hung_up.clone() }
     }
@@ -88,7 +91,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
 pub(super) struct Answering {
     answer: RouteFuture<Infallible>,
     taken: Option<Taken>,
-    hung_up: HungUp,
+    hung_up: Option<HungUp>,
 }
 
 impl Future for Answering {
@@ -100,9 +103,12 @@ impl Future for Answering {
             // whoever drives the connection sees it now, and polls this no more
             return Poll::Pending;
         }
-        let hung_up = &self.hung_up;
-        let whole = answer.body().size_hint().exact().is_some();
-        Poll::Ready(Ok(if whole { answer } else { answer.map(|body| Streamed::over(body, hung_up)) }))
+        match &self.hung_up {
+            Some(hung_up) if answer.body().size_hint().exact().is_none() => {
+                Poll::Ready(Ok(answer.map(|body| Streamed::over(body, hung_up))))
+            }
+            Some(_) | None => Poll::Ready(Ok(answer)),
+        }
     }
 }
 

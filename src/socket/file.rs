@@ -88,7 +88,9 @@ fn turn(path: &Path) -> io::Result<Option<File>> {
         match folder.try_lock() {
             Ok(()) => return Ok(Some(folder)),
             Err(TryLockError::WouldBlock) if tries.next().is_some() => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(io::Error::new(ErrorKind::TimedOut, "its folder is locked")),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(ErrorKind::TimedOut, "its folder is locked"));
+            }
             // some file systems have no locks
             Err(TryLockError::Error(_)) => return Ok(None),
         }

@@ -352,7 +352,8 @@ async fn a_stream_that_opens_while_the_server_ends_is_refused_or_told() {
             tokio::spawn(async move {
                 let mut connection = tokio::net::TcpStream::connect(http).await.ok()?;
                 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-                let request = format!("GET {WATCH} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n");
+                let request =
+                    format!("GET {WATCH} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n");
                 connection.write_all(request.as_bytes()).await.ok()?;
                 let mut told = String::new();
                 connection.read_to_string(&mut told).await.ok()?;

@@ -244,8 +244,10 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
     let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
     stream
         .write_all(
-            format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: 99999999999\r\n\r\n")
-                .as_bytes(),
+            format!(
+                "POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: 99999999999\r\n\r\n"
+            )
+            .as_bytes(),
         )
         .await
         .unwrap();
@@ -311,7 +313,9 @@ async fn heads_that_come_slowly_or_are_too_long_are_cut() {
     let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
     let wire = server.listener().await;
     let mut slow = Vec::new();
-    for half in ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: localhost\r\nx-more: "] {
+    for half in
+        ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: localhost\r\nx-more: "]
+    {
         let mut http = Http::connect(server.http()).await;
         http.say(half.as_bytes()).await;
         slow.push(http);
@@ -418,7 +422,11 @@ async fn a_stream_of_who_closes_his_side_ends() {
         http.hang_up().await;
         until(async || wire.server().await.streams == 0).await;
         wire.dispatch("c", "l", numbered(1)).await;
-        assert_eq!(wire.listener("c", "l").await.backlog_messages, 1, "it may be gone: nothing is taken for it");
+        assert_eq!(
+            wire.listener("c", "l").await.backlog_messages,
+            1,
+            "it may be gone: nothing is taken for it"
+        );
         wire.purge("c", "l", None).await;
     }
 }

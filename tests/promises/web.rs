@@ -10,7 +10,8 @@ use crate::support::{
 };
 use eric::v1::{
     BroadcastRequest, BroadcastResponse, GetServerRequest, GetServerResponse, ListListenersRequest,
-    ListenRequest, PublishBatchRequest, PublishBatchResponse, PullRequest, PullResponse, WatchRequest, WatchResponse, WatchSubscription,
+    ListenRequest, PublishBatchRequest, PublishBatchResponse, PullRequest, PullResponse, WatchRequest,
+    WatchResponse, WatchSubscription,
 };
 use tonic::{Code, codec::CompressionEncoding};
 
