@@ -305,7 +305,7 @@ mod tests {
         }
         let mut batches = async |kind: &str| {
             let message = v1::Message { r#type: kind.into(), ..v1::Message::default() };
-            drop(hub.broadcast(channel, Message::parse(&message.encode_to_vec(), 1024, 0).unwrap()).unwrap());
+            hub.broadcast(channel, Message::parse(&message.encode_to_vec(), 1024, 0).unwrap()).unwrap();
             let _ = timeout(Duration::from_millis(10), hub.attend()).await;
             let mut batches = Vec::new();
             for stream in &mut streams {

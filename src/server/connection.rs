@@ -62,10 +62,11 @@ impl Keeping {
 
     fn http1(&self, door: Door) -> http1::Builder {
         let mut builder = http1::Builder::new();
-        // who has asked may close his side, and is answered
-        builder.half_close(true).timer(self.clock.clone()).header_read_timeout(self.header_timeout);
+        builder.timer(self.clock.clone()).header_read_timeout(self.header_timeout);
         if door == Door::Http {
             builder.max_buf_size(MAX_HEADER_BYTES as usize).max_headers(MAX_HEADERS);
+            // who has asked may close his side, and is answered
+            builder.half_close(true);
         }
         builder
     }
