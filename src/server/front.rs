@@ -132,12 +132,11 @@ impl HttpBody for Streamed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Pending if self.hung_up.is_told() => {
-                let gone = axum::Error::new("the client has closed its side");
-                Poll::Ready(Some(Err(gone)))
-            }
-            next => next,
+        let next = Pin::new(&mut self.body).poll_frame(context);
+        if next.is_pending() && self.hung_up.is_told() {
+            let gone = axum::Error::new("the client has closed its side");
+            return Poll::Ready(Some(Err(gone)));
         }
+        next
     }
 }
