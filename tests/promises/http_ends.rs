@@ -218,19 +218,21 @@ async fn by_http_2<T: Send + 'static>(
     paths: &[&str],
     drive: impl FnOnce(h2::client::Connection<tokio::net::TcpStream>) -> T,
 ) -> (Vec<h2::RecvStream>, T) {
-    let tcp = tokio::net::TcpStream::connect(server.http()).await.unwrap();
-    let (client, mut connection) = h2::client::handshake(tcp).await.unwrap();
+    let tcp = tokio::net::TcpStream::connect(server.http()).await.expect("the server accepts");
+    let (client, mut connection) = h2::client::handshake(tcp).await.expect("the server speaks HTTP/2");
     let mut streams = Vec::new();
     for path in paths {
-        let request = http::Request::get(format!("http://{}{path}", server.http())).body(()).unwrap();
-        let (answer, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+        let request =
+            http::Request::get(format!("http://{}{path}", server.http())).body(()).expect("it is a request");
+        let mut ready = client.clone().ready().await.expect("there is room for a stream");
+        let (answer, _) = ready.send_request(request, true).expect("the connection is open");
         let answer = within(async {
             tokio::select! {
                 answer = answer => answer,
                 ended = &mut connection => panic!("{ended:?}"),
             }
         });
-        streams.push(answer.await.unwrap().into_body());
+        streams.push(answer.await.expect("the server answers").into_body());
     }
     (streams, drive(connection))
 }
@@ -239,8 +241,8 @@ async fn by_http_2<T: Send + 'static>(
 async fn rest(stream: &mut h2::RecvStream) -> String {
     let mut text = Vec::new();
     while let Some(data) = within(stream.data()).await {
-        let data = data.unwrap();
-        stream.flow_control().release_capacity(data.len()).unwrap();
+        let data = data.expect("the stream is not cut");
+        stream.flow_control().release_capacity(data.len()).expect("it was taken");
         text.extend(data);
     }
     String::from_utf8(text).unwrap()
