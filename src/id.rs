@@ -1,6 +1,6 @@
 //! Ids: the names of channels, listeners and messages, checked once where they come in.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 /// No id is longer than this, in bytes: it stands in URL paths, metric labels and every receipt.
 pub const MAX_ID_BYTES: usize = 128;
@@ -74,6 +74,12 @@ pub(crate) fn message_id(unix_millis: u64) -> uuid::Uuid {
     let mut tail = [0; 10];
     tail.copy_from_slice(&random.to_le_bytes()[..10]);
     uuid::Builder::from_unix_timestamp_millis(unix_millis, &tail).into_uuid()
+}
+
+/// The time that ids are made of, now: in milliseconds since 1970-01-01 UTC.
+pub(crate) fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use std::{fmt, ops::Range, str, sync::Arc, time::Duration};
 pub const RESERVED_TYPE_PREFIX: &str = "_eric_";
 /// The type of the message that says that no more will come.
 pub const CHANNEL_CLOSED_TYPE: &str = "_eric_channel_closed";
+/// The type that tells of messages that will not come, at doors whose events have types.
+pub(crate) const GAP_TYPE: &str = "_eric_gap";
 /// The most bytes of a type.
 pub const MAX_TYPE_BYTES: usize = 256;
 /// The most attributes of a message.

@@ -5,7 +5,6 @@ use crate::{
     id,
     v1::{self, publication, publish_result::Outcome},
 };
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One message and where it goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,9 +56,7 @@ impl From<Publication> for v1::Publication {
 fn named(message: Message) -> v1::Message {
     let mut message = v1::Message::from(message);
     if message.id.is_empty() {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        message.id = id::message_id(millis).to_string();
+        message.id = id::message_id(id::unix_millis()).to_string();
     }
     message
 }

@@ -33,7 +33,8 @@ pub struct Config {
     /// `127.0.0.1:8080`.
     pub http: Option<SocketAddr>,
     /// The origins whose pages may use HTTP beside its own, such as `https://app.example`; `*`: all. Default none. On
-    /// loopback its own are those of an address or `localhost`.
+    /// loopback its own are those of an address or `localhost`, and no request may be for another host than those and the hosts
+    /// of these.
     pub cors_origin: Vec<String>,
     /// The path of a Unix socket for clients of `eric-sse`; `None`: there is none. Default `None`.
     pub socket: Option<PathBuf>,
@@ -48,12 +49,13 @@ pub struct Config {
     pub workers: usize,
     /// How long open calls may take to end once the server stops; then they are cut: 0 to 1 hour. Default 10 s.
     pub drain_deadline: Duration,
-    /// Time between HTTP/2 pings on a connection: 1 s to 1 hour, or zero for none. Default 20 s.
+    /// Time between HTTP/2 pings on a connection, and where HTTP is served until TCP asks: 1 s to 1 hour, or zero for none. Default 20 s.
     pub keep_alive_interval: Duration,
-    /// How long the answer to a ping may take; then the connection is closed: 1 s to 1 hour. Default 20 s.
+    /// How long the answer to a ping may take; then the connection is closed. So is one of HTTP that takes nothing for this
+    /// and `keep_alive_interval`: 1 s to 1 hour. Default 20 s.
     pub keep_alive_timeout: Duration,
-    /// How long a new connection may take to begin its first request, and on the socket to say all of it; then it is
-    /// closed: 1 s to 1 hour. Default 10 s.
+    /// How long a new connection may take to begin its first request, by HTTP/1.1 one for each further head, idle or not, and
+    /// on the socket for all of its request; then it is closed: 1 s to 1 hour. Default 10 s.
     pub header_timeout: Duration,
     /// Open connections: 1 to 1,000,000. Default 20,000.
     pub max_connections: usize,

@@ -35,7 +35,9 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     Setting {
         name: "cors_origin",
         about: "Whose pages may use HTTP from a browser, beside those that come from the server itself. \"*\" lets every page \
-                that a browser here has open send and receive.",
+                that a browser here has open send and receive. Where http is on loopback, a request must name localhost, an \
+                address or the host of one of these as its host: a proxy on this machine that passes a public name on needs \
+                the public origin here.",
         value: &Of { unit: &ORIGINS, range: None, off: None, at: |config| &mut config.cors_origin },
     },
     Setting {
@@ -93,7 +95,8 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "keep_alive_interval",
-        about: "Time between HTTP/2 pings on a connection.",
+        about: "Time between HTTP/2 pings on a connection. Where http is served it is also how long a connection has nothing to \
+                say before the system asks (TCP keep-alive).",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),
@@ -103,7 +106,8 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "keep_alive_timeout",
-        about: "How long the answer to a ping may take. Then the connection is closed.",
+        about: "How long the answer to a ping may take. Then the connection is closed. So is one of http that has taken nothing \
+                of what it was sent for this and keep_alive_interval together.",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),
@@ -113,8 +117,9 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "header_timeout",
-        about: "How long a new connection may take to begin its first request. Then it is closed. On the socket it has to \
-                say all of it meanwhile.",
+        about: "How long a new connection may take to begin its first request. Then it is closed. By HTTP/1.1 that goes for \
+                each request's head, so it also closes a connection that is idle between requests; on the socket all of the \
+                request has to come meanwhile.",
         value: &Of {
             unit: &TIME,
             range: Some((SECOND, HOUR)),
@@ -145,7 +150,8 @@ pub(crate) static SETTINGS: [Setting; 23] = [
     },
     Setting {
         name: "max_batch_bytes",
-        about: "The encoded size of one batch. Beyond it: refused, reason BATCH_TOO_LARGE.",
+        about: "The encoded size of one batch. Beyond it: refused, reason BATCH_TOO_LARGE. Bodies of HTTP that are on their way \
+                hold together 64 times as much and 64MiB at most; beyond it: refused, reason REQUEST_LIMIT.",
         value: &Of {
             unit: &BYTES,
             range: Some((1, GIB)),

@@ -2,17 +2,15 @@
 
 use super::Message;
 use crate::{
+    id::unix_millis,
     message::{self, InvalidMessage},
     v1,
 };
 use prost::Message as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// As the hub takes it.
 pub(super) fn encode(message: Message, max_payload_bytes: usize) -> Result<message::Message, InvalidMessage> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let unix_millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    message::Message::parse(&v1::Message::from(message).encode_to_vec(), max_payload_bytes, unix_millis)
+    message::Message::parse(&v1::Message::from(message).encode_to_vec(), max_payload_bytes, unix_millis())
 }
 
 /// As the hub gives it back.

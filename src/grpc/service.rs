@@ -1,7 +1,7 @@
 //! The verbs as the generated service wants them.
 
 use super::{publish, wire::dispatcher_service_server::DispatcherService};
-use crate::verbs::{Dispatcher, wire};
+use crate::verbs::{Dispatcher, hung_up::HungUp, wire};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Makes the service: each verb is a function of the dispatcher under the same name, that answers at once, or when what
@@ -37,6 +37,15 @@ macro_rules! service {
                 let answer = Dispatcher::$slow(self, request.into_inner()).await;
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
             })*
+
+            async fn pull(
+                &self,
+                request: Request<wire::PullRequest>,
+            ) -> Result<Response<wire::PullResponse>, Status> {
+                let this = Dispatcher { hung_up: HungUp::of(request.extensions()), ..self.clone() };
+                let answer = Dispatcher::pull(&this, request.into_inner()).await;
+                answer.map(Response::new).map_err(|refusal| self.status(refusal))
+            }
 
             type PublishStream = publish::Answers;
 
@@ -78,7 +87,6 @@ service! {
         broadcast(BroadcastRequest) -> BroadcastResponse;
         notify_end(NotifyEndRequest) -> NotifyEndResponse;
         publish_batch(PublishBatchRequest) -> PublishBatchResponse;
-        pull(PullRequest) -> PullResponse;
         reject(RejectRequest) -> RejectResponse;
         requeue(RequeueRequest) -> RequeueResponse;
     }

@@ -1,33 +1,28 @@
 //! A verb as a call: its request from path, query and body, its answer as JSON.
 
-use super::{json, problem::Problem, query, table::Verb, usual};
-use crate::verbs::{Dispatcher, status::Refusal};
+use super::{body::body, json, problem::Problem, query, table::Verb, usual};
+use crate::verbs::{Dispatcher, hung_up::HungUp, status::Refusal};
 use axum::{
     body::Body,
     extract::{RawPathParams, Request, State},
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderValue,
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
-use http_body_util::BodyExt as _;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
 use serde_json::{Map, Value as Json};
-use std::time::Duration;
-use tokio::{pin, select, time::sleep};
-
-/// A body takes no longer to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn route(verb: &'static Verb) -> MethodRouter<Dispatcher> {
     let filter = MethodFilter::try_from(verb.method.clone()).expect("the table has common methods");
     on(
         filter,
-        move |State(dispatcher): State<Dispatcher>, path: RawPathParams, request: Request| async move {
+        move |State(mut dispatcher): State<Dispatcher>, path: RawPathParams, request: Request| async move {
+            dispatcher.hung_up = HungUp::of(request.extensions());
             match call(&dispatcher, verb, &path, request).await {
                 Ok(answer) => answer,
                 Err(problem) => problem.into_response(),
@@ -119,39 +114,4 @@ fn of_query(verb: &Verb, given: Vec<(String, String)>) -> Result<DynamicMessage,
 fn parameter(verb: &Verb, name: &str) -> Option<FieldDescriptor> {
     let known = |field: &FieldDescriptor| field.name() == name || field.json_name() == name;
     verb.parameters().find(known).filter(|_| verb.reads())
-}
-
-/// The whole body, if it is JSON, comes in time, and is not too long.
-async fn body(dispatcher: &Dispatcher, request: Request) -> Result<Bytes, Problem> {
-    let (head, body) = request.into_parts();
-    // JSON takes more than protobuf: base64 alone takes a third more
-    let limit = 2 * dispatcher.limits.max_request_bytes();
-    let timer = {
-        let _clock = dispatcher.clock.enter();
-        sleep(BODY_TIMEOUT)
-    };
-    pin!(timer);
-    let bytes = select! {
-        bytes = collected(body, limit) => bytes?,
-        () = timer => return Err(Problem::too_slow()),
-    };
-    if bytes.is_empty() || is_json(&head.headers) { Ok(bytes) } else { Err(Problem::media_type()) }
-}
-
-async fn collected(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Problem::broken_off())?.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
-            return Err(Problem::too_large(limit));
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json")
 }

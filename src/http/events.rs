@@ -6,8 +6,8 @@
 use super::json;
 use crate::{
     hub::{Batch, Gap, Hub, Repeat, ResumeToken},
-    log::Entry,
-    message::{Message, Payload},
+    log::{Entry, Position},
+    message::{GAP_TYPE, Message, Payload},
     verbs::delivery,
 };
 use base64::{display::Base64Display, engine::general_purpose::STANDARD};
@@ -16,8 +16,6 @@ use memchr::memchr2;
 use serde::Serialize;
 use std::{io::Write as _, time::Duration};
 
-/// What is missing, in the place of what is missing.
-pub(super) const GAP: &str = "_eric_gap";
 /// The first event of a stream.
 pub(super) const OPENED: &str = "_eric_opened";
 /// The last event of a stream, or of a channel on it.
@@ -59,38 +57,76 @@ pub(super) struct Beside<'a> {
     pub(super) repeats: &'a [Repeat],
 }
 
-/// Writes the events of a batch; `id` writes where the stream stands behind each.
+/// Which of a batch's events are written: those behind the first `from`, and none once the text has `enough` bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) from: usize,
+    pub(super) enough: usize,
+}
+
+impl Cut {
+    pub(super) const WHOLE: Self = Self { from: 0, enough: usize::MAX };
+}
+
+/// Writes the events of a batch; `id` writes where the stream stands behind each. Tells how many are written by now.
 pub(super) fn put_batch(
     text: &mut Vec<u8>,
     batch: &Batch,
+    cut: Cut,
     data: Data,
     beside: &Beside<'_>,
     hub: &Hub,
     mut id: impl FnMut(&mut Vec<u8>, ResumeToken),
-) {
-    for gap in &batch.gaps {
-        put_id(text, |text| id(text, hub.token_at(batch.token, gap.through)));
-        put_gap(text, gap, data, beside.channel);
-    }
-    for entry in &batch.entries {
-        put_id(text, |text| id(text, hub.token_at(batch.token, entry.position)));
-        match data {
-            Data::Payload => {
-                put_type(text, entry.message.kind());
-                put_payload(text, &entry.message);
-            }
-            // its type stands in it. As an event it has none, and is a `message`: an EventSource hears only what it knows
-            // by name, and nobody could hear all types
-            Data::Delivery => put_data(text, &whole(entry, beside)),
+) -> usize {
+    let gaps = batch.gaps.iter().map(Part::Gap);
+    let mut written = cut.from;
+    for part in gaps.chain(batch.entries.iter().map(Part::Message)).skip(cut.from) {
+        if text.len() >= cut.enough {
+            break;
         }
-        text.push(b'\n');
+        put_id(text, |text| id(text, hub.token_at(batch.token, part.through())));
+        match part {
+            Part::Gap(gap) => put_gap(text, gap, data, beside.channel),
+            Part::Message(entry) => put_message(text, entry, data, beside),
+        }
+        written += 1;
     }
+    written
+}
+
+/// What an event is made of.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Gap(&'a Gap),
+    Message(&'a Entry),
+}
+
+impl Part<'_> {
+    fn through(self) -> Position {
+        match self {
+            Self::Gap(gap) => gap.through,
+            Self::Message(entry) => entry.position,
+        }
+    }
+}
+
+fn put_message(text: &mut Vec<u8>, entry: &Entry, data: Data, beside: &Beside<'_>) {
+    match data {
+        Data::Payload => {
+            put_type(text, entry.message.kind());
+            put_payload(text, &entry.message);
+        }
+        // its type stands in it. As an event it has none, and is a `message`: an EventSource hears only what it knows
+        // by name, and nobody could hear all types
+        Data::Delivery => put_data(text, &whole(entry, beside)),
+    }
+    text.push(b'\n');
 }
 
 fn put_gap(text: &mut Vec<u8>, gap: &Gap, data: Data, channel: &str) {
     let told = json::of("eric.v1.Gap", &delivery::gap(gap));
     let told = if data == Data::Delivery { json::with(&InChannel { channel }, &told) } else { told };
-    put_type(text, GAP);
+    put_type(text, GAP_TYPE);
     put_data(text, &told);
     text.push(b'\n');
 }

@@ -12,7 +12,6 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::uri::Authority;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{
@@ -40,8 +39,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Origins {
     /// The origins that the operator has named.
     named: Arc<[String]>,
-    /// Only this machine reaches the door, and knows it by no name but its own. A page can give its own name any address, and
-    /// this one, too.
+    /// Only this machine reaches the door, and knows it by no name but its own and those that are named. A page can give its
+    /// own name any address, and this one, too: then a browser takes the door for that page's, and says nothing of elsewhere.
     local: bool,
 }
 
@@ -60,25 +59,40 @@ impl Origins {
         origin.to_str().is_ok_and(named).then(|| origin.clone())
     }
 
-    /// Whether a browser asks for a page of this door, or one that was.
-    fn own(&self, request: &Request) -> bool {
+    /// Whether the client has come by a name of this door. Who gives none is no browser.
+    fn knows(&self, request: &Request) -> bool {
+        let known = |host: Option<&str>| host.is_some_and(|host| is_local(host) || self.names(name(host)));
+        !self.local || self.names("*") || hosts(request).all(known)
+    }
+
+    /// Whether an origin of this host is named, or any.
+    fn names(&self, host: &str) -> bool {
+        let host_of =
+            |origin: &str| origin.split_once("://").map_or(origin.to_owned(), |(_, it)| name(it).to_owned());
+        self.named.iter().any(|origin| host_of(origin).eq_ignore_ascii_case(host))
+    }
+
+    /// Whether a browser asks for a page of this door.
+    fn own(request: &Request) -> bool {
         let headers = request.headers();
-        let Some(host) = host(request) else { return false };
+        let Some(Some(host)) = hosts(request).next() else { return false };
         let of_host = |origin: &HeaderValue| {
             // whether it is `https` a server behind a proxy cannot know
             let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
             origin.is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host))
         };
-        let same = headers.get(ORIGIN).is_none_or(of_host) && !is_cross_site(headers);
-        same && (!self.local || is_local(host))
+        headers.get(ORIGIN).is_none_or(of_host) && !is_of_elsewhere(headers)
     }
 }
 
 /// Refuses what comes from pages of elsewhere, and tells browsers which pages may read the answer.
 pub(super) async fn guard(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+    if !origins.knows(&request) {
+        return Problem::host().into_response();
+    }
     let origin = request.headers().get(ORIGIN);
     let Some(allowed) = origin.and_then(|origin| origins.allow(origin)) else {
-        let served = !is_of_a_browser(request.headers()) || origins.own(&request);
+        let served = !is_of_a_browser(request.headers()) || Origins::own(&request);
         return if served { next.run(request).await } else { Problem::origin().into_response() };
     };
     let mut response = match preflight(&request) {
@@ -92,16 +106,22 @@ pub(super) async fn guard(State(origins): State<Origins>, request: Request, next
     response
 }
 
-/// As the client has named the server, with the port.
-fn host(request: &Request) -> Option<&str> {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    host.or_else(|| request.uri().authority().map(Authority::as_str))
+/// As the client has named the server, with the port: `None` for what is no text. HTTP/1.0 may name none, and a target of
+/// HTTP/1.1 another than the header.
+fn hosts(request: &Request) -> impl Iterator<Item = Option<&str>> {
+    let named = request.headers().get_all(HOST).iter().map(|host| host.to_str().ok());
+    named.chain(request.uri().authority().map(|authority| Some(authority.as_str())))
 }
 
-/// An address, or a name that is never another machine's.
+/// A host without its port.
+fn name(host: &str) -> &str {
+    let split = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    split.map_or(host, |(name, _)| name)
+}
+
+/// An address, which no page can give itself, or a name that is never another machine's.
 fn is_local(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let name = name(host).trim_matches(['[', ']']);
     let localhost = |name: &str| name == "localhost" || name.ends_with(".localhost");
     name.parse::<IpAddr>().is_ok() || localhost(&name.to_ascii_lowercase())
 }
@@ -111,9 +131,9 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key(FETCH_SITE)
 }
 
-/// An image, a form or a link of elsewhere names no origin.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site")
+/// An image, a form or a link of elsewhere names no origin. Another port of this machine is `same-site`, and elsewhere.
+fn is_of_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 /// The answer to a browser that asks before it asks.

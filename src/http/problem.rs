@@ -80,6 +80,13 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", detail)
     }
 
+    /// A name leads here that is not this machine's.
+    pub(super) fn host() -> Self {
+        let detail =
+            "the request is for a host that is not this machine, and of no origin that cors_origin names";
+        Self::new(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", detail)
+    }
+
     pub(super) fn media_type() -> Self {
         let detail = "the body of a request is application/json";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
@@ -99,18 +106,22 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail)
     }
 
-    pub(super) fn too_large(limit: usize) -> Self {
-        let detail = format!("the body of a request has at most {limit} bytes");
+    pub(super) fn too_large(detail: String) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "MESSAGE_TOO_LARGE", detail)
     }
 
-    pub(super) fn too_slow() -> Self {
-        let detail = "the body of the request did not come in time";
+    pub(super) fn too_slow(detail: String) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail)
     }
 
-    pub(super) fn broken_off() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "the body of the request broke off")
+    pub(super) fn broken_off(detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", detail)
+    }
+
+    pub(super) fn too_much(detail: String) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "REQUEST_LIMIT", detail);
+        problem.0.retry_after = Some(RETRY_AFTER.as_secs());
+        problem
     }
 
     /// A listener was stopped, for good.

@@ -1,7 +1,7 @@
 //! A stream of Server-Sent Events: what is ready, as it is ready, and a sign of life where nothing is.
 
 use super::{
-    events::{self, Beside, Data, ENDED, OPENED, chunk},
+    events::{self, Beside, Cut, Data, ENDED, OPENED, chunk},
     json,
     places::{Place, Places},
     problem::Problem,
@@ -46,6 +46,21 @@ struct Opened {
     started: Vec<Box<RawValue>>,
 }
 
+/// A channel that a stream goes on without.
+pub(super) struct Gone {
+    pub(super) number: u32,
+    /// Where the stream stood in it, which stays in its ids.
+    pub(super) place: Place,
+    pub(super) why: Problem,
+}
+
+/// A batch, and how many of its events are written.
+struct Rest {
+    number: u32,
+    handed: Handed,
+    written: usize,
+}
+
 /// Where a stream is.
 enum Stage {
     /// It has yet to say that it is open.
@@ -63,6 +78,10 @@ pub(crate) struct EventStream {
     data: Data,
     retry: Duration,
     places: Places,
+    /// What did not fit: on a stream of several channels each event says where it is in all of them.
+    rest: Option<Rest>,
+    /// What it has yet to say is not there.
+    gone: Vec<Gone>,
     /// How many of its channels have ended.
     ended: usize,
     stage: Stage,
@@ -72,7 +91,14 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn new(dispatcher: Dispatcher, bundle: Bundle, data: Data, retry: Duration) -> Self {
+    /// `gone` is in the order of its numbers.
+    pub(super) fn new(
+        dispatcher: Dispatcher,
+        bundle: Bundle,
+        gone: Vec<Gone>,
+        data: Data,
+        retry: Duration,
+    ) -> Self {
         let beat = {
             let _clock = dispatcher.clock.enter();
             Box::pin(sleep(LOOK_AFTER))
@@ -83,7 +109,9 @@ impl EventStream {
             data,
             retry,
             places: Places::default(),
-            ended: 0,
+            rest: None,
+            ended: gone.len(),
+            gone,
             stage: Stage::Opening,
             beat,
             lively: true,
@@ -126,12 +154,19 @@ impl EventStream {
             started.push(json::raw("eric.v1.SubscriptionStarted", &delivery::started(number, &begun)));
             self.begin(begun);
         }
+        let mut ends = Vec::new();
+        for Gone { number, place, why } in std::mem::take(&mut self.gone) {
+            let at = index(number).map_or(self.places.0.len(), |at| at.min(self.places.0.len()));
+            events::put_own(&mut ends, ENDED, &in_channel(&place.channel, &why));
+            self.places.0.insert(at, place);
+        }
         let incarnation = self.dispatcher.hub.incarnation().to_string();
         let told = serde_json::to_vec(&Opened { incarnation, started }).unwrap_or_default();
         chunk(|text| {
             events::put_retry(text, self.retry);
             events::put_id(text, |text| self.places.write(text));
             events::put_own(text, OPENED, &told);
+            text.append(&mut ends);
         })
     }
 
@@ -141,6 +176,9 @@ impl EventStream {
 
     fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut gathered = Vec::new();
+        if let Some(Rest { number, handed, written }) = self.rest.take() {
+            self.put_batch(&mut gathered, number, handed, written);
+        }
         while gathered.len() < AIM_BYTES
             && let Some(bundle) = &mut self.bundle
             && let Poll::Ready(event) = bundle.poll(context)
@@ -148,8 +186,8 @@ impl EventStream {
             match event {
                 // nothing else is there to be gathered
                 Event::Only(handed) if gathered.is_empty() => return Poll::Ready(Some(self.only(&handed))),
-                Event::Only(handed) => self.put_batch(&mut gathered, FIRST, &handed),
-                Event::Batch(number, handed) => self.put_batch(&mut gathered, number, &handed),
+                Event::Only(handed) => self.put_batch(&mut gathered, FIRST, handed, 0),
+                Event::Batch(number, handed) => self.put_batch(&mut gathered, number, handed, 0),
                 Event::Ended(number, ending) => self.put_end(&mut gathered, number, ending),
                 Event::Over(ending) => {
                     self.bundle = None;
@@ -177,7 +215,7 @@ impl EventStream {
         let (data, hub) = (self.data, &*self.dispatcher.hub);
         let make = |batch: &_| {
             let id = |text: &mut Vec<u8>, token: ResumeToken| token.write(text);
-            chunk(|text| events::put_batch(text, batch, data, &beside, hub, id))
+            chunk(|text| _ = events::put_batch(text, batch, Cut::WHOLE, data, &beside, hub, id))
         };
         match data {
             Data::Payload => handed.batch.frame(format::EVENTS, make),
@@ -188,16 +226,21 @@ impl EventStream {
         }
     }
 
-    fn put_batch(&mut self, text: &mut Vec<u8>, number: u32, handed: &Handed) {
+    fn put_batch(&mut self, text: &mut Vec<u8>, number: u32, handed: Handed, written: usize) {
         let Some(place) = index(number).filter(|place| *place < self.places.0.len()) else { return };
         let channel = Arc::clone(&self.places.0[place].channel);
         let beside = Beside { channel: &channel, generation: handed.generation, repeats: &handed.repeats };
         let hub: &Hub = &self.dispatcher.hub;
-        events::put_batch(text, &handed.batch, self.data, &beside, hub, |text, token| {
+        let cut = Cut { from: written, enough: AIM_BYTES };
+        let written = events::put_batch(text, &handed.batch, cut, self.data, &beside, hub, |text, token| {
             self.places.0[place].token = token;
             self.places.write(text);
         });
-        self.places.0[place].token = handed.batch.token;
+        if written < handed.batch.gaps.len() + handed.batch.entries.len() {
+            self.rest = Some(Rest { number, handed, written });
+        } else {
+            self.places.0[place].token = handed.batch.token;
+        }
     }
 
     /// A channel has ended, and others go on. With the last of them the stream ends: nothing can be added to it.
@@ -226,10 +269,7 @@ impl EventStream {
             Ending::Failed(error) => Problem::of(Refusal::from(error), self.dispatcher.hub.incarnation()),
             Ending::Stopped => Problem::stopped(),
         };
-        match channel {
-            Some(channel) => json::with(&events::InChannel { channel }, &problem.to_json()),
-            None => problem.to_json(),
-        }
+        channel.map_or_else(|| problem.to_json(), |channel| in_channel(channel, &problem))
     }
 
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
@@ -260,8 +300,13 @@ impl EventStream {
     }
 }
 
+/// Why a channel of a stream has ended.
+fn in_channel(channel: &str, problem: &Problem) -> Vec<u8> {
+    json::with(&events::InChannel { channel }, &problem.to_json())
+}
+
 /// A subscription's place among the stream's.
-fn index(number: u32) -> Option<usize> {
+pub(super) fn index(number: u32) -> Option<usize> {
     usize::try_from(number.checked_sub(FIRST)?).ok()
 }
 
@@ -313,7 +358,7 @@ pub(super) fn no_more() -> Response {
     response
 }
 
-/// Whether whoever asks wants nothing else.
+/// Whether whoever asks says that he reads one, as an EventSource does, and nobody else by himself.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)
@@ -332,35 +377,47 @@ pub(super) fn once_more(problem: &Problem) -> Response {
 mod tests {
     use super::*;
     use crate::{
-        hub::{ChannelSettings, Hub, Limits},
+        hub::{self, ChannelSettings, Hub, Limits},
         id::ChannelId,
         log::Memory,
         v1,
-        verbs::{RequestLimits, wire},
+        verbs::{RequestLimits, bodies::Bodies, wire},
     };
     use prost::Message as _;
     use std::future::poll_fn;
-    use tokio::runtime::Handle;
+    use tokio::{runtime::Handle, time::timeout};
 
     fn dispatcher() -> Dispatcher {
-        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 0).unwrap();
+        hub::on_core(0);
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 1).unwrap();
         hub.create_channel(ChannelId::parse("c").unwrap(), ChannelSettings::default(), false).unwrap();
         let limits =
             RequestLimits { max_payload_bytes: 1 << 20, max_batch_messages: 10, max_batch_bytes: 1 << 20 };
         let (closing, grace, clock) = (Default::default(), Duration::ZERO, Handle::current());
-        Dispatcher { hub, limits, closing, grace, clock }
+        let bodies = Bodies::new(&limits);
+        Dispatcher { hub, limits, closing, grace, clock, bodies, hung_up: Default::default() }
     }
 
-    async fn watch(dispatcher: &Dispatcher, types: &[&str]) -> EventStream {
+    async fn watch(dispatcher: &Dispatcher, types: &[&str], data: Data) -> EventStream {
         let types = types.iter().map(|kind| (*kind).to_owned()).collect();
         let subscription = wire::WatchSubscription { channel: "c".into(), types, ..Default::default() };
         let request = wire::WatchRequest { subscriptions: vec![subscription], ..Default::default() };
         let opened = dispatcher.watch(request).await.unwrap();
-        EventStream::new(dispatcher.clone(), opened.bundle, Data::Payload, Duration::from_secs(3))
+        EventStream::new(dispatcher.clone(), opened.bundle, Vec::new(), data, Duration::from_secs(3))
+    }
+
+    async fn broadcast(dispatcher: &Dispatcher, kind: &str) {
+        let message = v1::Message { r#type: kind.into(), ..Default::default() }.encode_to_vec();
+        let request = wire::BroadcastRequest { channel: "c".into(), message: Some(message.into()) };
+        dispatcher.broadcast(request).await.unwrap();
+    }
+
+    async fn next_chunk(stream: &mut EventStream) -> Bytes {
+        poll_fn(|context| stream.poll_next(context)).await.unwrap()
     }
 
     async fn next(stream: &mut EventStream) -> String {
-        let chunk = poll_fn(|context| stream.poll_next(context)).await.unwrap();
+        let chunk = next_chunk(stream).await;
         let (head, _) = chunk.split_at(8);
         let said = events::inside(&chunk);
         assert_eq!(usize::from_str_radix(str::from_utf8(head).unwrap(), 16).unwrap(), said.len());
@@ -371,7 +428,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_shows_a_sign_of_life_every_fifteen_seconds_at_least() {
         let dispatcher = dispatcher();
-        let mut stream = watch(&dispatcher, &[]).await;
+        let mut stream = watch(&dispatcher, &[], Data::Payload).await;
         assert!(next(&mut stream).await.starts_with("retry: 3000\nid: "));
         for _ in 0..3 {
             let before = Instant::now();
@@ -383,13 +440,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn past_what_nobody_wants_an_idle_stream_says_where_it_is() {
         let dispatcher = dispatcher();
-        let mut stream = watch(&dispatcher, &["t"]).await;
+        let mut stream = watch(&dispatcher, &["t"], Data::Payload).await;
         next(&mut stream).await;
-        let message = v1::Message { r#type: "u".into(), ..Default::default() }.encode_to_vec();
-        let request = wire::BroadcastRequest { channel: "c".into(), message: Some(message.into()) };
-        dispatcher.broadcast(request).await.unwrap();
+        broadcast(&dispatcher, "u").await;
         let said = next(&mut stream).await;
         assert!(said.starts_with("id: ") && said.ends_with("\n\n") && said.lines().count() == 2, "{said}");
         assert_eq!(next(&mut stream).await, ":\n", "and then nothing new");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn level_streams_are_sent_one_and_the_same_chunk() {
+        let dispatcher = dispatcher();
+        for data in [Data::Payload, Data::Delivery] {
+            let mut streams = Vec::new();
+            for types in [&[][..], &["t"], &["t", "u"]] {
+                let mut stream = watch(&dispatcher, types, data).await;
+                next(&mut stream).await;
+                // it looks for itself first, and is level then
+                assert!(timeout(Duration::ZERO, next_chunk(&mut stream)).await.is_err());
+                streams.push(stream);
+            }
+            broadcast(&dispatcher, "t").await;
+            let _ = timeout(Duration::from_millis(10), dispatcher.hub.attend()).await;
+            let mut chunks = Vec::new();
+            for stream in &mut streams {
+                chunks.push(next_chunk(stream).await);
+            }
+            assert!(String::from_utf8_lossy(&chunks[0]).contains("id: "));
+            assert!(chunks.iter().all(|chunk| chunk.as_ptr() == chunks[0].as_ptr()), "{data:?}");
+        }
     }
 }

@@ -3,16 +3,19 @@
 use super::{
     call,
     events::Data,
-    places::{self, MAX_CHANNELS},
+    places::{self, MAX_CHANNELS, Place},
     problem::Problem,
     query,
-    stream::{self, EventStream},
+    stream::{self, EventStream, Gone},
 };
-use crate::verbs::{
-    Dispatcher, convert,
-    receive::Opened,
-    status::Refusal,
-    wire::{Credit, StartAt, Subscription, TakeOver, WatchRequest, WatchSubscription},
+use crate::{
+    hub::ResumeToken,
+    verbs::{
+        Dispatcher, convert,
+        receive::Opened,
+        status::Refusal,
+        wire::{Credit, StartAt, Subscription, TakeOver, WatchRequest, WatchSubscription},
+    },
 };
 use axum::{
     extract::{RawPathParams, RawQuery, State},
@@ -171,19 +174,44 @@ impl Asked {
     }
 
     async fn open(&self, dispatcher: &Dispatcher) -> Result<EventStream, Refusal> {
-        let mut retry = Duration::ZERO;
-        for channel in &self.channels {
-            let channel = dispatcher.hub.get_channel(convert::channel_id(channel)?)?;
-            retry = retry.max(channel.settings.sse_retry);
-        }
-        let Opened { bundle, mut refused, .. } = match &self.listener {
+        let retry = self.retry(dispatcher)?;
+        let Opened { bundle, refused, .. } = match &self.listener {
             Some(listener) => self.listen(dispatcher, listener).await?,
             None => self.watch(dispatcher).await?,
         };
-        // what a page asked for is all there, or it is told why not
-        match refused.pop() {
-            Some((_, refusal)) => Err(refusal),
-            None => Ok(EventStream::new(dispatcher.clone(), bundle, self.data, retry)),
+        let gone = refused.into_iter().rev().map(|(number, refusal)| self.gone(dispatcher, number, refusal));
+        let gone = gone.collect::<Result<_, _>>()?;
+        Ok(EventStream::new(dispatcher.clone(), bundle, gone, self.data, retry))
+    }
+
+    /// The longest time of its channels.
+    fn retry(&self, dispatcher: &Dispatcher) -> Result<Duration, Refusal> {
+        let mut retry = Duration::ZERO;
+        for channel in &self.channels {
+            match dispatcher.hub.get_channel(convert::channel_id(channel)?).map_err(Refusal::from) {
+                Ok(channel) => retry = retry.max(channel.settings.sse_retry),
+                Err(refusal) if self.goes_on_without(&refusal) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(retry)
+    }
+
+    /// What a page asks for is all there, or it is told why not. An EventSource that comes back has what is still there: it
+    /// would give up all of it.
+    fn goes_on_without(&self, refusal: &Refusal) -> bool {
+        self.reconnects && ["CHANNEL_REMOVED", "CHANNEL_NOT_FOUND"].contains(&refusal.reason)
+    }
+
+    fn gone(&self, dispatcher: &Dispatcher, number: u32, refusal: Refusal) -> Result<Gone, Refusal> {
+        let place = stream::index(number).filter(|_| self.goes_on_without(&refusal));
+        let place = place.and_then(|place| {
+            let token = ResumeToken::parse(&self.token(place))?;
+            Some(Place { channel: self.channels.get(place)?.as_str().into(), token })
+        });
+        match place {
+            Some(place) => Ok(Gone { number, place, why: call::refused(dispatcher, refusal).alone() }),
+            None => Err(refusal),
         }
     }
 
@@ -216,7 +244,9 @@ impl Asked {
     }
 
     /// An EventSource gives up at every answer but a stream, and by 204 it is told to.
-    fn refused(&self, dispatcher: &Dispatcher, refusal: Refusal, headers: &HeaderMap) -> Response {
+    fn refused(&self, dispatcher: &Dispatcher, mut refusal: Refusal, headers: &HeaderMap) -> Response {
+        // the stream that has it may be its own, which is dead and not known to be: a session would tell
+        refusal.retry |= self.reconnects && self.session.is_empty() && refusal.reason == "IN_USE";
         let final_for_it = ["LISTENER_TAKEN_OVER", "LISTENER_STOPPED"].contains(&refusal.reason);
         if self.reconnects && final_for_it {
             return stream::no_more();

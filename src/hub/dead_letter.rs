@@ -12,13 +12,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    id::{ChannelId, ListenerId},
+    id::{ChannelId, ListenerId, unix_millis},
     log::{DeadLetter, DeadLetterCause, Entry, Position, Record},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 /// A rejection of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -319,7 +316,7 @@ impl Hub {
             listener: facts.listener.to_string(),
         })?;
         let to = self.listener_in(channel, state, to)?;
-        let message = entry.message.with_another_id(millis());
+        let message = entry.message.with_another_id(unix_millis());
         let message_id = message.id().to_owned();
         let accepted = self.queue_again(channel, state, &to, message, position)?;
         {
@@ -345,11 +342,6 @@ impl Hub {
 /// What a dead letter of this size counts for: the facts are part of what a response carries.
 pub(super) fn letter_bytes(len: u64, facts: &DeadLetter) -> u64 {
     len + facts.reason.len() as u64 + FACTS_BYTES
-}
-
-fn millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl<'a> Failing<'a> {

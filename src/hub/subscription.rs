@@ -246,12 +246,7 @@ impl Subscription {
         }
         self.cursor.at = through;
         self.place.hub.room.changed();
-        let batch = if self.types.is_empty() {
-            Arc::clone(&tail.batch)
-        } else {
-            self.filtered(tail.batch.entries.clone())?
-        };
-        Some(Handed { generation, ..Handed::shared(batch) })
+        Some(Handed { generation, ..Handed::shared(self.wanted(&tail.batch)?) })
     }
 
     /// Whether there may be something that no bell will bring.
@@ -288,9 +283,43 @@ mod tests {
     use crate::{
         id::{ChannelId, ListenerId},
         log::Memory,
+        message::Message,
+        v1,
     };
+    use prost::Message as _;
     use std::{future::poll_fn, time::Duration};
     use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_all_that_a_bell_brings_has_the_same_batch_as_everybody() {
+        on_core(0);
+        let hub = Hub::new(Arc::new(Memory::default()), Limits::default(), 1).unwrap();
+        let channel = ChannelId::parse("c").unwrap();
+        hub.create_channel(channel, ChannelSettings::default(), false).unwrap();
+        let mut streams = Vec::new();
+        for types in [vec![], vec!["t".to_owned()], vec!["t".to_owned(), "u".to_owned()]] {
+            let options = ListenOptions { types, ..ListenOptions::default() };
+            let mut stream = hub.subscribe(channel, Receiver::Watcher(Default::default()), options).unwrap();
+            assert!(timeout(Duration::ZERO, poll_fn(|context| stream.poll_batch(context))).await.is_err());
+            streams.push(stream);
+        }
+        let mut batches = async |kind: &str| {
+            let message = v1::Message { r#type: kind.into(), ..v1::Message::default() };
+            hub.broadcast(channel, Message::parse(&message.encode_to_vec(), 1024, 0).unwrap()).unwrap();
+            let _ = timeout(Duration::from_millis(10), hub.attend()).await;
+            let mut batches = Vec::new();
+            for stream in &mut streams {
+                let next = timeout(Duration::ZERO, poll_fn(|context| stream.poll_batch(context))).await;
+                batches.push(next.ok().map(|handed| handed.unwrap().batch));
+            }
+            batches
+        };
+        let all = batches("t").await;
+        let first = all[0].as_ref().unwrap();
+        assert!(all.iter().all(|batch| batch.as_ref().is_some_and(|batch| Arc::ptr_eq(batch, first))));
+        let some: Vec<_> = batches("u").await.iter().map(Option::is_some).collect();
+        assert_eq!(some, [true, false, true]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_bell_brings_keeps_to_the_most_messages_of_a_batch() {

@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 9112.
 
-use super::front::Events;
+use super::{front::Events, wire::poll_write_all};
 use crate::http::Live;
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -61,17 +61,10 @@ impl Bare {
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.unsent.has_remaining() {
-            match self.stream.try_write(&self.unsent) {
-                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                Ok(sent) => self.unsent.advance(sent),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_write_ready(context))?;
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
+        let mut sent = 0;
+        let all = poll_write_all(&self.stream, context, &self.unsent, &mut sent);
+        self.unsent.advance(sent);
+        all
     }
 
     /// Whether the client has closed its side, as hyper, too, takes for its end.

@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its end.
 
 use super::{bare, door::Door, front::Front, wire::Wire};
-use crate::config::Config;
+use crate::{config::Config, verbs::hung_up::HungUp};
 use axum::Router;
 use hyper::{
     rt::{Sleep, Timer},
@@ -65,6 +65,8 @@ impl Keeping {
         builder.timer(self.clock.clone()).header_read_timeout(self.header_timeout);
         if door == Door::Http {
             builder.max_buf_size(MAX_HEADER_BYTES as usize).max_headers(MAX_HEADERS);
+            // who has asked may close his side, and is answered
+            builder.half_close(true);
         }
         builder
     }
@@ -172,7 +174,7 @@ async fn speak_http2(
     closing: &CancellationToken,
 ) -> Outcome {
     let (wire, socket) = Wire::new(stream);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), Front::new(router)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), Front::new(router, None)));
     tokio::select! {
         ended = driven(connection.as_mut(), &wire) => return ended,
         () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
@@ -187,7 +189,8 @@ async fn speak_http1(
     closing: &CancellationToken,
 ) -> Outcome<Option<bare::Bare>> {
     let (wire, socket) = Wire::new(stream);
-    let front = Front::new(router);
+    let hung_up = HungUp::new();
+    let front = Front::new(router, Some(hung_up.clone()));
     let taken = front.taken();
     let mut connection = builder.serve_connection(TokioIo::new(socket), front);
     let (mut closed, mut told) = (pin!(closing.cancelled()), false);
@@ -197,7 +200,15 @@ async fn speak_http1(
             Pin::new(&mut connection).graceful_shutdown();
         }
         let turn = turn(Pin::new(&mut connection), &wire, context);
-        if taken.is_some() { Poll::Ready(Ok(())) } else { turn }
+        if taken.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        // hyper does not look while it answers, and what it waits for may be told by this
+        if turn.is_pending() && !hung_up.is_told() && wire.poll_hung_up(context)?.is_ready() {
+            hung_up.tell();
+            context.waker().wake_by_ref();
+        }
+        turn
     })
     .await?;
     let Some(events) = taken.take() else { return Ok(None) };

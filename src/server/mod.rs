@@ -26,7 +26,7 @@ use crate::{
         Log, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
-    verbs::{Dispatcher, RequestLimits},
+    verbs::{Dispatcher, RequestLimits, bodies::Bodies, hung_up::HungUp},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -81,10 +81,13 @@ enum Cause {
 
 impl StartError {
     fn new(cause: Cause, config: &Config) -> Self {
-        let place = match (&cause, &config.socket) {
-            (Cause::Socket(_), Some(path)) => path.display().to_string(),
-            _ => config.listen.to_string(),
+        let path = match cause {
+            Cause::Socket(_) => config.socket.as_ref(),
+            // what a log is at fault for, its directory is
+            Cause::Log(_) | Cause::Hub(_) => config.data_dir.as_ref(),
+            Cause::Io(_) => None,
         };
+        let place = path.map_or_else(|| config.listen.to_string(), |path| path.display().to_string());
         Self { place, cause }
     }
 }
@@ -130,19 +133,8 @@ impl Server {
                 return Err(cause);
             }
         };
-        let dispatcher = Dispatcher {
-            hub: Arc::clone(&hub),
-            limits: request_limits(config),
-            closing: stopper.closing.clone(),
-            grace: config.drain_deadline,
-            clock: runtime.handle().clone(),
-        };
-        let (router, health) = grpc::routes(dispatcher.clone());
-        let http = doors
-            .http
-            .is_some()
-            .then(|| http::routes(dispatcher, grpc::for_browsers(router.clone()), origins.clone()));
-        let routers = Routers { grpc: router, http };
+        let dispatcher = dispatcher(config, &hub, &stopper, &runtime);
+        let (routers, health) = routers(dispatcher, doors.http.is_some(), origins);
         let core = Core {
             #[cfg(unix)]
             socket: socket_door(config, &hub, &stopper),
@@ -225,6 +217,25 @@ fn begin(
         Ok::<_, Error>(hub)
     })?
     .map_err(Cause::from)
+}
+
+fn dispatcher(config: &Config, hub: &Arc<Hub>, stopper: &Stopper, clock: &Runtime) -> Dispatcher {
+    let limits = request_limits(config);
+    Dispatcher {
+        hub: Arc::clone(hub),
+        bodies: Bodies::new(&limits),
+        limits,
+        closing: stopper.closing.clone(),
+        grace: config.drain_deadline,
+        clock: clock.handle().clone(),
+        hung_up: HungUp::default(),
+    }
+}
+
+fn routers(dispatcher: Dispatcher, http: bool, origins: Origins) -> (Routers, grpc::Health) {
+    let (grpc, health) = grpc::routes(dispatcher.clone());
+    let http = http.then(|| http::routes(dispatcher, grpc::for_browsers(grpc.clone()), origins));
+    (Routers { grpc, http }, health)
 }
 
 fn local(bound: Bound, runtime: &Runtime) -> io::Result<Local> {

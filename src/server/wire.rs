@@ -51,9 +51,17 @@ impl Wire {
     pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_send(&mut self.0.unsent(), context)
     }
-}
 
-impl Wire {
+    /// Whether the client has closed its side, where nothing that it has said is unread.
+    pub(super) fn poll_hung_up(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut said = [0];
+        match ready!(self.0.stream.poll_peek(context, &mut ReadBuf::new(&mut said)))? {
+            0 => Poll::Ready(Ok(())),
+            // whoever reads it waits for what is behind it
+            _ => Poll::Pending,
+        }
+    }
+
     /// The bare stream, and what has gathered; the socket is gone.
     pub(super) fn into_inner(self) -> io::Result<(TcpStream, Vec<u8>)> {
         let shared = Arc::into_inner(self.0).ok_or(ErrorKind::InvalidInput)?;
@@ -70,19 +78,31 @@ impl Shared {
     }
 
     fn poll_send(&self, unsent: &mut Unsent, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while unsent.sent < unsent.bytes.len() {
-            match self.stream.try_write(&unsent.bytes[unsent.sent..]) {
-                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                Ok(sent) => unsent.sent += sent,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_write_ready(context))?;
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let Unsent { bytes, sent } = unsent;
+        ready!(poll_write_all(&self.stream, context, bytes, sent))?;
         unsent.clear();
         Poll::Ready(Ok(()))
     }
+}
+
+/// Writes what is behind the first `sent` of these bytes, and counts it.
+pub(super) fn poll_write_all(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+    sent: &mut usize,
+) -> Poll<io::Result<()>> {
+    while *sent < bytes.len() {
+        match stream.try_write(&bytes[*sent..]) {
+            Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            Ok(more) => *sent += more,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready!(stream.poll_write_ready(context))?;
+            }
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 impl Unsent {

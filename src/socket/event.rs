@@ -6,15 +6,12 @@
 use crate::{
     content::{self, Payload},
     hub::{Batch, Gap, GapReason},
-    message::{Carried, Message},
+    message::{Carried, GAP_TYPE, Message},
     v1,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost::Message as _;
 use std::{io::Write as _, time::Duration};
-
-/// The type of the event that tells of messages that will not come.
-const GAP_TYPE: &str = "_eric_gap";
 
 /// What all events of a stream have in common.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, ErrorKind},
     os::{
         fd::OwnedFd,
@@ -12,6 +12,8 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 use tracing::warn;
 
@@ -19,6 +21,10 @@ use tracing::warn;
 const MODE: u32 = 0o600;
 /// So many clients may wait to be accepted; the system has a limit of its own.
 const BACKLOG: i32 = 4096;
+/// So long another server that starts is waited for: it needs a moment, and a folder that others may read could be locked by
+/// anybody for ever.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a path cannot be served at.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,8 @@ impl SocketFile {
     /// # Errors
     /// Somebody answers there, something else than a socket is there, or the system refuses.
     pub(crate) fn bind(path: &Path) -> Result<(UnixListener, Self), SocketError> {
+        // from the look at what is there until somebody answers: one that is bound and does not listen yet looks abandoned
+        let _turn = turn(path)?;
         make_way(path)?;
         let (socket, identity) = bound(path)?;
         // from here on it is removed if something fails
@@ -65,6 +73,26 @@ impl Drop for SocketFile {
             && let Err(error) = fs::remove_file(&self.path)
         {
             warn!(path = %self.path.display(), %error, "cannot remove the socket");
+        }
+    }
+}
+
+/// Keeps other servers from the folder meanwhile, and leaves nothing there. It ends with the process, too.
+#[expect(clippy::disallowed_methods, reason = "a server that is being bound has no streams yet")]
+fn turn(path: &Path) -> io::Result<Option<File>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // whoever may make files in a folder need not be one who may read it
+    let Ok(folder) = File::open(folder) else { return Ok(None) };
+    let mut tries = 0..TRIES;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::WouldBlock) if tries.next().is_some() => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(ErrorKind::TimedOut, "its folder is locked"));
+            }
+            // some file systems have no locks
+            Err(TryLockError::Error(_)) => return Ok(None),
         }
     }
 }
@@ -112,7 +140,7 @@ fn answers(path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream;
+    use std::{os::unix::net::UnixStream, sync::Barrier};
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -150,6 +178,27 @@ mod tests {
         let _here = SocketFile::bind(&path).unwrap();
         assert!(matches!(SocketFile::bind(&path), Err(SocketError::Answered)));
         assert!(UnixStream::connect(&path).is_ok());
+    }
+
+    #[test]
+    fn of_several_that_start_at_once_one_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..200 {
+            let path = folder.path().join(round.to_string());
+            // each would replace it
+            drop(UnixListener::bind(&path).unwrap());
+            let start = Barrier::new(4);
+            let bound: Vec<_> = thread::scope(|scope| {
+                let bind = || {
+                    start.wait();
+                    SocketFile::bind(&path)
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(bind)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(bound.iter().filter(|bound| bound.is_ok()).count(), 1, "round {round}: {bound:?}");
+            assert!(UnixStream::connect(&path).is_ok());
+        }
     }
 
     #[test]

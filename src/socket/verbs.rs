@@ -11,13 +11,13 @@ use crate::{
     content,
     error::Error,
     hub::{Accepted, AcknowledgementMode, ChannelSettings, From, ListenOptions, NewListener, Receiver},
-    id::{ChannelId, ListenerId},
+    id::{ChannelId, ListenerId, unix_millis},
     message::{CHANNEL_CLOSED_TYPE, Message},
     v1,
 };
 use prost::Message as _;
 use serde_json::value::RawValue;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What a message that was accepted is answered.
@@ -171,9 +171,4 @@ impl Door {
         };
         safe.map_err(|error| request.refusal(&error))
     }
-}
-
-fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

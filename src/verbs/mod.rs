@@ -3,13 +3,15 @@
 //!
 //! In reading order: [`convert`] and [`settings`] parse requests; [`channels`], [`listeners`], [`publish`], [`receive`],
 //! [`change`], [`acknowledge`] and [`server`] are the verbs; [`delivery`] is what receivers are given, [`page`] a part of a
-//! list, [`status`] the one table of errors.
+//! list, [`hung_up`] tells whether a caller still speaks, [`bodies`] counts what comes, [`status`] is the one table of errors.
 
 pub(crate) mod acknowledge;
+pub(crate) mod bodies;
 pub(crate) mod change;
 pub(crate) mod channels;
 pub(crate) mod convert;
 pub(crate) mod delivery;
+pub(crate) mod hung_up;
 pub(crate) mod listeners;
 pub(crate) mod page;
 pub(crate) mod publish;
@@ -19,6 +21,8 @@ pub(crate) mod settings;
 pub(crate) mod status;
 
 use crate::hub::Hub;
+use bodies::Bodies;
+use hung_up::HungUp;
 use status::Refusal;
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -70,6 +74,11 @@ impl RequestLimits {
         self.max_batch_bytes + BEYOND_A_BATCH
     }
 
+    /// Nor is a body of JSON, which takes more than protobuf: base64 alone takes a third more.
+    pub(crate) fn max_body_bytes(&self) -> usize {
+        2 * self.max_request_bytes()
+    }
+
     /// No message is larger.
     pub(crate) fn max_message_bytes(&self) -> usize {
         self.max_payload_bytes + crate::message::MAX_BYTES_BESIDE_PAYLOAD
@@ -86,6 +95,9 @@ pub(crate) struct Dispatcher {
     pub(crate) grace: Duration,
     /// Long timers run on this runtime: one on a core's own would have it set an alarm each time it sleeps.
     pub(crate) clock: Handle,
+    pub(crate) bodies: Bodies,
+    /// Whether the client of this call has: then it waits no longer.
+    pub(crate) hung_up: HungUp,
 }
 
 impl Dispatcher {

@@ -4,12 +4,12 @@
 use super::{Dispatcher, convert, status::Refusal, wire};
 use crate::{
     hub::{Accepted, Hub, Publication},
+    id::unix_millis,
     log::Position,
     message::Message,
 };
 use bytes::Bytes;
 use prost::Message as _;
-use std::time::SystemTime;
 use wire::{publication::Receiver, publish_result::Outcome};
 
 impl Dispatcher {
@@ -19,7 +19,7 @@ impl Dispatcher {
     ) -> Result<wire::DispatchResponse, Refusal> {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
-        let message = self.message(request.message.as_ref(), millis())?;
+        let message = self.message(request.message.as_ref(), unix_millis())?;
         let id = message.id().to_owned();
         let accepted = self.hub.dispatch(channel, listener, message)?;
         self.hub.durable(accepted.position).await?;
@@ -31,7 +31,7 @@ impl Dispatcher {
         request: wire::BroadcastRequest,
     ) -> Result<wire::BroadcastResponse, Refusal> {
         let channel = convert::channel_id(&request.channel)?;
-        let message = self.message(request.message.as_ref(), millis())?;
+        let message = self.message(request.message.as_ref(), unix_millis())?;
         let id = message.id().to_owned();
         let accepted = self.hub.broadcast(channel, message)?;
         self.hub.durable(accepted.position).await?;
@@ -75,7 +75,7 @@ impl Dispatcher {
             self.refuse_rest(&mut batch, &refusal);
             return batch;
         }
-        let (now, mut rest) = (millis(), request.publications.as_slice());
+        let (now, mut rest) = (unix_millis(), request.publications.as_slice());
         while let Some(first) = rest.first().filter(|_| !batch.is_stopped()) {
             let same = |publication: &&wire::Publication| publication.channel == first.channel;
             let (run, later) = rest.split_at(rest.iter().take(Hub::LONGEST_RUN).take_while(same).count());
@@ -212,9 +212,4 @@ pub(crate) fn receipt(message_id: String, accepted: &Accepted) -> wire::Receipt 
         receivers: accepted.receivers.map(convert::to_i64),
         duplicate: accepted.duplicate,
     }
-}
-
-fn millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

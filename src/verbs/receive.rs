@@ -7,7 +7,7 @@ use crate::{
     message::MAX_TYPE_BYTES,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::task::yield_now;
+use tokio::{select, task::yield_now};
 
 const MAX_WAIT: Duration = Duration::from_secs(60);
 const MAX_TYPES: usize = 64;
@@ -110,7 +110,12 @@ impl Dispatcher {
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let mut subscription = self.hub.subscribe(channel, Receiver::Listener(listener), options)?;
         let started = delivery::started(FIRST, &subscription.started());
-        let handed = Hub::pull(&mut subscription, wait).await?;
+        let handed = select! {
+            biased;
+            handed = Hub::pull(&mut subscription, wait) => handed?,
+            // nothing is taken for somebody who may be gone; who is not has his answer
+            () = self.hung_up.told() => None,
+        };
         let batch = handed.as_ref().map(|handed| &handed.batch);
         let token = subscription.token();
         Ok(wire::PullResponse {

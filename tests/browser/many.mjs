@@ -18,7 +18,10 @@ export async function play(stage) {
   await turnsPages(page, asked);
   await keepsTheLast(stage, page);
   await isToldWhyNot(stage, page);
+  await turnsWhileItIsAsked(stage, page);
+  await doesOnce(stage, page);
   await restsUnseen(stage);
+  await restsUnseenFromTheBeginning(stage);
   stage.assertNoFaults();
 }
 
@@ -79,6 +82,41 @@ async function isToldWhyNot({ server }, page) {
   await client.body?.cancel().catch(() => {});
 }
 
+/** The page that was turned to is the one that is shown, also where the one before comes later. */
+async function turnsWhileItIsAsked({ server }, page) {
+  const listener = "/v1/channels/channel-1/listeners/reader";
+  await server.post("/v1/channels/channel-1/listeners", { listener: "reader" });
+  const send = (n) => server.post(`${listener}/dispatch`, { message: { type: "number", json: String(n) } });
+  for (let n = 0; n < 25; n++) await send(n);
+  await page.goto(`${server.url}/#/channels/channel-1/listeners/reader`);
+  await until(page, () => document.querySelectorAll(".still .delivery").length === 10);
+  const firstPage = /\/messages\?page_size=10$/;
+  let asks, answer;
+  const asked = new Promise((resolve) => (asks = resolve));
+  const answered = new Promise((resolve) => (answer = resolve));
+  await page.route(firstPage, async (route) => {
+    asks();
+    await answered;
+    await route.continue();
+  });
+  await send(25);
+  await asked;
+  await page.getByRole("button", { name: "Later →" }).press("Enter");
+  answer();
+  await page.getByText("Page 2").waitFor();
+  await until(page, () => document.querySelector(".still .preview")?.textContent === "10");
+  await page.unroute(firstPage);
+}
+
+/** Twice in a row is once. */
+async function doesOnce({ server }, page) {
+  let stops = 0;
+  page.on("request", (request) => (stops += Number(request.url() === `${server.url}/v1/channels/channel-1/listeners/reader/stop`)));
+  await page.getByRole("button", { name: "Stop" }).dblclick();
+  await page.getByText("Stopped: its stream has ended").waitFor();
+  assert.equal(stops, 1);
+}
+
 /** By a clock of the page's own, that is turned by hand. */
 async function restsUnseen(stage) {
   const page = await stage.page();
@@ -101,6 +139,19 @@ async function restsUnseen(stage) {
   await state(page, "open");
   await until(page, () => document.querySelectorAll(".stream .delivery").length === 3);
   while (polls() < 3) await page.clock.runFor(1000);
+}
+
+/** A tab may be opened behind another. */
+async function restsUnseenFromTheBeginning(stage) {
+  const page = await stage.page();
+  await page.clock.install();
+  await page.addInitScript(() => Object.defineProperty(document, "hidden", { configurable: true, get: () => true }));
+  await page.goto(`${stage.server.url}/#/channels/channel-0`);
+  await state(page, "open");
+  await page.clock.runFor(31_000);
+  await state(page, "hidden");
+  await look(page, true);
+  await state(page, "open");
 }
 
 async function look(page, seen) {

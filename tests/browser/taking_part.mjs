@@ -21,6 +21,7 @@ export async function play(stage) {
   await rejects(stage, page);
   await sendsBack(stage, page);
   await acknowledges(page);
+  await acknowledgesWhatCameAgain(stage, page);
   await purges(stage, page);
   await isAccessible(stage);
   await removes(page);
@@ -206,6 +207,29 @@ async function acknowledges(page) {
   await press(page, "Enter");
   await page.getByText("2 messages were acknowledged.").waitFor();
   await figure(page, "waiting", "0");
+}
+
+/** Of three the first is rejected, and all come again: the last of them is still the last. Where others overtake, it comes alone. */
+async function acknowledgesWhatCameAgain({ server }, page) {
+  for (const redelivery of ["REDELIVERY_STRICT", "REDELIVERY_OVERTAKING"]) {
+    await server.call("PATCH", "/v1/channels/jobs", { settings: { redelivery } });
+    await page.getByRole("button", { name: "Clear" }).click();
+    const message = { type: "again", json: "{}" };
+    for (let n = 0; n < 3; n++) await server.post("/v1/channels/jobs/listeners/worker/dispatch", { message });
+    const open = page.locator(".stream .delivery:not(.settled)");
+    await open.nth(2).waitFor();
+    // by now the page knows the channel's way, too
+    await figure(page, "waiting", "3");
+    await open.first().getByRole("button", { name: "Reject…" }).click();
+    await page.getByLabel("Comes again after, in seconds").fill("0");
+    await page.getByRole("form", { name: "Reject" }).getByRole("button", { name: "Reject" }).click();
+    await page.locator(".stream .delivery:not(.settled)", { hasText: "attempt 2" }).waitFor();
+    await until(page, () => document.querySelectorAll(".stream .delivery:not(.settled)").length === 3);
+    await page.getByRole("button", { name: "Acknowledge all" }).click();
+    await page.getByText("3 messages were acknowledged.").waitFor();
+    await figure(page, "waiting", "0");
+    await page.locator(".stream .delivery:not(.settled)").first().waitFor({ state: "detached" });
+  }
 }
 
 /** The gap of a purge tells how many it has. */

@@ -5,7 +5,7 @@ use crate::support::{
     events::{Events, numbers},
     http::{Answer, Http},
     listener,
-    message::{message, numbered},
+    message::{message, numbered, sized},
     until, within,
 };
 use eric::v1::ChannelSettings;
@@ -109,6 +109,27 @@ async fn a_listener_that_is_in_use_is_not_taken_from_who_asks_not_to() {
 }
 
 #[tokio::test]
+async fn who_comes_back_and_takes_nothing_over_waits_for_what_may_be_his_own_stream() {
+    let (server, wire) = listener().await;
+    let path = format!("{LISTEN}?take_over=never");
+    let dead = Events::open(server.http(), &path).await;
+    let answer = refused(&server, &path, &dead.last_id).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/event-stream"));
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((&told["reason"], &told["retry_after"]), (&json!("IN_USE"), &json!(1)));
+    // it is told apart by a session
+    let other = format!("{path}&session=other");
+    refused(&server, &other, &dead.last_id).await.problem(400, "IN_USE");
+    let id = dead.last_id.clone();
+    drop(dead);
+    until(async || !wire.listener("c", "l").await.connected).await;
+    Events::open_from(server.http(), &path, &id).await;
+    let own = format!("{path}&session=own");
+    let known = Events::open(server.http(), &own).await;
+    Events::open_from(server.http(), &own, &known.last_id).await;
+}
+
+#[tokio::test]
 async fn what_was_removed_ends_its_streams_and_is_not_there_any_more() {
     let (server, wire) = listener().await;
     let mut listen = Events::open(server.http(), LISTEN).await;
@@ -119,6 +140,51 @@ async fn what_was_removed_ends_its_streams_and_is_not_there_any_more() {
     wire.remove_channel("c").await;
     assert_eq!(last(&mut watch).await["reason"], "CHANNEL_REMOVED");
     refused(&server, WATCH, &watch.last_id).await.problem(404, "CHANNEL_REMOVED");
+}
+
+#[tokio::test]
+async fn who_comes_back_to_several_channels_has_those_that_are_still_there() {
+    let (server, wire) = listener().await;
+    for channel in ["d", "e"] {
+        wire.create(channel).await;
+    }
+    let path = "/v1/events?channel=c&channel=d&channel=e";
+    let mut events = Events::open(server.http(), path).await;
+    wire.broadcast("e", numbered(0)).await;
+    events.one().await;
+    for gone in ["c", "e"] {
+        wire.remove_channel(gone).await;
+        assert_eq!(events.one().await.json()["channel"], gone);
+    }
+    // a page that is loaded anew is told what it cannot have
+    refused(&server, path, "").await.problem(404, "CHANNEL_REMOVED");
+    for n in 1..4 {
+        let id = events.last_id.clone();
+        drop(events);
+        wire.broadcast("d", numbered(n)).await;
+        events = Events::open_from(server.http(), path, &id).await;
+        assert_eq!(events.opened["started"].as_array().map(Vec::len), Some(1));
+        for gone in ["c", "e"] {
+            let ended = events.one().await;
+            let told = ended.json();
+            assert_eq!((&*ended.kind, &told["channel"]), ("_eric_ended", &json!(gone)));
+            assert_eq!((&told["reason"], &told["status"]), (&json!("CHANNEL_REMOVED"), &json!(404)));
+        }
+        assert_eq!(events.one().await.number(), n);
+        assert_eq!(events.last_id.split('~').count(), 3, "its ids name the places of all");
+    }
+    // what has come again in its place is another
+    wire.create("e").await;
+    let id = events.last_id.clone();
+    let mut again = Events::open_from(server.http(), path, &id).await;
+    assert_eq!(again.one().await.json()["channel"], "c");
+    assert_eq!(again.one().await.json()["reason"], "GAP_REASON_OTHER_LIFE");
+    for gone in ["d", "e"] {
+        wire.remove_channel(gone).await;
+        assert_eq!(again.one().await.json()["channel"], gone);
+    }
+    assert!(again.rest().await.is_empty(), "with the last of them all ends");
+    refused(&server, path, &id).await.problem(404, "CHANNEL_REMOVED");
 }
 
 #[tokio::test]
@@ -144,6 +210,97 @@ async fn a_shutdown_hands_over_what_is_ready_and_spreads_those_who_come_back() {
     assert!(retries.len() > 10, "not all at once: {retries:?}");
     drop(wire);
     assert_eq!(server.ended().await.cut(), 0);
+}
+
+/// Opens streams of events by HTTP/2, on one connection that is driven by `drive`.
+async fn by_http_2<T: Send + 'static>(
+    server: &TestServer,
+    paths: &[&str],
+    drive: impl FnOnce(h2::client::Connection<tokio::net::TcpStream>) -> T,
+) -> (Vec<h2::RecvStream>, T) {
+    let tcp = tokio::net::TcpStream::connect(server.http()).await.expect("the server accepts");
+    let (client, mut connection) = h2::client::handshake(tcp).await.expect("the server speaks HTTP/2");
+    let mut streams = Vec::new();
+    for path in paths {
+        let request =
+            http::Request::get(format!("http://{}{path}", server.http())).body(()).expect("it is a request");
+        let mut ready = client.clone().ready().await.expect("there is room for a stream");
+        let (answer, _) = ready.send_request(request, true).expect("the connection is open");
+        let answer = within(async {
+            tokio::select! {
+                answer = answer => answer,
+                ended = &mut connection => panic!("{ended:?}"),
+            }
+        });
+        streams.push(answer.await.expect("the server answers").into_body());
+    }
+    (streams, drive(connection))
+}
+
+/// All that is left of a stream.
+async fn rest(stream: &mut h2::RecvStream) -> String {
+    let mut text = Vec::new();
+    while let Some(data) = within(stream.data()).await {
+        let data = data.expect("the stream is not cut");
+        stream.flow_control().release_capacity(data.len()).expect("it was taken");
+        text.extend(data);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_shutdown_is_told_by_http_2_as_well() {
+    let (server, wire) = listener().await;
+    let (mut streams, _) = by_http_2(&server, &[WATCH, LISTEN], tokio::spawn).await;
+    until(async || wire.server().await.streams == 2).await;
+    wire.broadcast_all("c", (0..5).map(numbered)).await;
+    server.stop();
+    for stream in &mut streams {
+        let text = rest(stream).await;
+        assert_eq!(text.matches("event: number\n").count(), 5, "{text}");
+        let (_, last) = text.split_once("data: 4\n\nretry: ").expect("what is ready comes first");
+        let (retry, last) = last.split_once('\n').unwrap();
+        assert!((3000..=6000).contains(&retry.parse().unwrap()), "{retry}");
+        assert!(last.starts_with("event: _eric_ended\n") && last.contains("SHUTTING_DOWN"), "{last}");
+    }
+    drop((streams, wire));
+    assert_eq!(server.ended().await.cut(), 0);
+}
+
+#[tokio::test]
+async fn a_reader_by_http_2_that_stalls_costs_a_place_and_one_that_is_dead_is_cut() {
+    let server = TestServer::with(|config| {
+        config.keep_alive_interval = std::time::Duration::from_secs(1);
+        config.keep_alive_timeout = std::time::Duration::from_secs(1);
+    });
+    let wire = server.wire().await;
+    let kept = ChannelSettings {
+        max_backlog_bytes: Some(1 << 20),
+        max_replay_bytes: Some(1 << 20),
+        ..Default::default()
+    };
+    wire.create_with("c", kept).await;
+    let (mut stalled, _) = by_http_2(&server, &[WATCH], tokio::spawn).await;
+    // nobody drives its connection, so nobody answers a ping
+    let (_dead, _undriven) = by_http_2(&server, &[WATCH], |connection| connection).await;
+    let mut quick = Events::open(server.http(), WATCH).await;
+    assert_eq!(wire.server().await.streams, 3);
+    for _ in 0..30 {
+        wire.broadcast_all("c", (0..40).map(|_| sized(4 << 10))).await;
+        quick.take_some(40).await;
+        assert!(wire.server().await.log_bytes < 2 << 20);
+    }
+    until(async || wire.server().await.streams == 2).await;
+    // who answers and does not read stays, and is told what it has missed
+    wire.remove_channel("c").await;
+    let text = rest(&mut stalled[0]).await;
+    assert!(text.contains("CHANNEL_REMOVED"), "{}", text.len());
+    let missing = text.split("event: _eric_gap\ndata: ").skip(1).map(|gap| {
+        let gap: Value = serde_json::from_str(gap.lines().next().unwrap()).unwrap();
+        gap["count"].as_str().unwrap().parse::<usize>().unwrap()
+    });
+    let told = text.matches("event: sized\n").count() + missing.sum::<usize>();
+    assert!(told <= 30 * 40 && text.len() < 8 << 20, "{told}");
 }
 
 #[tokio::test]
@@ -197,7 +354,8 @@ async fn a_stream_that_opens_while_the_server_ends_is_refused_or_told() {
             tokio::spawn(async move {
                 let mut connection = tokio::net::TcpStream::connect(http).await.ok()?;
                 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-                let request = format!("GET {WATCH} HTTP/1.1\r\nhost: h\r\naccept: text/event-stream\r\n\r\n");
+                let request =
+                    format!("GET {WATCH} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n");
                 connection.write_all(request.as_bytes()).await.ok()?;
                 let mut told = String::new();
                 connection.read_to_string(&mut told).await.ok()?;

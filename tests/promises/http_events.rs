@@ -256,6 +256,30 @@ async fn several_channels_come_on_one_stream_and_go_on_from_one_id() {
 }
 
 #[tokio::test]
+async fn of_many_channels_no_more_is_sent_at_once_than_of_one() {
+    let (server, wire) = listener().await;
+    let mut path = "/v1/events?start_at=oldest&channel=c".to_owned();
+    for n in 1..32 {
+        wire.create(&format!("c{n}")).await;
+        path += &format!("&channel=c{n}");
+    }
+    const MESSAGES: i64 = 5000;
+    for n in 0..MESSAGES / 500 {
+        wire.broadcast_all("c", (n * 500..(n + 1) * 500).map(numbered)).await;
+    }
+    let mut events = Events::open(server.http(), &path).await;
+    let seen = events.take_some(5000).await;
+    assert_eq!(numbers(&seen), (0..MESSAGES).collect::<Vec<_>>());
+    let whole = events.body.len();
+    assert!(whole > 4 << 20, "each event says where it is in all channels: {whole}");
+    assert!(events.largest_chunk < 300 << 10, "{}", events.largest_chunk);
+    // and each of them is a place to go on from
+    let last = &seen[4000];
+    let mut again = Events::open_from(server.http(), &path, &last.id).await;
+    assert_eq!(again.one().await.number(), 4001);
+}
+
+#[tokio::test]
 async fn each_channel_of_a_stream_ends_for_itself() {
     let (server, wire) = listener().await;
     wire.create("d").await;

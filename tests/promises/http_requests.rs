@@ -233,7 +233,7 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
     let _wire = server.listener().await;
     let mut http = Http::connect(server.http()).await;
     http.say(
-        format!("POST {BROADCAST} HTTP/1.1\r\nhost: h\r\n{JSON}transfer-encoding: chunked\r\n\r\n")
+        format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}transfer-encoding: chunked\r\n\r\n")
             .as_bytes(),
     )
     .await;
@@ -249,8 +249,10 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
     let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
     stream
         .write_all(
-            format!("POST {BROADCAST} HTTP/1.1\r\nhost: h\r\n{JSON}content-length: 99999999999\r\n\r\n")
-                .as_bytes(),
+            format!(
+                "POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: 99999999999\r\n\r\n"
+            )
+            .as_bytes(),
         )
         .await
         .unwrap();
@@ -261,11 +263,64 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
 }
 
 #[tokio::test]
+async fn what_all_bodies_hold_together_is_bounded_and_small_ones_come_through() {
+    // so a body has at most 2 MiB and a little, and all of them 32 times as much
+    let server = TestServer::with(|config| {
+        config.max_payload_bytes = 1000;
+        config.max_batch_bytes = 2000;
+    });
+    let wire = server.listener().await;
+    let large = vec![b' '; 2 << 20];
+    let mut slow = Vec::new();
+    let half = |length: usize| {
+        format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: {length}\r\n\r\n")
+    };
+    for _ in 0..31 {
+        let mut http = Http::connect(server.http()).await;
+        http.say([half(large.len() + 1).as_bytes(), &large].concat().as_slice()).await;
+        slow.push(http);
+    }
+    let mut refused = None;
+    for _ in 0..3 {
+        let mut http = Http::connect(server.http()).await;
+        http.say(half(large.len() + 1).as_bytes()).await;
+        let mut pieces = large.chunks(128 << 10);
+        while !http.has_answer().await
+            && let Some(piece) = pieces.next()
+        {
+            http.say(piece).await;
+        }
+        if http.has_answer().await {
+            refused = Some(http);
+            break;
+        }
+        slow.push(http);
+    }
+    let answer = refused.expect("one is too many").answer().await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.problem(503, "REQUEST_LIMIT");
+    let small = json!({"message": {"type": "t"}});
+    call(server.http(), "POST", BROADCAST, Some(small.clone())).await.done();
+    // those who go give back what they held
+    drop(slow);
+    let body = [small.to_string().as_bytes(), &large[100..]].concat();
+    until(async || {
+        let mut http = Http::connect(server.http()).await;
+        http.ask("POST", BROADCAST, JSON, &body).await;
+        http.answer().await.status == 200
+    })
+    .await;
+    wire.still_answers().await;
+}
+
+#[tokio::test]
 async fn heads_that_come_slowly_or_are_too_long_are_cut() {
     let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
     let wire = server.listener().await;
     let mut slow = Vec::new();
-    for half in ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: h\r\nx-more: "] {
+    for half in
+        ["", "G", "GET /v1/server HTTP/1.1\r\n", "GET /v1/server HTTP/1.1\r\nhost: localhost\r\nx-more: "]
+    {
         let mut http = Http::connect(server.http()).await;
         http.say(half.as_bytes()).await;
         slow.push(http);
@@ -287,8 +342,8 @@ async fn a_client_that_hangs_up_in_the_middle_is_let_go() {
     use tokio::io::AsyncReadExt as _;
     let (server, wire) = listener().await;
     for half in [
-        "POST /v1/channels/c/broadcast HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"mess",
-        "GET /v1/channels/c/listeners/l/events HTTP/1.1\r\nhost: h\r\n\r\n",
+        "POST /v1/channels/c/broadcast HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"mess",
+        "GET /v1/channels/c/listeners/l/events HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "GET /v1/channels/c/ev",
     ] {
         let mut http = Http::connect(server.http()).await;
@@ -300,6 +355,85 @@ async fn a_client_that_hangs_up_in_the_middle_is_let_go() {
     }
     until(async || wire.server().await.streams == 0).await;
     wire.still_answers().await;
+}
+
+/// A request of whoever closes his side behind it.
+async fn last_words(server: &TestServer, request: &str) -> Http {
+    let mut http = Http::connect(server.http()).await;
+    http.say(request.as_bytes()).await;
+    http.hang_up().await;
+    http
+}
+
+fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn whoever_has_said_all_and_closes_his_side_is_answered() {
+    let (server, _wire) = listener().await;
+    let broadcast = post(BROADCAST, r#"{"message":{"type":"t"}}"#);
+    for _ in 0..20 {
+        let mut http = last_words(&server, &broadcast).await;
+        assert!(http.answer().await.done()["receipt"].is_object());
+        assert!(http.closed().await);
+    }
+    let mut several = last_words(&server, &broadcast.repeat(3)).await;
+    for _ in 0..3 {
+        several.answer().await.done();
+    }
+    assert!(several.closed().await);
+    let mut old = last_words(&server, "GET /v1/channels HTTP/1.0\r\n\r\n").await;
+    old.answer().await.done();
+    let mut http = Http::connect(server.http()).await;
+    http.say(&broadcast.as_bytes()[..broadcast.len() - 1]).await;
+    http.hang_up().await;
+    http.answer().await.problem(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn a_pull_of_who_closes_his_side_is_answered_at_once_with_what_is_there() {
+    let (server, wire) = listener().await;
+    let pull = post("/v1/channels/c/listeners/l/pull", r#"{"wait":"60s"}"#);
+    let mut http = last_words(&server, &pull).await;
+    let told = http.answer().await.done();
+    assert_eq!(told["batch"]["deliveries"], json!([]));
+    wire.dispatch("c", "l", numbered(1)).await;
+    let told = last_words(&server, &pull).await.answer().await.done();
+    assert_eq!(told["batch"]["deliveries"][0]["message"]["json"], "1");
+    // and takes nothing for who is gone, whether he said so or not
+    for linger in [None, Some(Duration::ZERO)] {
+        use tokio::io::AsyncWriteExt as _;
+        let mut gone = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+        gone.write_all(pull.as_bytes()).await.unwrap();
+        until(async || wire.listener("c", "l").await.connected).await;
+        socket2::SockRef::from(&gone).set_linger(linger).unwrap();
+        drop(gone);
+        until(async || !wire.listener("c", "l").await.connected).await;
+        wire.dispatch("c", "l", numbered(2)).await;
+        let told = last_words(&server, &pull).await.answer().await.done();
+        assert_eq!(told["batch"]["deliveries"][0]["message"]["json"], "2");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_who_closes_his_side_ends() {
+    let (server, wire) = listener().await;
+    for version in ["1.0", "1.1"] {
+        let ask = format!("GET /v1/channels/c/listeners/l/events HTTP/{version}\r\nhost: localhost\r\n\r\n");
+        let mut http = Http::connect(server.http()).await;
+        http.say(ask.as_bytes()).await;
+        until(async || wire.server().await.streams == 1).await;
+        http.hang_up().await;
+        until(async || wire.server().await.streams == 0).await;
+        wire.dispatch("c", "l", numbered(1)).await;
+        assert_eq!(
+            wire.listener("c", "l").await.backlog_messages,
+            1,
+            "it may be gone: nothing is taken for it"
+        );
+        wire.purge("c", "l", None).await;
+    }
 }
 
 #[tokio::test]
@@ -316,7 +450,7 @@ async fn a_client_that_talks_on_behind_its_request_is_not_listened_to() {
     // but not for ever
     use tokio::io::AsyncWriteExt as _;
     let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
-    stream.write_all(b"GET /v1/channels/c/events HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /v1/channels/c/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut said = 0;
     while stream.write_all(&[b'x'; 1024]).await.is_ok() {
         said += 1;
@@ -408,9 +542,13 @@ async fn http_1_0_has_its_events_without_chunks() {
     assert!(!head.headers.contains_key("transfer-encoding"));
     until(async || wire.server().await.streams == 1).await;
     wire.broadcast("c", numbered(1)).await;
-    wire.remove_channel("c").await;
     let mut text = Vec::new();
     use tokio::io::AsyncReadExt as _;
+    // what is not taken yet goes with its channel
+    while !text.ends_with(b"data: 1\n\n") {
+        text.push(crate::support::within(http.rest_of().read_u8()).await.unwrap());
+    }
+    wire.remove_channel("c").await;
     crate::support::within(http.rest_of().read_to_end(&mut text)).await.unwrap();
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("event: number\ndata: 1\n\n") && text.ends_with("}\n\n"), "{text}");

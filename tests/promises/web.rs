@@ -10,7 +10,8 @@ use crate::support::{
 };
 use eric::v1::{
     BroadcastRequest, BroadcastResponse, GetServerRequest, GetServerResponse, ListListenersRequest,
-    ListenRequest, PublishBatchRequest, PublishBatchResponse, WatchRequest, WatchResponse, WatchSubscription,
+    ListenRequest, PublishBatchRequest, PublishBatchResponse, PullRequest, PullResponse, WatchRequest,
+    WatchResponse, WatchSubscription,
 };
 use tonic::{Code, codec::CompressionEncoding};
 
@@ -73,6 +74,48 @@ async fn a_watch_streams_over_http_1() {
 }
 
 #[tokio::test]
+async fn a_request_without_an_end_is_refused() {
+    let server = TestServer::with(|config| {
+        config.max_payload_bytes = 1000;
+        config.max_batch_bytes = 2000;
+    });
+    let wire = server.listener().await;
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+    let head = "POST /eric.v1.DispatcherService/GetServer HTTP/1.1\r\nhost: localhost\r\n\
+                content-type: application/grpc-web+proto\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // one empty message after the other
+    let chunk = [b"10004\r\n".as_slice(), &[0; 0x10004], b"\r\n"].concat();
+    let mut said = 0;
+    while within(stream.write_all(&chunk)).await.is_ok() {
+        said += 1;
+        assert!(said < 2_000, "the server reads for ever");
+    }
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_goes_away_leaves_its_stream() {
+    let (server, wire) = listener().await;
+    let mut browser = Http1::connect(server.http()).await;
+    browser.post("Watch", &watch()).await;
+    browser.frame().await.unwrap();
+    assert_eq!(wire.server().await.streams, 1);
+    browser.hang_up().await;
+    crate::support::until(async || wire.server().await.streams == 0).await;
+    // nor does a Pull wait on
+    let mut browser = Http1::connect(server.http()).await;
+    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let pull = PullRequest { channel: "c".into(), listener: "l".into(), wait, ..Default::default() };
+    browser.send("Pull", &pull).await;
+    browser.hang_up().await;
+    browser.read_head().await;
+    let told: PullResponse = browser.frame().await.unwrap().message();
+    assert!(told.batch.unwrap().deliveries.is_empty());
+}
+
+#[tokio::test]
 async fn a_listen_streams_over_http_1_and_ends_with_the_server() {
     let (server, wire) = listener().await;
     let mut browser = Http1::connect(server.http()).await;
@@ -120,10 +163,10 @@ async fn a_browser_that_keeps_its_connection_open_holds_no_shutdown_up() {
 async fn what_is_no_grpc_is_refused_and_harms_nothing() {
     let (server, wire) = listener().await;
     for request in [
-        "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
-        "GET /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
-        "POST /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
-        "POST /eric.v1.DispatcherService/Nothing HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/grpc-web\r\ncontent-length: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "POST /eric.v1.DispatcherService/Watch HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
+        "POST /eric.v1.DispatcherService/Nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/grpc-web\r\ncontent-length: 0\r\n\r\n",
         "\u{1}\u{2}\u{3}\r\n\r\n",
     ] {
         let mut browser = Http1::connect(server.http()).await;

@@ -10,6 +10,7 @@ use crate::{
     v1,
     verbs::{
         Dispatcher, RequestLimits,
+        bodies::Bodies,
         wire::{self, acknowledge_result::Outcome},
     },
 };
@@ -187,8 +188,8 @@ impl Stage {
         let limits =
             RequestLimits { max_payload_bytes: 1 << 16, max_batch_messages: 100, max_batch_bytes: 1 << 20 };
         let clock = tokio::runtime::Handle::current();
-        let dispatcher =
-            Dispatcher { hub, limits, closing: Default::default(), grace: Duration::ZERO, clock };
+        let (bodies, closing, hung_up) = (Bodies::new(&limits), Default::default(), Default::default());
+        let dispatcher = Dispatcher { hub, limits, closing, grace: Duration::ZERO, clock, bodies, hung_up };
         furnish(&dispatcher, "c", &["automatic", EXPLICIT, "dead"]).await;
         let settings = wire::ChannelSettings {
             max_attempts: Some(2),

@@ -27,7 +27,10 @@ export function backlogPart(channel, listener, changed) {
     say(title, isGrave ? "Dead letters" : "Waiting");
     say(hint, isGrave ? HINT_OF_LETTERS : HINT);
     if (now === seen) return;
-    const page = await call("GET", `${listenerPath(channel, listener)}/messages?${pager.query}`, undefined, signal);
+    const { query } = pager;
+    const page = await call("GET", `${listenerPath(channel, listener)}/messages?${query}`, undefined, signal);
+    // turned meanwhile: the page that is wanted is asked for at once
+    if (pager.query !== query) return;
     seen = now;
     pager.took(page.nextPageToken);
     rows.show(page.deliveries, ({ sequence }) => sequence);

@@ -24,16 +24,18 @@ export function channelView(id, signal) {
   const settings = channelSettings(id, () => poll.now());
   const rest = [facts.element, columns(listeners, live, send, settings, dangerZone(id))];
   const poll = new Poll(signal, PAUSE_MS, async () => {
+    const { query } = listeners.pager;
     const [{ channel }, page] = await Promise.all([
       call("GET", channelPath(id), undefined, signal),
-      call("GET", `${channelPath(id)}/listeners?${listeners.pager.query}`, undefined, signal),
+      call("GET", `${channelPath(id)}/listeners?${query}`, undefined, signal),
     ]).catch((problem) => {
       if (!signal.aborted && problem.reason !== "NO_ANSWER") trouble.replaceChildren(problemElement(problem));
       throw problem;
     });
     trouble.replaceChildren();
     facts.show(channel);
-    listeners.show(channel, page);
+    // turned meanwhile: the page that is wanted is asked for at once
+    if (listeners.pager.query === query) listeners.show(channel, page);
     settings.show(channel);
     send.offer(page.listeners.map((listener) => listener.id));
     live.belongsTo(channel);

@@ -22,11 +22,14 @@ export function channelsView(signal) {
   const create = createForm();
   const seek = seekForm();
   const poll = new Poll(signal, PAUSE_MS, async () => {
-    const page = await call("GET", `v1/channels?${pager.query}`, undefined, signal).catch((problem) => {
+    const { query } = pager;
+    const page = await call("GET", `v1/channels?${query}`, undefined, signal).catch((problem) => {
       if (!signal.aborted && problem.reason !== "NO_ANSWER") trouble.replaceChildren(problemElement(problem));
       throw problem;
     });
     trouble.replaceChildren();
+    // turned meanwhile: the page that is wanted is asked for at once
+    if (pager.query !== query) return;
     pager.took(page.nextPageToken);
     const none = page.channels.length === 0 && pager.first;
     empty.hidden = !none;

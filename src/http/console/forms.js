@@ -102,15 +102,17 @@ function mark(element, violations) {
   first?.focus();
 }
 
-/** A button that does something at once; what came of it is said in `outcome`. */
+/** A button that does something at once, and one thing at a time; what came of it is said in `outcome`. */
 export function action(words, outcome, act, attributes = {}) {
-  return el(
-    "button",
-    {
-      type: "button",
-      onclick: () => act().then((told) => (told ? outcome.done(told) : null), (problem) => outcome.failed(problem)),
-      ...attributes,
-    },
-    words,
-  );
+  let busy = false;
+  const button = el("button", { type: "button", onclick: () => once(), ...attributes }, words);
+  const once = async () => {
+    if (busy) return;
+    busy = true;
+    button.setAttribute("aria-disabled", "true");
+    await act().then((told) => (told ? outcome.done(told) : null), (problem) => outcome.failed(problem));
+    busy = false;
+    button.removeAttribute("aria-disabled");
+  };
+  return button;
 }

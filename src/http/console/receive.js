@@ -10,7 +10,7 @@ import { duration, many } from "./words.js";
 /** Fewer than the list holds: what is to be acknowledged stays in it. */
 const MOST_UNACKNOWLEDGED = 100;
 
-/** Two tabs that come back by themselves do not take a listener from each other by this name of each. */
+/** What a listener's stream is known by as this tab's own, also after a reload: it may come back while its old one is not known to be dead. */
 function session() {
   const known = sessionStorage.getItem("session") ?? `console-${randomId().slice(0, 8)}`;
   sessionStorage.setItem("session", known);
@@ -44,27 +44,31 @@ export function receivePart(channelId, listenerId, changed, signal) {
     signal,
   );
 
-  /** What comes again stands where it comes again, and only there. */
+  /** What comes again stands where it comes again, and only there: behind what came before it. */
   function openRow(told) {
     open.get(told.sequence)?.row()?.remove();
+    open.delete(told.sequence);
     const verdict = new Verdict(told, facts, () => known.channel, settled);
     open.set(told.sequence, verdict);
     return verdict.parts;
   }
 
-  function settled(sequence) {
-    open.delete(sequence);
+  /** It may have come again before the answer did. */
+  function settled(verdict) {
+    const { sequence } = verdict.told;
+    if (open.get(sequence) === verdict) open.delete(sequence);
     changed();
   }
 
   const acknowledgeAll = action("Acknowledge all", all, async () => {
-    const newest = [...open.values()].at(-1);
-    if (!newest) return "Nothing is to be acknowledged.";
-    const { acknowledged } = await callForOne("v1/acknowledge", {
-      items: [{ ...facts(), generation: newest.told.generation, throughSequence: newest.told.sequence }],
-    });
-    for (const verdict of open.values()) verdict.close("acknowledged");
-    open.clear();
+    const verdicts = [...open.values()];
+    if (verdicts.length === 0) return "Nothing is to be acknowledged.";
+    const { covered, isCovered } = together(verdicts.map(({ told }) => told), isOvertaking(known.channel));
+    const { acknowledged } = await callForOne("v1/acknowledge", { items: [{ ...facts(), ...covered }] });
+    for (const verdict of verdicts.filter(({ told }) => isCovered(told))) {
+      verdict.close("acknowledged");
+      if (open.get(verdict.told.sequence) === verdict) open.delete(verdict.told.sequence);
+    }
     changed();
     return `${many(acknowledged.coveredMessages, "message was", "messages were")} acknowledged.`;
   });
@@ -87,6 +91,22 @@ const HINT_EXPLICIT =
 function parameters(listener) {
   const asked = { session: session(), take_over: "never" };
   return listener && isExplicit(listener) ? { ...asked, max_unacknowledged: MOST_UNACKNOWLEDGED } : asked;
+}
+
+const isOvertaking = (channel) => channel.settings.redelivery === "REDELIVERY_OVERTAKING";
+
+/**
+ * Covers all that came, in the order in which it came, up to the last. What is of an older generation and lies above has yet to
+ * come again; what overtakes comes again alone, and is named.
+ */
+function together(deliveries, overtaking) {
+  const { generation } = deliveries.at(-1);
+  const current = deliveries.filter((told) => told.generation === generation);
+  const through = current.map((told) => BigInt(told.sequence)).reduce((most, it) => (it > most ? it : most));
+  const again = overtaking ? current.filter(({ attempt }) => attempt > 1) : [];
+  const attempts = again.map(({ sequence, attempt }) => ({ sequence, attempt }));
+  const isCovered = (told) => told.generation === generation || (!overtaking && BigInt(told.sequence) <= through);
+  return { covered: { generation, throughSequence: String(through), attempts }, isCovered };
 }
 
 /** What is said of one delivery. */
@@ -115,6 +135,8 @@ class Verdict {
   /** It has been dealt with. */
   close(word) {
     const row = this.row();
+    // it came again meanwhile, and stands there
+    if (!row) return;
     const held = row.contains(document.activeElement);
     this.parts.forEach((part) => part.remove());
     row.querySelector("form")?.remove();
@@ -127,14 +149,14 @@ class Verdict {
   async #acknowledge() {
     await callForOne("v1/acknowledge", { items: [{ ...this.#facts(), ...this.#covered() }] });
     this.close("acknowledged");
-    this.#settled(this.told.sequence);
+    this.#settled(this);
     return null;
   }
 
   /** Where others may overtake, what came again alone is acknowledged by its attempt. */
   #covered() {
     const { sequence, attempt, generation } = this.told;
-    if (this.#channel().settings.redelivery !== "REDELIVERY_OVERTAKING") return { generation, sequences: [sequence] };
+    if (!isOvertaking(this.#channel())) return { generation, sequences: [sequence] };
     return attempt > 1 ? { attempts: [{ sequence, attempt }] } : { sequences: [sequence] };
   }
 
@@ -161,7 +183,7 @@ class Verdict {
     const item = { ...this.#facts(), sequence, generation, attempt, reason, final, ...(delay && { delay: `${delay}s` }) };
     const { rejected } = await callForOne("v1/reject", { items: [item] });
     this.close(became(rejected));
-    this.#settled(sequence);
+    this.#settled(this);
     return null;
   }
 }

@@ -19,12 +19,13 @@ export class Tail {
   #place = "";
   /** What asks for the stream, beside its place. */
   #parameters = {};
+  #resting = 0;
 
   constructor(path, hears, signal) {
     this.#path = path;
     this.#hears = hears;
     signal.addEventListener("abort", () => this.#close());
-    document.addEventListener("visibilitychange", () => this.#looked(signal), { signal });
+    document.addEventListener("visibilitychange", () => this.#looked(), { signal });
   }
 
   /** Begins anew, with these parameters of the URL. */
@@ -42,6 +43,8 @@ export class Tail {
     this.#source = new EventSource(`${this.#path}?${query}`);
     this.#listen(this.#source);
     this.#change("opening");
+    // a tab may be opened behind the one that is looked at
+    if (document.hidden) this.#restSoon();
   }
 
   pause() {
@@ -92,17 +95,19 @@ export class Tail {
     return new Problem({ reason: "IN_USE", detail: `Another client listens.${session}` });
   }
 
-  #looked(signal) {
-    if (!document.hidden) {
-      if (this.state === "hidden") this.goOn();
-      return;
-    }
-    const timer = setTimeout(() => {
-      if (!document.hidden || !this.#source || signal.aborted) return;
+  #looked() {
+    if (document.hidden) return this.#restSoon();
+    clearTimeout(this.#resting);
+    if (this.state === "hidden") this.goOn();
+  }
+
+  #restSoon() {
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      if (!this.#source) return;
       this.#close();
       this.#change("hidden");
     }, HIDDEN_MS);
-    document.addEventListener("visibilitychange", () => clearTimeout(timer), { once: true, signal });
   }
 
   #close() {

@@ -12,13 +12,14 @@ type become U+FFFD.
 
 Events of the server's own: `_eric_opened` is the first, with where the stream begins; `_eric_gap` stands where messages are \
 missing, with why and how many (eric.v1.Gap); `_eric_channel_closed` says that no more will come; `_eric_ended` is the last of a \
-stream, or of one of its channels, with the reason as a problem.
+stream, or of one of its channels, with the reason as a problem. An EventSource that comes back has of several channels those \
+that are still there, and for each other an `_eric_ended`; where none is, it is refused.
 
 `retry` comes once at the start, from the channel's `sse_retry`, and again at a shutdown, with a random part. An idle stream \
 carries a comment, or an `id` alone, every 15 s.
 
 With 204 an EventSource that comes back is told not to: its listener was stopped, or another session has it. Where trying again \
-may help, whoever accepts `text/event-stream` alone is answered 200 with a `retry` and an `_eric_ended`, since an \
+may help, whoever accepts `text/event-stream` is answered 200 with a `retry` and an `_eric_ended`, since an \
 EventSource gives up at any other status.";
 
 const WATCH: &str = "Watches what is broadcast, and leaves nothing behind.";
@@ -62,11 +63,11 @@ fn operation(id: &str, summary: &str, own: Vec<Value>) -> Value {
     })
 }
 
-/// One event, field by field.
+/// One event, field by field. Where its data is a delivery it has no type.
 fn event() -> Value {
     json!({
         "type": "object",
-        "required": ["event", "data"],
+        "required": ["data"],
         "properties": {
             "id": {"type": "string"},
             "event": {"type": "string"},

@@ -108,8 +108,12 @@ impl Subscription {
         Ok(None)
     }
 
-    pub(super) fn filtered(&self, mut entries: Vec<Entry>) -> Option<Arc<Batch>> {
-        entries.retain(|entry| self.wants(entry));
+    /// What this stream wants of a batch that others have, too: the batch itself, where that is all of it.
+    pub(super) fn wanted(&self, batch: &Arc<Batch>) -> Option<Arc<Batch>> {
+        if self.types.is_empty() || batch.entries.iter().all(|entry| self.wants(entry)) {
+            return Some(Arc::clone(batch));
+        }
+        let entries: Vec<_> = batch.entries.iter().filter(|entry| self.wants(entry)).cloned().collect();
         (!entries.is_empty()).then(|| Arc::new(Batch::new(Vec::new(), entries, self.token())))
     }
 

@@ -74,6 +74,7 @@ async fn is_told_by_http(http: SocketAddr) {
     assert_eq!(answer.header("retry-after"), "1");
     answer.problem(503, "LOG_UNAVAILABLE");
     call(http, "POST", "/v1/channels", None).await.problem(503, "LOG_UNAVAILABLE");
+    assert!(call(http, "GET", "/openapi.json", None).await.done()["paths"].is_object());
     let Err(answer) = Events::try_open(http, "/v1/channels/c/events", "last-event-id: x\r\n").await else {
         panic!("it does not serve yet")
     };

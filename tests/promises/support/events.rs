@@ -21,6 +21,8 @@ pub(crate) struct Events {
     pub(crate) opened: Value,
     /// All bytes of the body so far.
     pub(crate) body: Vec<u8>,
+    /// Of all chunks so far.
+    pub(crate) largest_chunk: usize,
 }
 
 /// One event.
@@ -67,6 +69,7 @@ impl Events {
             comments: 0,
             opened: Value::Null,
             body: Vec::new(),
+            largest_chunk: 0,
         };
         let first = events.next().await.expect("a stream has a first event");
         if first.kind == "_eric_opened" {
@@ -105,6 +108,7 @@ impl Events {
                 }
             }
             let chunk = self.http.chunk().await?;
+            self.largest_chunk = self.largest_chunk.max(chunk.len());
             self.body.extend(&chunk);
             self.unread.extend(chunk);
         }

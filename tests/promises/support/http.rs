@@ -33,6 +33,12 @@ impl Http {
         within(self.connection.get_mut().write_all(bytes)).await.expect("the connection is open");
     }
 
+    /// Whether it is answered within a moment.
+    pub(crate) async fn has_answer(&mut self) -> bool {
+        let moment = std::time::Duration::from_millis(30);
+        tokio::time::timeout(moment, self.connection.fill_buf()).await.is_ok()
+    }
+
     /// Closes its side of the connection.
     pub(crate) async fn hang_up(&mut self) {
         within(self.connection.get_mut().shutdown()).await.expect("the connection is open");

@@ -32,6 +32,12 @@ impl Http1 {
 
     /// Posts a gRPC-Web call; its status and headers.
     pub(crate) async fn post(&mut self, verb: &str, request: &impl Message) -> (String, Vec<String>) {
+        self.send(verb, request).await;
+        self.read_head().await
+    }
+
+    /// Posts a gRPC-Web call.
+    pub(crate) async fn send(&mut self, verb: &str, request: &impl Message) {
         let message = request.encode_to_vec();
         let length = u32::try_from(message.len()).expect("a test's request is short");
         let body = [&[0][..], &length.to_be_bytes(), &message].concat();
@@ -42,6 +48,10 @@ impl Http1 {
             body.len()
         );
         self.say(&[head.as_bytes(), &body].concat()).await;
+    }
+
+    /// What a call is answered: status and headers.
+    pub(crate) async fn read_head(&mut self) -> (String, Vec<String>) {
         let (status, headers) = self.head().await;
         let header = |name: &str| headers.iter().find_map(|header| header.strip_prefix(name));
         self.chunked = header("transfer-encoding:").is_some();
@@ -49,6 +59,11 @@ impl Http1 {
         self.body = vec![0; length];
         within(self.connection.read_exact(&mut self.body)).await.expect("the body is as long as it says");
         (status, headers)
+    }
+
+    /// Closes its side of the connection.
+    pub(crate) async fn hang_up(&mut self) {
+        within(self.connection.get_mut().shutdown()).await.expect("the connection is open");
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) {
