@@ -164,8 +164,9 @@ impl Standing {
 
     /// The first rejected message whose time has not come, and that has not expired, where nothing may pass it.
     pub(in super::super) fn held_back(&self, ring: &Ring, now: u64) -> Option<Next> {
-        let found = self.explicit.as_ref()?.held_back(now).filter_map(|position| self.find(position, ring));
-        found.filter(|next| !next.expiry.is_past(now)).next()
+        let held_back = self.explicit.as_ref()?.held_back(now);
+        let mut found = held_back.filter_map(|position| self.find(position, ring));
+        found.find(|next| !next.expiry.is_past(now))
     }
 
     /// Counts anew what is outstanding, where it cannot be told by what has changed.
