@@ -245,7 +245,7 @@ async fn rest(stream: &mut h2::RecvStream) -> String {
         stream.flow_control().release_capacity(data.len()).expect("it was taken");
         text.extend(data);
     }
-    String::from_utf8(text).unwrap()
+    String::from_utf8(text).expect("events are text")
 }
 
 #[tokio::test]
