@@ -467,3 +467,30 @@ async fn in_another_life_the_same_sequences_are_other_messages() {
     assert_eq!(held.acknowledge().await.unwrap_err().reason(), Some(reason::OTHER_LIFE));
     assert_eq!(client.listener("c", "l").await.unwrap().backlog_messages, 3);
 }
+
+#[tokio::test]
+async fn a_handler_is_left_also_while_its_rejection_cannot_be_said() {
+    let (server, client) = explicit().await;
+    send(&client, [1]).await;
+    let [called, fails, stop] = [(); 3].map(|()| Arc::new(Notify::new()));
+    let (calls, waits, stops) = (called.clone(), fails.clone(), stop.clone());
+    // a call is not repeated within itself: who repeats is the handling
+    let client = Client::builder(server.url()).repeat_for(Duration::ZERO).connect().unwrap();
+    let handling = client.listen("c", "l").handle(move |_| {
+        calls.notify_one();
+        let waits = waits.clone();
+        async move {
+            waits.notified().await;
+            Err(Rejection::new("no"))
+        }
+    });
+    let handling = tokio::spawn(handling.until(async move { stops.notified().await }).into_future());
+    patiently(called.notified()).await;
+    drop(server);
+    fails.notify_one();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!handling.is_finished(), "it waits for the server to come back");
+    stop.notify_one();
+    let end = patiently(handling).await.unwrap().unwrap();
+    assert!(matches!(end, End::Left), "{end:?}");
+}
