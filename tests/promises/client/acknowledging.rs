@@ -494,3 +494,47 @@ async fn a_handler_is_left_also_while_its_rejection_cannot_be_said() {
     let end = patiently(handling).await.unwrap().unwrap();
     assert!(matches!(end, End::Left), "{end:?}");
 }
+
+/// The answer to the next pull gets lost, after the server has delivered so many by it.
+async fn lose_a_pull(proxy: &Proxy, puller: &Client, client: &Client, messages: u32) {
+    let in_hand = async || client.listener("c", "l").await.unwrap().unacknowledged_messages;
+    proxy.swallow_answers();
+    let pull = tokio::spawn(puller.pull("c", "l").max_messages(messages).into_future());
+    until(async || in_hand().await == i64::from(messages)).await;
+    pull.abort();
+    assert!(pull.await.unwrap_err().is_cancelled());
+    proxy.cut();
+    // it finds out that its connection is gone
+    puller.server().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_lost_answer_to_a_pull_held_comes_with_the_next() {
+    let (server, client) = explicit().await;
+    let proxy = Proxy::before(server.address()).await;
+    let puller = proxy.client();
+    send(&client, 0..6).await;
+    let next = async || {
+        let delivery = puller.deliver_next("c", "l").await.unwrap();
+        (delivery.message.json::<u64>().unwrap(), delivery)
+    };
+    lose_a_pull(&proxy, &puller, &client, 1).await;
+    let (number, delivery) = next().await;
+    assert_eq!((number, delivery.attempt), (0, 2), "which answer was lost could not be said");
+    delivery.acknowledge().await.unwrap();
+    let (number, delivery) = next().await;
+    assert_eq!(number, 1);
+    delivery.acknowledge().await.unwrap();
+    for messages in 1..=2 {
+        lose_a_pull(&proxy, &puller, &client, messages).await;
+    }
+    for expected in [2, 3, 4] {
+        let (number, delivery) = next().await;
+        assert_eq!((number, delivery.attempt), (expected, 1));
+        delivery.acknowledge().await.unwrap();
+    }
+    // nothing was lost: they go on, whatever is in hand
+    let held = next().await;
+    assert_eq!(held.0, 5);
+    assert!(puller.deliver_next("c", "l").await.is_err());
+}
