@@ -43,6 +43,12 @@ struct State {
     fault: Option<Error>,
 }
 
+impl State {
+    fn has_work(&self) -> bool {
+        self.ledger.has_unsent() || !self.waiters.is_empty() || !self.former.is_empty()
+    }
+}
+
 /// What is said in one go, of which life, and who waits for the answer.
 #[derive(Debug)]
 pub(super) struct Said {
@@ -197,14 +203,15 @@ impl Account {
 
     /// Lets it be said, if there is anything to say.
     fn submit(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let has_work = state.ledger.has_unsent() || !state.waiters.is_empty() || !state.former.is_empty();
-        if !has_work || state.queued {
+        if !state.has_work() {
             return;
         }
         // in flight, it is queued again by who carries it
-        state.queued = true;
-        if !state.in_flight {
-            drop(state);
+        let waits = std::mem::replace(&mut state.queued, true) || state.in_flight;
+        drop(state);
+        if waits {
+            self.client.carry();
+        } else {
             self.client.settle(self.clone());
         }
     }
@@ -283,6 +290,15 @@ impl Account {
             state.ledger.say_nothing();
             return self.go_on(state);
         }
+        self.say_again(state, said)
+    }
+
+    /// Nobody waits for the answer any more: the runtime of who did has ended. Whether it is to be tried again.
+    pub(super) fn unanswered(&self, said: Said) -> bool {
+        self.say_again(self.state(), said)
+    }
+
+    fn say_again(&self, mut state: MutexGuard<'_, State>, said: Said) -> bool {
         if said.epoch == state.ledger.epoch() {
             state.ledger.put_back(said.epoch, &said.acknowledgement);
             state.waiters.extend(said.waiters);
@@ -294,7 +310,7 @@ impl Account {
 
     fn go_on(&self, mut state: MutexGuard<'_, State>) -> bool {
         state.in_flight = false;
-        let has_work = state.ledger.has_unsent() || !state.waiters.is_empty() || !state.former.is_empty();
+        let has_work = state.has_work();
         state.queued = has_work;
         if !has_work {
             drop(state);

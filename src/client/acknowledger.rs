@@ -34,11 +34,14 @@ impl Acknowledger {
         self.0.lock().expect("nobody panics while holding it")
     }
 
+    fn push(&self, account: Arc<Account>) {
+        self.queue().waiting.push_back(account);
+    }
+
     /// Whether a task has to be begun.
-    fn push(&self, account: Arc<Account>) -> bool {
+    fn begin(&self) -> bool {
         let mut queue = self.queue();
-        queue.waiting.push_back(account);
-        !std::mem::replace(&mut queue.carried, true)
+        !queue.waiting.is_empty() && !std::mem::replace(&mut queue.carried, true)
     }
 
     /// What one call says; nothing where nothing waits, and then the task ends.
@@ -67,11 +70,18 @@ impl Acknowledger {
 impl Client {
     /// Has an account say what it has to say: at once where nothing is on its way.
     pub(super) fn settle(&self, account: Arc<Account>) {
-        if !self.acknowledger.push(account) {
+        self.acknowledger.push(account);
+        self.carry();
+    }
+
+    /// Has what waits be said, where nobody does: the runtime of who did may have ended.
+    pub(super) fn carry(&self) {
+        if !self.acknowledger.begin() {
             return;
         }
         // dropped with its runtime, it leaves what waits to the next one
-        let carrier = Carrier { client: self.repeating_for(Duration::ZERO), ended: false };
+        let carrier =
+            Carrier { client: self.repeating_for(Duration::ZERO), saying: Items::new(), ended: false };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(carrier.run())),
             Err(_) => tracing::warn!("outside of a runtime nothing is acknowledged"),
@@ -82,6 +92,8 @@ impl Client {
 /// The task.
 struct Carrier {
     client: Client,
+    /// What is on its way.
+    saying: Items,
     /// Another may have begun since.
     ended: bool,
 }
@@ -90,7 +102,8 @@ impl Carrier {
     async fn run(mut self) {
         let mut failures = 0;
         while let Some(items) = self.client.acknowledger.gather() {
-            match self.say(items).await {
+            self.saying = items;
+            match self.say().await {
                 true => failures = 0,
                 false => {
                     sleep(self.client.policy.backoff.delay(failures)).await;
@@ -102,9 +115,11 @@ impl Carrier {
     }
 
     /// Whether it is worth to go on at once.
-    async fn say(&self, items: Items) -> bool {
-        let said = items.iter().map(|(_, said)| said.acknowledgement.clone()).collect();
-        match acknowledge::call(&self.client, said).await {
+    async fn say(&mut self) -> bool {
+        let said = self.saying.iter().map(|(_, said)| said.acknowledgement.clone()).collect();
+        let outcomes = acknowledge::call(&self.client, said).await;
+        let items = std::mem::take(&mut self.saying);
+        match outcomes {
             Ok(outcomes) => {
                 let mut refused = false;
                 for ((account, said), outcome) in items.into_iter().zip(outcomes) {
@@ -125,16 +140,20 @@ impl Carrier {
 
     fn again_if(&self, again: bool, account: &Arc<Account>) {
         if again {
-            self.client.acknowledger.queue().waiting.push_back(account.clone());
+            self.client.acknowledger.push(account.clone());
         }
     }
 }
 
 impl Drop for Carrier {
     fn drop(&mut self) {
-        if !self.ended {
-            self.client.acknowledger.queue().carried = false;
+        if self.ended {
+            return;
         }
+        for (account, said) in std::mem::take(&mut self.saying) {
+            self.again_if(account.unanswered(said), &account);
+        }
+        self.client.acknowledger.queue().carried = false;
     }
 }
 

@@ -91,6 +91,7 @@ impl Builder {
             endpoint: self.endpoint.into(),
             session: self.session,
             acknowledger: Arc::default(),
+            series: Arc::default(),
         })
     }
 

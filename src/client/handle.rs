@@ -5,7 +5,9 @@ use super::{
     settle::not_explicit,
 };
 use futures_util::{
-    FutureExt as _, StreamExt as _, future::BoxFuture, future::Fuse, stream::FuturesUnordered,
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, Fuse, FusedFuture as _},
+    stream::FuturesUnordered,
 };
 use std::{
     future::{Future, IntoFuture},
@@ -19,8 +21,10 @@ pub struct Handling<H> {
     listen: Listen,
     handler: H,
     at_once: usize,
-    until: Fuse<BoxFuture<'static, ()>>,
+    until: Until,
 }
+
+type Until = Fuse<BoxFuture<'static, ()>>;
 
 impl Listen {
     /// Has a handler called for each delivery and each gap of a listener that acknowledges explicitly.
@@ -75,7 +79,8 @@ impl<H> Handling<H> {
         self
     }
 
-    /// Ends it, with [`End::Left`], when this does: no handler is called any more.
+    /// Ends it, with [`End::Left`], when this does: no handler is called any more, and a rejection that the server has not
+    /// answered is not repeated.
     pub fn until(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         let stop: BoxFuture<'static, ()> = Box::pin(stop);
         self.until = stop.fuse();
@@ -115,18 +120,22 @@ where
     async fn run(self) -> Result<End> {
         let Self { listen, mut handler, at_once, mut until } = self;
         let patience = listen.options.reconnect_for;
-        let mut subscription = listen.open().await?;
+        let mut subscription = tokio::select! {
+            biased;
+            () = &mut until => return Ok(End::Left),
+            opened = listen.open() => opened?,
+        };
         let mut working = FuturesUnordered::new();
         let end = loop {
             let turn = tokio::select! {
                 biased;
-                () = &mut until => Turn::Left,
+                () = stopped(&mut until) => Turn::Left,
                 Some(handled) = working.next() => Turn::Handled(Box::new(handled)),
                 event = subscription.next(), if working.len() < at_once => Turn::Event(event),
             };
             match turn {
                 Turn::Left => break Ok(End::Left),
-                Turn::Handled(handled) => settle(*handled, &mut subscription, patience).await,
+                Turn::Handled(handled) => settle(*handled, &mut subscription, patience, &mut until).await,
                 Turn::Event(None) => break Ok(subscription.ended_by().cloned().unwrap_or(End::Stopped)),
                 Turn::Event(Some(Err(error))) => break Err(error),
                 Turn::Event(Some(Ok(Event::Gap(gap)))) => {
@@ -143,16 +152,28 @@ where
         };
         // who was called is heard; after a stop nobody is called any more
         while let Some(handled) = working.next().await {
-            settle(handled, &mut subscription, Some(patience.unwrap_or_default())).await;
+            settle(handled, &mut subscription, Some(patience.unwrap_or_default()), &mut until).await;
         }
         subscription.flush().await;
         end
     }
 }
 
+/// Returns once it has been told to stop, also when it is asked again.
+async fn stopped(until: &mut Until) {
+    if !until.is_terminated() {
+        until.await;
+    }
+}
+
 /// Says what became of a delivery. A rejection is answered before anything else is handled: what was received
-/// behind it comes again.
-async fn settle((delivery, outcome): Handled, subscription: &mut Subscription, patience: Option<Duration>) {
+/// behind it comes again. Once it has been told to stop, no further attempt begins.
+async fn settle(
+    (delivery, outcome): Handled,
+    subscription: &mut Subscription,
+    patience: Option<Duration>,
+    until: &mut Until,
+) {
     let Err(rejection) = outcome else {
         drop(delivery.acknowledge());
         return;
@@ -162,11 +183,19 @@ async fn settle((delivery, outcome): Handled, subscription: &mut Subscription, p
     let mut failures = 0;
     while let Err(error) = delivery.reject(rejection.clone()).await {
         let in_time = patience.is_none_or(|patience| begun.elapsed() < patience);
-        if !(in_time && may_pass(&error)) {
+        let wait = subscription.backoff().delay(failures).max(asked_wait(&error));
+        let goes_on = in_time && may_pass(&error);
+        let waited = async {
+            tokio::select! {
+                biased;
+                () = stopped(until) => false,
+                () = sleep(wait) => true,
+            }
+        };
+        if !(goes_on && waited.await) {
             refused(&error, subscription);
             return;
         }
-        sleep(subscription.backoff().delay(failures).max(asked_wait(&error))).await;
         failures = failures.saturating_add(1);
     }
 }

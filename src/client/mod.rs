@@ -92,6 +92,7 @@ pub use tonic::Code;
 use crate::v1::dispatcher_service_client::DispatcherServiceClient;
 use acknowledger::Acknowledger;
 use policy::Policy;
+use pull::AllSeries;
 use std::{fmt, sync::Arc, time::Duration};
 use tonic::{Status, transport};
 
@@ -111,6 +112,7 @@ pub struct Client {
     endpoint: Arc<str>,
     session: Arc<str>,
     acknowledger: Arc<Acknowledger>,
+    series: Arc<AllSeries>,
 }
 
 impl Client {

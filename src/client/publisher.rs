@@ -49,7 +49,8 @@ impl Default for PublisherOptions {
 /// their way goes as one batch. Where the stream is lost, what is not answered goes again over a new one, in the same
 /// order and under the same ids, so that each message is accepted once and answered once; a message without an id is
 /// given one. What could not be sent for as long as [`repeat_for`](super::Builder::repeat_for) says fails with the last
-/// error, and [`Error::outcome_unknown`] tells whether it may have been accepted.
+/// error, and [`Error::outcome_unknown`] tells whether it may have been accepted. Where the server refuses a batch as a
+/// whole, as one that is larger than any request may be, that batch fails, and the others go over a new stream.
 ///
 /// What was sent is answered also after the last clone is dropped, as long as the runtime lives.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! Receiving by asking: the next messages of a listener, once.
 
+mod series;
+
 use super::{
     AcknowledgementMode, Client, Delivery, Error, Gap, Result, Service,
     account::Account,
@@ -10,7 +12,10 @@ use super::{
 };
 use crate::v1;
 use futures_util::future::BoxFuture;
+use series::Turn;
 use std::{future::IntoFuture, sync::Arc, time::Duration};
+
+pub(super) use series::AllSeries;
 
 /// A pull, about to be made; await it. From [`Client::pull`].
 #[must_use = "nothing is asked until it is awaited"]
@@ -42,11 +47,12 @@ impl Client {
     /// [`CHANNEL_CLOSED`](super::CHANNEL_CLOSED).
     ///
     /// What an answer that was lost on its way held is had again by pulling with the token of the pull
-    /// before, within the channel's replay window; only such a pull is repeated by itself.
+    /// before, within the channel's replay window; only a pull with a token is repeated by itself.
     ///
     /// What a listener that acknowledges explicitly is given is to be
     /// [acknowledged](Delivery::acknowledge) or [rejected](Delivery::reject). A gap before it is passed by a
-    /// [`Client::acknowledge`] that names its end.
+    /// [`Client::acknowledge`] that names its end. Where an answer was lost, or the pull was dropped, the next one
+    /// of the same client says so by itself, and is given everything that is not acknowledged, from the oldest on.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -91,7 +97,7 @@ impl Pull {
         self
     }
 
-    /// How long to wait for the first. At most 60 s; default not at all.
+    /// How long to wait for the first that comes. At most 60 s; default not at all: what is there is given all the same.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.request.wait = Some(time::to_wire(wait));
         self.wait = wait;
@@ -132,13 +138,20 @@ impl Pull {
         self
     }
 
-    async fn ask(self) -> Result<Pulled> {
+    async fn ask(mut self) -> Result<Pulled> {
+        let turn = Turn::begin(&self.client, &mut self.request);
         let limit = self.client.policy.timeout.saturating_add(self.wait);
         // a token says where to begin, and so the same comes again
         let repeat = Repeat::safe_if(!self.request.resume_token.is_empty());
         let verb = |mut service: Service, request| async move { service.pull(request).await };
         let (channel, listener) = (self.request.channel.clone(), self.request.listener.clone());
-        let answer = self.client.call_within(limit, repeat, self.request, verb).await?;
+        let answer = self.client.call_within(limit, repeat, self.request, verb).await;
+        match (turn, &answer) {
+            (Some(turn), Ok(answer)) => turn.answered(answer),
+            (Some(turn), Err(error)) => turn.failed(error),
+            (None, _) => {}
+        }
+        let answer = answer?;
         Ok(pulled(answer, || Account::of_pull(self.client, channel, listener)))
     }
 }

@@ -14,9 +14,10 @@ pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<wire::PublishResponse
 pub(super) fn answers(dispatcher: &Dispatcher, requests: Streaming<wire::PublishRequest>) -> Answers {
     let this = dispatcher.clone();
     let answers = requests
+        // what has come until then is answered: a log that takes too long for that ends with the drain's deadline
+        .take_until(dispatcher.closing.clone().cancelled_owned())
         .map(move |request| answer(this.clone(), request))
-        .buffered(BATCHES_IN_FLIGHT)
-        .take_until(dispatcher.closing.clone().cancelled_owned());
+        .buffered(BATCHES_IN_FLIGHT);
     let this = dispatcher.clone();
     let closed = stream::once(async move { this.closing.is_cancelled().then(|| Err(this.shutting_down())) });
     Box::pin(answers.chain(closed.filter_map(future::ready)))

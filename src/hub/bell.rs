@@ -99,10 +99,11 @@ impl Later {
         self.last = self.last.max(position);
     }
 
-    /// Hands the ring over where something has become safe; true: there is more that has not.
-    fn settle(&mut self, through: Position, safe: &mut Vec<Ring>) -> bool {
+    /// Hands the ring over where something has become safe, with the last position of that; true: there is more that has
+    /// not.
+    fn settle(&mut self, through: Position, safe: &mut Vec<(Ring, Position)>) -> bool {
         if self.first <= through {
-            safe.push(self.ring.clone());
+            safe.push((self.ring.clone(), self.last.min(through)));
             // or later: to ring for nothing costs a look
             self.first = Position(through.0 + 1);
         }
@@ -132,14 +133,13 @@ impl Bells {
         if here() < self.cores.len() { here() } else { OUTSIDE }
     }
 
-    /// Something was broadcast, and is safe.
-    pub(super) fn ring_channel(&self, channel: &Arc<Channel>) {
+    /// Something was broadcast up to `head`, and is safe. It takes no channel's lock: whoever rings may have one.
+    pub(super) fn ring_channel(&self, channel: &Arc<Channel>, head: Position) {
         for (at, (core, desk)) in self.cores.iter().zip(&channel.desks).enumerate() {
             if desk.occupied() == 0 {
                 continue;
             }
             if at == OUTSIDE {
-                let head = channel.lock().ring.last();
                 desk.wake_all(head);
             } else if !desk.rung.swap(true, Ordering::SeqCst) {
                 core.ring(Ring::Channel(Arc::clone(channel)));
@@ -185,9 +185,9 @@ impl Bells {
     pub(super) fn settle(&self, through: Position) {
         let mut safe = Vec::new();
         self.unsafe_yet().retain(|_, later| later.settle(through, &mut safe));
-        for ring in safe {
+        for (ring, head) in safe {
             match ring {
-                Ring::Channel(channel) => self.ring_channel(&channel),
+                Ring::Channel(channel) => self.ring_channel(&channel, head),
                 Ring::Listener(channel, listener) => self.ring_listener(&channel, &listener),
             }
         }
@@ -247,7 +247,7 @@ impl Hub {
         let woken = desk.bring(news.seen, news.tail);
         // a backlog larger than one batch came at once
         if news.more {
-            self.bells.ring_channel(channel);
+            self.bells.ring_channel(channel, news.seen);
         }
         woken
     }

@@ -154,10 +154,10 @@ impl Hub {
             self.set_alarm(&channel, &listener, &mut standing, idle);
         }
         self.room.changed();
-        let info = channel.info(&state);
+        let (info, head) = (channel.info(&state), state.ring.last());
         drop(state);
         // there may be gaps to tell, or messages that come again
-        self.bells.ring_channel(&channel);
+        self.bells.ring_channel(&channel, head);
         Ok(info)
     }
 

@@ -174,13 +174,15 @@ impl Hub {
         let mut position = {
             let mut standing = listener.lock();
             let failed: Vec<_> = fates.iter().flatten().map(|fate| fate.failed).collect();
+            let before = standing.before(failed.iter().map(|failed| failed.message));
             let ring = state.ring_for(&standing);
             standing.fail(&failed, how == Failure::Rejected, ring, self.clock_ms(), &mut dropped);
             // together with what goes by it: no crash leaves a letter with its sender, too, or with nobody
             let mut records = Vec::with_capacity(1 + letters.len());
             records.push(Record::Changed(self.state_of(listener, &standing)));
             records.extend(letters.iter_mut().filter_map(|letter| letter.record.take()));
-            let first = self.log.append_all(records, &dropped)?;
+            let appended = self.log.append_all(records, &dropped);
+            let first = appended.inspect_err(|_| standing.take_back(before))?;
             // that its client went away is told of nobody, unless a message goes for it
             if how == Failure::Rejected || failed.iter().any(|failed| failed.delay.is_none()) {
                 self.withhold(channel, listener, standing, Position(first.0 + letters.len() as u64));

@@ -49,7 +49,7 @@ impl Gap {
 }
 
 /// The gaps of one listener, in rising order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Gaps {
     noted: Vec<Noted>,
     /// They stay until they are acknowledged, and may come behind where a stream stands.
@@ -60,7 +60,7 @@ pub(super) struct Gaps {
     forgotten: Position,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Noted {
     gap: Gap,
     /// When it was handed over, in seconds of the hub's clock.

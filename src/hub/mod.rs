@@ -5,7 +5,7 @@
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
 //! `bundle` is all that one `stream` carries, its `members`, `shared` where that is more than one subscription, which take
 //! turns as they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
-//! `channels`, `listeners`, `publish`, `run`, `subscribe`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
+//! `channels`, `listeners`, `publish`, `run`, `subscribe`, `pull`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
 //! what was accepted before; `room`, `upkeep` and `alarm` keep everything bounded.
 
 mod acknowledge;
@@ -39,6 +39,7 @@ mod options;
 mod place;
 mod presence;
 mod publish;
+mod pull;
 mod queue;
 mod ready;
 mod recover;

@@ -14,6 +14,11 @@ pub(super) struct Next {
 }
 
 impl Next {
+    /// As what it is where it is the listener's own.
+    pub(super) fn dispatch(self) -> Dispatch {
+        Dispatch { position: self.position, bytes: self.bytes, expiry: self.expiry }
+    }
+
     /// Both in one order.
     pub(super) fn merge(
         broadcasts: impl Iterator<Item = Broadcast>,

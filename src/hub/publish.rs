@@ -289,7 +289,7 @@ impl Hub {
 
     pub(super) fn announce_broadcast(&self, position: Position, channel: &Arc<Channel>) {
         if self.log.watermark().position() >= position {
-            self.bells.ring_channel(channel);
+            self.bells.ring_channel(channel, position);
         } else {
             self.bells.ring_later(self.log.watermark(), position, channel, None);
         }

@@ -55,7 +55,7 @@ pub(super) struct Window {
 }
 
 /// Dispatches in rising order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue {
     window: VecDeque<Own>,
     waiting: VecDeque<Own>,
@@ -172,6 +172,19 @@ impl Queue {
         self.waiting.remove(index);
         self.waiting_tally -= own.tally();
         Some(Dispatch::from(&own))
+    }
+
+    /// Has one wait again where it stood, unless it still does.
+    pub(super) fn put_back(&mut self, dispatch: Dispatch) {
+        let Dispatch { position, bytes, expiry } = dispatch;
+        let index = self.first_after(position.before());
+        if self.waiting.get(index).is_some_and(|own| own.position == position) {
+            return;
+        }
+        let own = Own { position, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), handed_at: 0, expiry };
+        self.waiting_tally += own.tally();
+        self.next_expiry = self.next_expiry.min(expiry);
+        self.waiting.insert(index, own);
     }
 
     /// Takes out those that have expired in nobody's hand, and tells them in runs; what is `apart` has something else

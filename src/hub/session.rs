@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc};
 const MAX_OUSTED: usize = 8;
 
 /// Who has a listener's stream, and from whom it was taken.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Claim {
     holder: Option<Arc<str>>,
     ousted: VecDeque<Arc<str>>,

@@ -1,10 +1,12 @@
 //! Where a receiver stands in its channel's order: a cursor, its own dispatches, and the gaps it has to be told of.
 //!
-//! [`pass`] moves it on, [`lose`] makes gaps of what cannot reach it, [`kept`] is what a log keeps of it.
+//! [`pass`] moves it on, [`lose`] makes gaps of what cannot reach it, [`undo`] takes back what a log refused, [`kept`] is
+//! what a log keeps of it.
 
 mod kept;
 mod lose;
 mod pass;
+mod undo;
 
 pub(super) use kept::Regained;
 
@@ -47,7 +49,7 @@ pub(super) struct Allowance {
 }
 
 /// Where a receiver stands. A listener's outlives its streams, a watcher's does not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Standing {
     /// Everything up to here was never meant for it.
     pub(super) start: Position,

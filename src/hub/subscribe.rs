@@ -2,7 +2,6 @@
 
 use super::{
     Hub,
-    batch::Handed,
     channel::Channel,
     cursor::Cursor,
     dead_letter::Failure,
@@ -25,11 +24,9 @@ use crate::{
     log::Position,
 };
 use std::{
-    future::poll_fn,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::time::timeout;
 
 impl Hub {
     /// Opens a subscription that is a stream of its own. It waits on the core of this thread.
@@ -80,19 +77,6 @@ impl Hub {
         // a shutdown that began meanwhile has not seen this seat
         self.open()?;
         Ok(subscription)
-    }
-
-    /// Delivers next: what is ready, or what comes first within `wait`. `None`: nothing came.
-    ///
-    /// # Errors
-    /// As [`Hub::subscribe`], and as its stream ends. A listener that is stopped meanwhile has nothing.
-    pub async fn pull(subscription: &mut Subscription, wait: Duration) -> Result<Option<Handed>, Error> {
-        let mut next = poll_fn(|context| subscription.poll_batch(context));
-        match timeout(wait, &mut next).await {
-            Ok(Ok(batch)) => Ok(Some(batch)),
-            Ok(Err(Ending::Failed(error))) => Err(error),
-            Ok(Err(Ending::Stopped)) | Err(_) => Ok(None),
-        }
     }
 
     /// One of the streams that may be open.

@@ -82,6 +82,8 @@ pub struct Subscription {
     delay: Option<Pin<Box<Sleep>>>,
     /// What is being read for it, where the log must wait for a disk.
     reading: Option<Box<Reading>>,
+    /// It does not know yet whether anything is there for it: it is being read, or there is more to look at.
+    looking: bool,
     /// What its end means for what it has delivered.
     close: Close,
     /// Where it also says who listens.
@@ -110,6 +112,7 @@ impl Subscription {
             types: options.types.into(),
             delay: None,
             reading: None,
+            looking: false,
             presence,
             close: if options.pull { Close::Pull } else { Close::Client },
         }
@@ -199,9 +202,17 @@ impl Subscription {
         }
         if !self.behind(glance.seen) {
             self.grant = FIRST_BYTES.min(self.max_bytes);
+            self.looking = false;
             return Poll::Pending;
         }
-        self.fetch_some(context)
+        let next = self.fetch_some(context);
+        self.looking &= next.is_pending();
+        next
+    }
+
+    /// Whether something may be there for it that its last poll has not come to: it will be woken.
+    pub(super) fn is_looking(&self) -> bool {
+        self.looking
     }
 
     /// What is still ready, batch after batch, for a stream that has been told to end. What a delay holds is not.

@@ -15,6 +15,11 @@ impl Held {
     pub(crate) fn release(&self) {
         self.watermark.rise(self.inner.watermark().position());
     }
+
+    /// The same, of which nobody is told yet.
+    pub(crate) fn release_unheard(&self) {
+        self.watermark.rise_at_append(self.inner.watermark().position());
+    }
 }
 
 impl Log for Held {

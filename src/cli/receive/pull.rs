@@ -12,6 +12,10 @@ use futures_util::future::try_join_all;
 use std::time::Duration;
 
 /// Receive the next messages of a listener, once
+///
+/// What an explicit listener is given without --ack, and `eric ack` does not acknowledge either, comes again with
+/// the next pull, and each time that counts an attempt of the first of it: after the channel's --max-attempts it
+/// goes to the dead letter listener. `eric messages` looks without taking.
 #[derive(Args, Debug)]
 pub(crate) struct Pull {
     /// The channel's id

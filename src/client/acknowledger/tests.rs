@@ -211,3 +211,34 @@ async fn the_task_ends_with_its_work_and_begins_again() {
         }
     }
 }
+
+#[test]
+fn what_was_on_its_way_on_a_runtime_that_ended_is_said_on_the_next() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // the connection lives on another than those that acknowledge
+    let server = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mut fake = server.block_on(Fake::start());
+    let (a, b) = (fake.account("a", 1..=2), fake.account("b", 1..=2));
+    let first = runtime();
+    let (asked, mut answers) = first.block_on(async {
+        let on_its_way = handle(&a, 1);
+        let asked = fake.next().await;
+        (asked, vec![on_its_way, handle(&b, 1)])
+    });
+    drop(first);
+    drop(asked);
+    runtime().block_on(async {
+        answers.push(handle(&b, 2));
+        let asked = fake.next().await;
+        assert_eq!(through(&asked), [("a", Some(1)), ("b", Some(2))]);
+        asked.apply();
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        let again = handle(&a, 2);
+        let asked = fake.next().await;
+        assert_eq!(through(&asked), [("a", Some(2))]);
+        asked.apply();
+        again.await.unwrap().unwrap();
+    });
+}

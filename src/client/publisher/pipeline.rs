@@ -174,25 +174,40 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Waits before the next stream; or, where there shall be none, says so to all who wait.
+    /// Waits before the next stream. Where another is of no use, says so to who waits for the batch that was refused, or,
+    /// where it was tried for long enough, to all who wait.
     async fn lost(&mut self, error: Error) {
         self.stream = None;
         if self.unanswered.is_empty() {
             return;
         }
         let trouble = self.trouble.get_or_insert_with(Trouble::new);
-        match trouble.wait(&error, &self.client.policy) {
-            Some(wait) => {
+        let failed = match trouble.judge(&error, &self.client.policy) {
+            Judged::Passes(wait) => {
                 tracing::debug!(%error, ?wait, "publishing again what was not answered");
-                sleep(wait).await;
+                return sleep(wait).await;
             }
-            None => {
-                let error = if trouble.left_open { error.after_one_that_left_it_open() } else { error };
-                self.trouble = None;
-                self.unanswered.drain(..).for_each(|batch| fail(batch.waiters, &error));
-            }
+            // those before it were answered, and nobody has read those behind it
+            Judged::Refused => 1,
+            Judged::Lasts => self.unanswered.len(),
+        };
+        let error = if trouble.left_open { error.after_one_that_left_it_open() } else { error };
+        self.unanswered.drain(..failed).for_each(|batch| fail(batch.waiters, &error));
+        if self.unanswered.is_empty() {
+            self.trouble = None;
         }
     }
+}
+
+/// What is to be made of a stream's end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Judged {
+    /// Another stream may succeed after this time.
+    Passes(Duration),
+    /// What was to be answered next is not accepted, and never will be.
+    Refused,
+    /// It was tried for long enough.
+    Lasts,
 }
 
 impl Trouble {
@@ -200,17 +215,20 @@ impl Trouble {
         Self { since: Instant::now(), failures: 0, left_open: false }
     }
 
-    /// How long to wait after one more failure; `None`: it is of no use, or was tried for long enough.
-    fn wait(&mut self, error: &Error, policy: &Policy) -> Option<Duration> {
+    /// One more failure.
+    fn judge(&mut self, error: &Error, policy: &Policy) -> Judged {
         let unsent = error.failure().is_some_and(|failure| failure.unsent);
         // what has an id may be sent again also where its outcome is unknown
         if !unsent && !error.outcome_unknown() {
-            return None;
+            return Judged::Refused;
         }
         let wait = policy.backoff.delay(self.failures).max(asked_wait(error));
         self.failures += 1;
         self.left_open |= error.outcome_unknown();
-        (self.since.elapsed().saturating_add(wait) <= policy.repeat_for).then_some(wait)
+        match self.since.elapsed().saturating_add(wait) <= policy.repeat_for {
+            true => Judged::Passes(wait),
+            false => Judged::Lasts,
+        }
     }
 }
 
@@ -305,16 +323,17 @@ mod tests {
     async fn what_is_lost_is_tried_again_for_some_time() {
         let policy = Policy { repeat_for: Duration::from_secs(5), ..Policy::default() };
         let (mut trouble, begun) = (Trouble::new(), Instant::now());
-        while let Some(wait) = trouble.wait(&Status::unavailable("").into(), &policy) {
+        while let Judged::Passes(wait) = trouble.judge(&Status::unavailable("").into(), &policy) {
             sleep(wait).await;
         }
+        assert_eq!(trouble.judge(&Status::unavailable("").into(), &policy), Judged::Lasts);
         assert!(trouble.failures > 3 && begun.elapsed() <= policy.repeat_for);
         assert!(trouble.left_open);
     }
 
     #[test]
-    fn a_refusal_of_the_stream_is_final() {
+    fn what_is_refused_is_not_tried_again() {
         let refusal = Status::resource_exhausted("").into();
-        assert_eq!(Trouble::new().wait(&refusal, &Policy::default()), None);
+        assert_eq!(Trouble::new().judge(&refusal, &Policy::default()), Judged::Refused);
     }
 }

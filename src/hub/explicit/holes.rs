@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const BITS: u64 = 64;
 
 /// Numbers of broadcasts that lie behind everything that is acknowledged, and are so themselves.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Holes {
     words: VecDeque<u64>,
     /// The number of the first word.

@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub(super) const PULLS_APART: u64 = 60_000;
 
 /// What is known of an EXPLICIT listener beside its standing, whose `passed` is how far everything is acknowledged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Explicit {
     /// Where its stream stands, or the last one stood: what lies between `passed` and here is outstanding.
     sent: Position,

@@ -18,7 +18,7 @@ pub(super) struct Note {
 
 /// Notes, by the messages' positions. Each lies behind what is acknowledged and at most as far as what was delivered, so
 /// there are no more than may be outstanding.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Notes(BTreeMap<Position, Note>);
 
 impl Notes {

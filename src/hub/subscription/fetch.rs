@@ -33,6 +33,7 @@ const EMPTY_IN_A_ROW: usize = 8;
 
 impl Subscription {
     pub(super) fn fetch_some(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ending>> {
+        self.looking = true;
         for _ in 0..EMPTY_IN_A_ROW {
             if let Some(reading) = &mut self.reading {
                 ready!(reading.poll(context));
@@ -46,7 +47,10 @@ impl Subscription {
                     self.close = Close::Withdrawn;
                     return Poll::Ready(Err(Ending::Failed(error)));
                 }
-                Fetched::Nothing => return Poll::Pending,
+                Fetched::Nothing => {
+                    self.looking = false;
+                    return Poll::Pending;
+                }
                 Fetched::Again | Fetched::Reading => {}
             }
         }

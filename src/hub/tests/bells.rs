@@ -1,6 +1,7 @@
 //! No stream sleeps over what came for it, on whichever core it waits.
 
 use super::*;
+use crate::log::held::Held;
 
 fn two_cores() -> (Stage, [Core; 2]) {
     let stage = Stage::over(Arc::new(Memory::default()), UNLIMITED, 2, room());
@@ -165,4 +166,29 @@ async fn what_a_bell_brought_before_it_was_too_much_is_in_hand_until_it_is_told_
     assert_eq!(stage.info("l").unacknowledged.messages, 1);
     assert_eq!(stream.rest(), [Lost(GapReason::Overflow, birth, first, Some(1))]);
     assert_eq!(stage.acknowledge("l", Some(second), &[]).unwrap().covered, 1);
+}
+
+#[test]
+fn what_has_just_become_safe_rings_also_under_its_channels_lock() {
+    let log = Arc::new(Held::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, room());
+    stage.listener("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), []);
+    let sent = [stage.broadcast(), stage.dispatch("l")];
+    log.release_unheard();
+    let (told, rung) = std::sync::mpsc::sync_channel(1);
+    let hub = Arc::clone(&stage.hub);
+    // a deadlock is to be a failure
+    std::thread::spawn(move || {
+        let channel = hub.channel(channel_id("room")).unwrap();
+        let state = channel.lock();
+        let listener = state.listener("l").cloned().unwrap();
+        hub.bells.ring_later(hub.log.watermark(), Position(sent[1]), &channel, Some(&listener));
+        drop(state);
+        told.send(()).unwrap();
+    });
+    assert!(rung.recv_timeout(Duration::from_secs(10)).is_ok(), "it waits for itself");
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got(sent));
 }

@@ -103,3 +103,52 @@ async fn who_begins_to_receive_dead_letters_has_no_more_time_for_what_it_has_in_
     stage.hub.ring_alarms();
     assert_eq!(stage.info("grave").generation, 1, "it was not acknowledged in time");
 }
+
+/// A listener with its deliveries in hand, two dispatches around a broadcast, and one that receives dead letters.
+fn in_hand(log: &Arc<Meddled>, redelivery: Redelivery) -> (Stage, Vec<u64>) {
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, ChannelSettings { redelivery, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    stage.explicit("grave", ListenerSettings::default());
+    stage.bury_in("grave");
+    let sent = vec![stage.dispatch("l"), stage.broadcast(), stage.dispatch("l"), stage.broadcast()];
+    (stage, sent)
+}
+
+#[test]
+fn a_log_that_fails_at_the_last_moment_leaves_a_rejected_message_where_it_was() {
+    for redelivery in [Redelivery::Strict, Redelivery::Overtaking] {
+        for last in [true, false] {
+            let log = Arc::new(Meddled::default());
+            let (stage, sent) = in_hand(&log, redelivery);
+            let mut stream = stage.listen("l");
+            assert_eq!(stream.rest(), got(sent.clone()));
+            // what is not first leaves a hole when it goes
+            let rejection = |position: u64| Rejection {
+                life: Life::default(),
+                generation: None,
+                position: Position(position),
+                attempt: Some(1),
+                reason: "no".into(),
+                delay: Some(Duration::ZERO),
+                last,
+            };
+            let rejections: Vec<_> = sent[..3].iter().map(|sent| rejection(*sent)).collect();
+            let before = stage.info("l");
+            log.fails_unforeseen.store(true, Ordering::SeqCst);
+            let refused = stage.hub.reject(channel_id("room"), listener_id("l"), &rejections);
+            assert_eq!(refused.unwrap_err(), Error::Log(LogError::Unavailable));
+            assert_eq!(stage.info("l"), before);
+            assert_eq!(stage.info("grave").backlog.messages, 0);
+            assert_eq!(stream.rest(), []);
+            log.fails_unforeseen.store(false, Ordering::SeqCst);
+            let told = stage.hub.reject(channel_id("room"), listener_id("l"), &rejections).unwrap();
+            let told: Vec<_> = told.into_iter().map(Result::unwrap).collect();
+            assert!(told.iter().all(|told| told.attempts == 1 && told.dead_letter.is_some() == last));
+            drop(stream);
+            let expected = if last { 3 } else { 0 };
+            assert_eq!(stage.listen("grave").rest().len(), expected);
+            let again = stage.listen("l").rest().into_iter().filter(|said| matches!(said, Got(_))).count();
+            assert_eq!(again, if last { 1 } else { 4 });
+        }
+    }
+}

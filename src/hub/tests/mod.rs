@@ -27,7 +27,7 @@ mod window;
 
 use super::*;
 use crate::{
-    log::{Change, Entry, LogError, Memory, Recovered, Start, Watermark, surviving::Surviving},
+    log::{Change, Entry, Fetch, LogError, Memory, Recovered, Start, Watermark, surviving::Surviving},
     message::Message,
     v1,
 };
@@ -39,6 +39,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
+use tokio::sync::oneshot;
 
 fn room() -> ChannelSettings {
     ChannelSettings { max_backlog: messages(1000), max_replay: messages(1000), ..ChannelSettings::default() }
@@ -347,6 +348,13 @@ struct Meddled {
     inner: Surviving,
     meddle: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     fails: AtomicBool,
+    /// It says that it can write, and then cannot.
+    fails_unforeseen: AtomicBool,
+    /// Nothing is at hand.
+    reads_from_disk: AtomicBool,
+    /// What is fetched does not come.
+    holds: AtomicBool,
+    held: Mutex<Vec<oneshot::Sender<Result<Vec<Entry>, LogError>>>>,
 }
 
 impl Meddled {
@@ -362,6 +370,9 @@ impl Log for Meddled {
 
     fn append_all(&self, records: Vec<Record>, gone: &[Position]) -> Result<Position, LogError> {
         self.check()?;
+        if self.fails_unforeseen.load(Ordering::SeqCst) {
+            return Err(LogError::Unavailable);
+        }
         self.inner.append_all(records, gone)
     }
 
@@ -378,6 +389,26 @@ impl Log for Meddled {
         let meddle = self.meddle.lock().unwrap().take();
         meddle.into_iter().for_each(|meddle| meddle());
         Ok(())
+    }
+
+    fn read_at_hand(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<bool, LogError> {
+        if self.reads_from_disk.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
+        self.read(positions, found).map(|()| true)
+    }
+
+    fn fetch(&self, positions: &[Position]) -> Fetch {
+        let (answer, fetch) = oneshot::channel();
+        if self.holds.load(Ordering::SeqCst) {
+            self.held.lock().unwrap().push(answer);
+            return fetch;
+        }
+        let (mut found, positions) = (Vec::new(), positions.to_vec());
+        let read = self.read(&positions, &mut found).map(|()| found);
+        // as the thread of a log on disk does: later
+        tokio::spawn(async move { answer.send(read) });
+        fetch
     }
 
     fn delete(&self, positions: &[Position]) {

@@ -83,6 +83,75 @@ async fn a_pull_waits_for_what_comes_first_or_for_nothing() {
     assert!(Hub::pull(&mut stream.subscription, SECOND).await.unwrap().is_none());
 }
 
+/// A listener whose messages are all on disk.
+fn on_disk() -> (Arc<Meddled>, Stage) {
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, room());
+    log.reads_from_disk.store(true, Ordering::SeqCst);
+    stage.listener("l");
+    (log, stage)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_does_not_wait_has_what_is_there_read_from_the_disk() {
+    let (_log, stage) = on_disk();
+    let sent = [stage.dispatch("l"), stage.broadcast()];
+    for position in sent {
+        let mut stream = stage.try_listen("l", at_most(1)).unwrap();
+        let batch = Hub::pull(&mut stream.subscription, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(said(&batch.batch), got([position]));
+    }
+    let began = Instant::now();
+    let mut stream = stage.listen("l");
+    assert!(Hub::pull(&mut stream.subscription, SECOND).await.unwrap().is_none());
+    assert!(began.elapsed() < 2 * SECOND, "nothing is read, so nothing is waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_does_not_wait_passes_over_all_that_does_not_match() {
+    let (log, stage) = on_disk();
+    for from_disk in [true, false] {
+        log.reads_from_disk.store(from_disk, Ordering::SeqCst);
+        stage.broadcasts(900);
+        let wanted = stage.dispatch("l");
+        let options = ListenOptions { max_messages: 1, ..of_types(&["d"]) };
+        let mut stream = stage.try_listen("l", options).unwrap();
+        let batch = Hub::pull(&mut stream.subscription, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(said(&batch.batch), got([wanted]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_from_a_log_that_gives_nothing_back_says_so_in_time() {
+    let (log, stage) = on_disk();
+    let sent = stage.dispatch("l");
+    log.holds.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let mut stream = stage.listen("l");
+    let answer = Hub::pull(&mut stream.subscription, SECOND).await;
+    assert_eq!(answer.unwrap_err(), Error::Log(LogError::Unavailable));
+    assert!(began.elapsed() < 10 * SECOND);
+    drop(stream);
+    log.holds.store(false, Ordering::SeqCst);
+    let mut stream = stage.listen("l");
+    let batch = Hub::pull(&mut stream.subscription, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(said(&batch.batch), got([sent]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_is_ended_while_its_log_reads_ends() {
+    let (log, stage) = on_disk();
+    stage.dispatch("l");
+    log.holds.store(true, Ordering::SeqCst);
+    let mut stream = stage.listen("l");
+    let pull = Hub::pull(&mut stream.subscription, Duration::ZERO);
+    let ends = async {
+        tokio::task::yield_now().await;
+        stage.hub.close();
+    };
+    assert_eq!(tokio::join!(pull, ends).0.unwrap_err(), Error::ShuttingDown);
+}
+
 #[test]
 fn a_batch_has_at_most_so_many_messages_and_bytes_and_one_always_fits() {
     let stage = Stage::new(room());

@@ -467,3 +467,74 @@ async fn in_another_life_the_same_sequences_are_other_messages() {
     assert_eq!(held.acknowledge().await.unwrap_err().reason(), Some(reason::OTHER_LIFE));
     assert_eq!(client.listener("c", "l").await.unwrap().backlog_messages, 3);
 }
+
+#[tokio::test]
+async fn a_handler_is_left_also_while_its_rejection_cannot_be_said() {
+    let (server, client) = explicit().await;
+    send(&client, [1]).await;
+    let [called, fails, stop] = [(); 3].map(|()| Arc::new(Notify::new()));
+    let (calls, waits, stops) = (called.clone(), fails.clone(), stop.clone());
+    // a call is not repeated within itself: who repeats is the handling
+    let client = Client::builder(server.url()).repeat_for(Duration::ZERO).connect().unwrap();
+    let handling = client.listen("c", "l").handle(move |_| {
+        calls.notify_one();
+        let waits = waits.clone();
+        async move {
+            waits.notified().await;
+            Err(Rejection::new("no"))
+        }
+    });
+    let handling = tokio::spawn(handling.until(async move { stops.notified().await }).into_future());
+    patiently(called.notified()).await;
+    drop(server);
+    fails.notify_one();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!handling.is_finished(), "it waits for the server to come back");
+    stop.notify_one();
+    let end = patiently(handling).await.unwrap().unwrap();
+    assert!(matches!(end, End::Left), "{end:?}");
+}
+
+/// The answer to the next pull gets lost, after the server has delivered so many by it.
+async fn lose_a_pull(proxy: &Proxy, puller: &Client, client: &Client, messages: u32) {
+    let in_hand = async || client.listener("c", "l").await.unwrap().unacknowledged_messages;
+    proxy.swallow_answers();
+    let pull = tokio::spawn(puller.pull("c", "l").max_messages(messages).into_future());
+    until(async || in_hand().await == i64::from(messages)).await;
+    pull.abort();
+    assert!(pull.await.unwrap_err().is_cancelled());
+    proxy.cut();
+    // it finds out that its connection is gone
+    puller.server().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_lost_answer_to_a_pull_held_comes_with_the_next() {
+    let (server, client) = explicit().await;
+    let proxy = Proxy::before(server.address()).await;
+    let puller = proxy.client();
+    send(&client, 0..6).await;
+    let next = async || {
+        let delivery = puller.deliver_next("c", "l").await.unwrap();
+        (delivery.message.json::<u64>().unwrap(), delivery)
+    };
+    lose_a_pull(&proxy, &puller, &client, 1).await;
+    let (number, delivery) = next().await;
+    assert_eq!((number, delivery.attempt), (0, 2), "which answer was lost could not be said");
+    delivery.acknowledge().await.unwrap();
+    let (number, delivery) = next().await;
+    assert_eq!(number, 1);
+    delivery.acknowledge().await.unwrap();
+    for messages in 1..=2 {
+        lose_a_pull(&proxy, &puller, &client, messages).await;
+    }
+    for expected in [2, 3, 4] {
+        let (number, delivery) = next().await;
+        assert_eq!((number, delivery.attempt), (expected, 1));
+        delivery.acknowledge().await.unwrap();
+    }
+    // nothing was lost: they go on, whatever is in hand
+    let held = next().await;
+    assert_eq!(held.0, 5);
+    assert!(puller.deliver_next("c", "l").await.is_err());
+}

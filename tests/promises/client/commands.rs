@@ -282,6 +282,18 @@ fn what_was_pulled_is_acknowledged_where_that_is_asked_for() {
 }
 
 #[test]
+fn what_is_pulled_again_counts_an_attempt_and_the_help_says_so() {
+    let server = with_explicit_listener();
+    let attempt = || {
+        let pulled = lines(&done(&server, &["pull", "c", "l", "--json"]));
+        pulled[0]["delivery"]["attempt"].clone()
+    };
+    assert_eq!([(); 3].map(|()| attempt()), [Value::Null, json!(2), json!(3)]);
+    let help = done(&server, &["pull", "--help"]);
+    assert!(help.contains("counts an attempt") && help.contains("--ack"), "{help}");
+}
+
+#[test]
 fn an_operator_acknowledges_rejects_and_gives_more_time() {
     let server = with_explicit_listener();
     let pulled = lines(&done(&server, &["pull", "c", "l", "--max", "3", "--json"]));

@@ -1,6 +1,6 @@
 //! The verbs that send and manage, through the SDK.
 
-use super::support::{Proxy, TestServer, next, numbered, numbers, until_free, with_listener};
+use super::support::{Proxy, TestServer, next, numbered, numbers, patiently, until_free, with_listener};
 use eric::client::{
     Backoff, ChannelSettings, ChannelUpdate, Client, Code, Error, Event, Message, NewChannel, Overflow,
     Payload, Publication,
@@ -274,4 +274,33 @@ async fn a_dropped_backlog_is_a_gap_in_a_pull() {
     client.dispatch("c", "l", numbered(5)).await.unwrap();
     let mut subscription = client.listen("c", "l").resume_from(pulled.resume_token).await.unwrap();
     assert!(matches!(next(&mut subscription).await, Some(Ok(Event::Delivery(_)))));
+}
+
+#[tokio::test]
+async fn a_message_that_no_request_may_hold_fails_alone() {
+    let server = TestServer::start();
+    let client = server.client();
+    client.create_channel("c").await.unwrap();
+    client.register("c", "l").await.unwrap();
+    let publisher = client.publish();
+    // far above what the server reads of a request
+    let oversized = || Message::new("huge").with_binary(vec![0; 12 << 20]);
+    let mut pending = Vec::new();
+    for number in 0..30 {
+        let message = if number % 10 == 5 { oversized() } else { numbered(number) };
+        pending.push(publisher.dispatch("c", "l", message).await.unwrap());
+    }
+    for (number, pending) in pending.into_iter().enumerate() {
+        let outcome = patiently(pending).await;
+        if number % 10 != 5 {
+            assert!(!outcome.unwrap().duplicate);
+            continue;
+        }
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code(), Some(Code::ResourceExhausted), "{number}: {error}");
+        assert!(!error.outcome_unknown());
+    }
+    let mut subscription = client.listen("c", "l").await.unwrap();
+    let expected: Vec<_> = (0..30).filter(|number| number % 10 != 5).collect();
+    assert_eq!(numbers(&mut subscription, 27).await, expected);
 }

@@ -58,3 +58,18 @@ async fn a_message_larger_than_the_cache_goes_through() {
     drop(wire);
     end(server).await;
 }
+
+#[tokio::test]
+async fn a_pull_that_does_not_wait_gives_what_is_on_disk() {
+    let dir = directory();
+    let (server, wire) = over_with(dir.path(), |config| config.cache_bytes = 0).await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    wire.dispatch_all("c", "l", (0..50).map(numbered)).await;
+    for number in 0..50 {
+        assert_eq!(numbers(&wire.pull("c", "l", 1).await.0.deliveries), [number]);
+    }
+    assert!(wire.pull("c", "l", 1).await.0.deliveries.is_empty());
+    drop(wire);
+    end(server).await;
+}

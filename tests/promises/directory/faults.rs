@@ -13,9 +13,10 @@ use crate::support::{
     within,
 };
 use eric::v1::{
-    Acknowledgement, ChannelSettings, CreateChannelRequest, GapReason, LogState, Message, Receipt,
-    RemoveListenerRequest,
+    Acknowledgement, ChannelSettings, CreateChannelRequest, GapReason, LogState, Message, PublishRequest,
+    Receipt, RemoveListenerRequest,
 };
+use futures_util::{StreamExt as _, stream};
 use tonic::Code;
 
 fn named(number: i64) -> Message {
@@ -337,4 +338,33 @@ async fn what_was_accepted_is_there_after_a_power_cut() {
     server.kill().await;
     let (_server, wire) = over(&power.kept()).await;
     assert_eq!(waiting_numbers(&wire, "l").await, (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_publish_stream_brought_before_the_end_is_answered_also_where_the_disk_is_slow() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..0).await;
+    let watch = wire.watch("c").await;
+    power.ask("hold");
+    let request = |number| PublishRequest {
+        publications: vec![publication("c", "l", named(number))],
+        stop_at_error: false,
+    };
+    let mut answers = wire.publish(stream::iter([request(0), request(1)]).chain(stream::pending())).await;
+    power.holds().await;
+    server.stop().await;
+    // every stream has been told by now
+    watch.rest().await.1.expect_err("the server goes");
+    power.ask_no_more("hold");
+    for _ in 0..2 {
+        let answer = within(answers.message()).await.expect("it is answered").expect("it is answered");
+        assert_eq!(receipts(&answer.results).len(), 1);
+    }
+    let end = within(answers.message()).await.expect_err("the server goes");
+    Refused::of(&end).is(Code::Unavailable, "SHUTTING_DOWN", &[]);
+    drop((answers, wire));
+    assert_eq!(server.ended().await.0, Some(0));
+    let (_server, wire) = over(&power.kept()).await;
+    assert_eq!(waiting_numbers(&wire, "l").await, [0, 1]);
 }

@@ -101,11 +101,17 @@ impl Served {
 
     /// Begins the drain, and waits for its end.
     #[cfg(unix)]
-    pub(crate) async fn end(mut self) -> Option<i32> {
+    pub(crate) async fn end(self) -> Option<i32> {
+        self.stop().await;
+        self.ended().await.0
+    }
+
+    /// Asks it to end.
+    #[cfg(unix)]
+    pub(crate) async fn stop(&self) {
         let id = self.child.id().expect("it has not ended").to_string();
         let killed = within(Command::new("kill").args(["-TERM", &id]).status()).await.expect("there is kill");
         assert!(killed.success());
-        within(self.child.wait()).await.expect("it ends").code()
     }
 
     /// Waits for an end that it comes to by itself.

@@ -289,7 +289,8 @@ export const DispatcherService: GenService<{
   /**
    * Receives the next messages of a listener, at most so many, waiting at most so long: a Listen of one
    * batch, which takes over as one. A call that is taken over while it waits ends with ABORTED, reason
-   * LISTENER_TAKEN_OVER; one whose listener is stopped answers what it has.
+   * LISTENER_TAKEN_OVER; one whose listener is stopped answers what it has. UNAVAILABLE, reason
+   * LOG_UNAVAILABLE, where what is there cannot be read within 5 s after that wait; nothing was delivered.
    *
    * @generated from rpc eric.v1.DispatcherService.Pull
    */

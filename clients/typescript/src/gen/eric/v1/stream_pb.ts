@@ -775,8 +775,8 @@ export type PullRequest = Message<"eric.v1.PullRequest"> & {
   maxMessages: number;
 
   /**
-   * How long to wait for the first. Absent: not at all. Negative or above 60 s: INVALID_ARGUMENT, reason
-   * INVALID_SETTING.
+   * How long to wait for the first. Absent: not at all; what is there comes all the same, also where it must be
+   * read from a disk first. Negative or above 60 s: INVALID_ARGUMENT, reason INVALID_SETTING.
    *
    * @generated from field: google.protobuf.Duration wait = 4;
    */
