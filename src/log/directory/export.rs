@@ -7,7 +7,9 @@ use super::{
     runs::{Run, Runs},
     salvage::salvage,
     schema::{FORMAT, LAST},
+    writer::now,
 };
+use crate::message::stored_id;
 use rusqlite::{Connection, Row};
 use serde_json::value::RawValue;
 use std::{
@@ -90,11 +92,15 @@ impl Reading<'_> {
             self.unreadable.push(format!("what is to be deleted: {error}: it is kept"));
             Runs::default()
         });
-        let doomed: Vec<_> = doomed.iter().collect();
+        let (doomed, now): (Vec<_>, _) = (doomed.iter().collect(), now());
         let columns = "channel, listener, accepted_at, remember_until, dead_letter, message";
         self.table("message", "position", columns, |row| {
             let position = number(row, 0)?;
-            if is_in(&doomed, position) { Ok(None) } else { message(position, row).map(Some) }
+            if is_in(&doomed, position) {
+                Ok(outliving(position, row, now))
+            } else {
+                message(position, row).map(Some)
+            }
         });
     }
 
@@ -175,6 +181,14 @@ fn message(position: u64, row: &Row<'_>) -> rusqlite::Result<Line> {
     };
     let message = message.with(row.get_ref(6)?.as_blob()?).ok_or_else(|| super::reader::damaged(6))?;
     Ok(Line::Message(Box::new(message)))
+}
+
+/// The id of a message that is about to go, where it is still remembered.
+fn outliving(position: u64, row: &Row<'_>, now: i64) -> Option<Line> {
+    let until = row.get::<_, Option<i64>>(4).ok()?.filter(|until| *until > now)?;
+    let id = stored_id(row.get_ref(6).ok()?.as_blob().ok()?)?.to_owned();
+    let (channel, listener) = (number(row, 1).ok()?, number_or_null(row, 2).ok()?);
+    Some(Line::Accepted { position, channel, listener, until, id })
 }
 
 fn accepted(row: &Row<'_>) -> rusqlite::Result<Line> {
