@@ -2,11 +2,12 @@
 
 use super::{
     doomed,
+    last::salvaged_last,
     line::{Channel, Line, Listener, Removed, Row as Message},
     open::{self, OpenError},
     runs::{Run, Runs},
     salvage::salvage,
-    schema::{FORMAT, LAST},
+    schema::FORMAT,
     writer::now,
 };
 use crate::message::stored_id;
@@ -76,8 +77,7 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     fn all(&mut self) {
-        let last = self.connection.query_row(LAST, [], |row| row.get::<_, i64>(0));
-        let last = last.unwrap_or_default().cast_unsigned();
+        let last = salvaged_last(self.connection).0;
         (self.found)(&Line::Log { format: FORMAT, last });
         self.table("start", "position", "incarnation, started_at", start);
         self.table("channel", "birth", "id, created_at, settings, state", channel);

@@ -1,7 +1,7 @@
 //! The log on disk: an SQLite file in a directory of its own. Accepted means: it is on disk, after fsync.
 //!
 //! In reading order:
-//! - `schema` has the tables as operators see them, `open` and `lock` who may open the file, `options` what is set.
+//! - `schema` has the tables as operators see them, `last` how far positions were given, `open` and `lock` who may open the file, `options` what is set.
 //! - `shared` is what those who append share with the writer: `pending`, what waits to be written, and `kept`, what
 //!   memory knows of what is kept (`sizes` of all, the newest in the `cache`, `runs` that were deleted).
 //! - `writer` is the one thread that writes. It turns what waits into `rows`, and after each commit lets the watermark
@@ -23,6 +23,7 @@ mod fetches;
 mod figures;
 mod import;
 mod kept;
+mod last;
 mod letter;
 mod line;
 mod lock;
@@ -139,8 +140,7 @@ impl Directory {
 
 /// What memory has to know of the file before anything happens.
 fn share(connection: &Connection, options: &Options) -> rusqlite::Result<Shared> {
-    let last: i64 = connection.query_row(schema::LAST, [], |row| row.get(0))?;
-    let last = Position(last.cast_unsigned());
+    let last = last::last(connection)?;
     let kept = Kept::new(starts(connection)?, Cache::after(last, options.cache_bytes));
     Ok(Shared::new(Pending::after(last, options.pending_bytes), kept, last == Position::ZERO))
 }

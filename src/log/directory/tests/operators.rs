@@ -139,3 +139,21 @@ fn a_damaged_page_is_told_and_the_rest_is_exported() {
     let refused = log.map(|log| log.recover(&mut |_| {}));
     assert!(!matches!(refused, Ok(Ok(()))), "it must not be taken as sound");
 }
+
+#[test]
+fn what_is_exported_of_a_damaged_file_still_says_how_far_positions_were_given() {
+    for table in ["mark", "removed", "start"] {
+        let [dir, to] = [dir(), dir()];
+        filled(dir.path());
+        let last = recovered(dir.path()).1.last();
+        let connection = open::reader(dir.path()).unwrap();
+        let page = "SELECT rootpage - 1 FROM sqlite_schema WHERE name = ?1";
+        let page: i64 = connection.query_row(page, [table], |row| row.get(0)).unwrap();
+        drop(connection);
+        damage(dir.path(), page.cast_unsigned());
+        let mut lines = Vec::new();
+        export(dir.path(), &mut lines).unwrap();
+        import(to.path(), &mut &lines[..]).unwrap();
+        assert!(stat(to.path()).unwrap().last >= last, "{table}: {:?}", stat(to.path()).unwrap());
+    }
+}
