@@ -270,8 +270,8 @@ impl Log for Directory {
         self.shared.change(|state| {
             state.kept.recover(recovered.sizes, recovered.bytes);
             state.recovered = true;
-            if !recovered.orphans.is_empty() {
-                let gone = recovered.orphans;
+            let gone = recovered.orphans.sorted();
+            if !gone.is_empty() {
                 state.pending.push_saved(Saved { gone, ..Saved::default() });
             }
         });

@@ -8,7 +8,7 @@ use super::{
     doomed,
     letter::from_json,
     reader::damaged,
-    runs::{Run, Runs},
+    runs::{Gathered, Run, Runs},
     sizes::Sizes,
     sweep::told_since,
 };
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub(super) bytes: u64,
     pub(super) messages: u64,
     /// Messages that nobody will ever ask for.
-    pub(super) orphans: Runs,
+    pub(super) orphans: Gathered,
 }
 
 type Told<'f> = &'f mut dyn FnMut(Recovered);
