@@ -5,7 +5,8 @@
 //! - `shared` is what those who append share with the writer: `pending`, what waits to be written, and `kept`, what
 //!   memory knows of what is kept (`sizes` of all, the newest in the `cache`, `runs` that were deleted).
 //! - `writer` is the one thread that writes. It turns what waits into `rows`, and after each commit lets the watermark
-//!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors.
+//!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors,
+//!   `threads` what of a panic.
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start.
@@ -43,6 +44,7 @@ mod sizes;
 mod stat;
 mod stats;
 mod sweep;
+mod threads;
 mod trouble;
 mod upkeep;
 mod writer;
@@ -75,8 +77,9 @@ use shared::Shared;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
+use threads::spawn;
 use tokio::sync::oneshot;
 use writer::{Writer, now};
 
@@ -123,9 +126,9 @@ impl Directory {
         let writer = Writer::new(connection, Arc::clone(&shared), file.clone(), Rhythm::new(options.sync));
         let fetches = Arc::new(Fetches::default());
         let threads = vec![
-            spawn("log-writer", move || writer.run()),
-            spawn("log-checkpoints", move || checkpoints.run()),
-            spawn("log-reader", answer(Arc::clone(&fetches), Arc::clone(&shared), fetching)),
+            spawn("log-writer", &shared, move || writer.run()),
+            spawn("log-checkpoints", &shared, move || checkpoints.run()),
+            spawn("log-reader", &shared, answer(Arc::clone(&fetches), Arc::clone(&shared), fetching)),
         ];
         let saving = Mutex::default();
         let sync = options.sync;
@@ -152,10 +155,6 @@ fn starts(connection: &Connection) -> rusqlite::Result<Vec<Start>> {
         Ok(Start { position: Position(position.cast_unsigned()), incarnation: incarnation.cast_unsigned() })
     };
     starts.query_map([], start)?.collect()
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).expect("the system starts a few threads")
 }
 
 fn answer(fetches: Arc<Fetches>, shared: Arc<Shared>, reader: Reader) -> impl FnOnce() {

@@ -141,6 +141,31 @@ fn what_is_saved_while_nothing_can_be_written_is_deleted_once_it_can() {
     assert_eq!(messages(&recovered(dir.path()).0)[..5_000], left);
 }
 
+/// A thread that panics must not leave anybody waiting for what it was to do.
+#[test]
+fn a_log_one_of_whose_threads_panics_has_failed() {
+    let log = temporary(&Options::default());
+    let channel = channel(&log, "c");
+    settle(&log);
+    let thread = threads::spawn("log-test", &log.shared, || panic!("as a test wants it"));
+    assert!(thread.join().is_err());
+    assert_eq!(log.figures().unwrap().state, LogState::Failed);
+    assert_eq!(reached(&log, Position(channel.0 + 1)), Err(LogError::Unavailable));
+    assert_eq!(log.append(record(channel, None, "m", None)), Err(LogError::Unavailable));
+}
+
+#[test]
+fn who_waits_for_a_read_that_panics_is_told_so() {
+    let fetches = fetches::Fetches::default();
+    let [first, second, third] = [(); 3].map(|()| oneshot::channel());
+    fetches.push(vec![], first.0);
+    fetches.push(vec![], second.0);
+    let run = || fetches.run(|_| panic!("as a test wants it"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+    fetches.push(vec![], third.0);
+    [first.1, second.1, third.1].map(|answer| assert!(wait(answer).is_err()));
+}
+
 #[test]
 fn a_log_that_has_failed_writes_nothing_more_and_still_reads() {
     let dir = dir();
