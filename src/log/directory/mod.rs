@@ -12,8 +12,9 @@
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start.
 //! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of itself. For operators: `stat` counts what
 //!   stands in a directory, `check` looks whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads
-//!   around what is damaged), `import` takes those back.
+//!   around what is damaged), `import` takes those back, `aside` until it has all.
 
+mod aside;
 mod cache;
 mod check;
 mod checkpoints;
