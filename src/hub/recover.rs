@@ -33,6 +33,8 @@ pub(super) struct Regain {
     channels: BTreeMap<Position, RegainedChannel>,
     listeners: HashMap<Position, RegainedListener>,
     ids: Vec<AcceptedId>,
+    /// Messages of nobody who is there.
+    orphans: Vec<Position>,
 }
 
 #[derive(Debug)]
@@ -85,26 +87,26 @@ impl Regain {
         }
         let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
         let message = (position, bytes, expiry(expires_at, now));
-        match listener {
-            None => {
-                let channel = self.channels.get_mut(&channel);
-                channel.into_iter().for_each(|channel| channel.broadcasts.push(message));
-            }
-            Some(listener) => {
-                let listener = self.listeners.get_mut(&listener);
-                listener.into_iter().for_each(|listener| listener.messages.push(message));
-            }
+        let whose = match listener {
+            None => self.channels.get_mut(&channel).map(|channel| &mut channel.broadcasts),
+            Some(listener) => self.listeners.get_mut(&listener).map(|listener| &mut listener.messages),
+        };
+        match whose {
+            Some(messages) => messages.push(message),
+            None => self.orphans.push(position),
         }
     }
 }
 
 impl Hub {
-    /// Takes in what a log gave back. Nothing else happens before.
+    /// Takes in what a log gave back. Nothing else happens before. What it has and nobody may ask for is deleted: a crash
+    /// may come between what makes it so and its deletion.
     ///
     /// # Errors
     /// [`LogError::Corrupt`]: what was kept cannot be understood.
     pub(super) fn regain(&self, regain: Regain) -> Result<(), Error> {
-        let Regain { removals, channels, mut listeners, ids } = regain;
+        let Regain { removals, channels, mut listeners, ids, orphans } = regain;
+        self.forget(&orphans);
         removals.into_iter().for_each(|removal| self.regain_removal(&removal));
         for (birth, regained) in channels {
             let channel = self.regain_channel(regained, &mut listeners)?;
@@ -135,7 +137,10 @@ impl Hub {
         } = regained;
         let settings: ChannelSettings = kept::read(&text.settings)?;
         let state: ChannelKept = kept::read(&text.state)?;
-        let state = State::of_kept(birth, settings, self.began, state, broadcasts, self.log.last());
+        let mut gone = Vec::new();
+        let state =
+            State::of_kept(birth, settings, self.began, state, broadcasts, self.log.last(), &mut gone);
+        self.forget(&gone);
         let (desks, unsaved) = (self.bells.desks(), Mark::on(self.keeps().then_some(&self.unsaved)));
         let channel = Arc::new(Channel::new(id, birth, created_at, desks, unsaved, state));
         for birth in births {
@@ -158,7 +163,9 @@ impl Hub {
         let mut state = channel.lock();
         let ring = if kept.deaf { state.silence() } else { &state.ring };
         let regained = Regained { messages, end };
-        let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring);
+        let mut gone = Vec::new();
+        let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring, &mut gone);
+        self.forget(&gone);
         let mode = if explicit { AcknowledgementMode::Explicit } else { AcknowledgementMode::Automatic };
         state.last = state.last.max(standing.queue.last_waiting().unwrap_or_default());
         let listener = Arc::new(channel.listener(id, birth, created_at, mode, standing));
