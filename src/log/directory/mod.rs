@@ -5,7 +5,7 @@
 //! - `shared` is what those who append share with the writer: `pending`, what waits to be written, and `kept`, what
 //!   memory knows of what is kept (`sizes` of all, the newest in the `cache`, `runs` that were deleted).
 //! - `writer` is the one thread that writes. It turns what waits into `rows`, and after each commit lets the watermark
-//!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors,
+//!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors (`quota` of limits),
 //!   `threads` what of a panic.
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
@@ -32,6 +32,7 @@ mod lock;
 mod open;
 mod options;
 mod pending;
+mod quota;
 mod reader;
 mod recover;
 mod rhythm;

@@ -8,7 +8,7 @@ use super::{
     doomed,
     letter::from_json,
     reader::damaged,
-    runs::{Gathered, Run, Runs},
+    runs::{Gathered, Run},
     sizes::Sizes,
     sweep::told_since,
 };
