@@ -1,4 +1,4 @@
-//! What a log that outlives its process is told: who has changed, once a second, and at once what an answer promises.
+//! What a log that outlives its process is told: who has changed, twice a second, and at once what an answer promises.
 
 use super::{
     Hub,

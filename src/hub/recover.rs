@@ -28,12 +28,14 @@ use std::{
 };
 
 impl Hub {
-    /// Takes in what a log gave back. Nothing else happens before.
+    /// Takes in what a log gave back. Nothing else happens before. What it has and nobody may ask for is deleted: a crash
+    /// may come between what makes it so and its deletion.
     ///
     /// # Errors
     /// [`LogError::Corrupt`]: what was kept cannot be understood.
     pub(super) fn regain(&self, regain: Regain) -> Result<(), Error> {
-        let Regain { removals, channels, mut listeners } = regain;
+        let Regain { removals, channels, mut listeners, orphans } = regain;
+        self.forget(&orphans);
         removals.into_iter().for_each(|removal| self.regain_removal(&removal));
         for (birth, regained) in channels {
             let channel = self.regain_channel(regained, &mut listeners)?;
@@ -63,8 +65,11 @@ impl Hub {
             ids,
         } = regained;
         let state: ChannelKept = kept::read(&text.state)?;
-        let mut state = State::of_kept(birth, settings?, self.began, state, broadcasts, self.log.last());
+        let mut gone = Vec::new();
+        let mut state =
+            State::of_kept(birth, settings?, self.began, state, broadcasts, self.log.last(), &mut gone);
         state.ids = ids;
+        self.forget(&gone);
         let (desks, unsaved) = (self.bells.desks(), Mark::on(self.keeps().then_some(&self.unsaved)));
         let channel = Arc::new(Channel::new(id, birth, created_at, desks, unsaved, state));
         for birth in births {
@@ -87,7 +92,9 @@ impl Hub {
         let mut state = channel.lock();
         let ring = if kept.deaf { state.silence() } else { &state.ring };
         let regained = Regained { messages, end };
-        let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring);
+        let mut gone = Vec::new();
+        let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring, &mut gone);
+        self.forget(&gone);
         let mode = if explicit { AcknowledgementMode::Explicit } else { AcknowledgementMode::Automatic };
         state.last = state.last.max(standing.queue.last_waiting().unwrap_or_default());
         let listener = Arc::new(channel.listener(id, birth, created_at, mode, standing));

@@ -8,7 +8,7 @@ pub enum LogState {
     /// All is well.
     #[default]
     Writing,
-    /// The disk is full, or somebody else holds the file: it tries again.
+    /// The disk is full, a quota is used up, or somebody else holds the file: it tries again.
     Stalled,
     /// The file is not to be trusted: nothing more is written until the next start.
     Failed,

@@ -3,8 +3,8 @@
 use super::{DeadLetter, Position, Removal, Text};
 use std::sync::Arc;
 
-/// One thing that was kept. They come in this order: removals, channels, listeners, accepted ids, messages; each in
-/// rising order.
+/// One thing that was kept. They come in this order: removals, channels, listeners, accepted ids and messages; each in
+/// rising order, but for the ids of messages that were about to go, which come among the messages.
 #[derive(Clone, Debug)]
 pub enum Recovered {
     /// What went lately.

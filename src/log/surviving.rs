@@ -99,6 +99,12 @@ impl Surviving {
         self.kept.lock().unwrap()
     }
 
+    /// The positions that hold a message.
+    pub(crate) fn rows(&self) -> Vec<Position> {
+        let kept = self.kept();
+        kept.messages.keys().copied().filter(|position| !kept.deleted.contains(position)).collect()
+    }
+
     /// What is left of it where its process ends now: what was deleted and is not saved is there again.
     pub(crate) fn left(&self) -> Arc<Self> {
         let kept = Kept { deleted: Vec::new(), ..self.kept().clone() };

@@ -144,6 +144,31 @@ async fn an_import_that_is_not_whole_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn an_import_that_is_killed_leaves_no_log() {
+    let (from, to) = (directory(), directory());
+    let (server, wire) = over(from.path()).await;
+    many(&wire, 9_000).await;
+    drop(wire);
+    end(server).await;
+    let (lines, _) = ends(0, &["log", "export", path(from.path())]).await;
+    let mut command = eric(&["log", "import", path(to.path())]);
+    let mut import = command.stdin(Stdio::piped()).spawn().expect("the command is built before its tests");
+    let mut stdin = import.stdin.take().expect("it is piped");
+    // all but the end; what a pipe holds is far less than what is left when this is written
+    within(stdin.write_all(&lines.as_bytes()[..lines.trim_end().rfind('\n').unwrap()]))
+        .await
+        .expect("it reads");
+    import.kill().await.expect("it runs");
+    drop(stdin);
+    let (_, err) = ends(4, &["log", "stat", path(to.path())]).await;
+    assert!(err.contains("there is no log"), "{err}");
+    let (exit, said) = piped(to.path(), &lines).await;
+    assert_eq!(exit, Some(0), "{said}");
+    let (again, _) = ends(0, &["log", "export", path(to.path())]).await;
+    assert_eq!(lines, again);
+}
+
+#[tokio::test]
 async fn a_directory_that_is_served_can_be_looked_at_and_not_written() {
     let dir = directory();
     let server = Served::over(dir.path(), &[]).await;

@@ -3,14 +3,23 @@
 use super::{Expiry, Position, Queue};
 
 impl Queue {
-    /// The queue of the messages that are there. `passed`: up to there they were handed over, and are its window.
+    /// The queue of the messages that are there. `passed`: up to there they were handed over, and are its window. Those up
+    /// to `done` nobody may ask for: they are appended to `gone`, since whoever was to have them deleted was cut off.
     pub(in crate::hub) fn of_kept(
         floor: Position,
+        done: Position,
         passed: Position,
         messages: Vec<(Position, u64, Expiry)>,
+        gone: &mut Vec<Position>,
     ) -> Self {
         let mut queue = Self { floor, ..Self::default() };
-        messages.into_iter().for_each(|(position, bytes, expiry)| queue.push(position, bytes, expiry));
+        for (position, bytes, expiry) in messages {
+            if position > done {
+                queue.push(position, bytes, expiry);
+            } else {
+                gone.push(position);
+            }
+        }
         queue.hand_over(passed, 0);
         queue
     }

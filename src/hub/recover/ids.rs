@@ -37,7 +37,7 @@ impl Known {
 }
 
 /// Hands on, in runs of one channel each, what the log tells: first those of messages that are gone, then those of
-/// messages, among which they belong.
+/// messages, among which they belong, and of messages that are about to go.
 #[derive(Debug, Default)]
 pub(super) struct InOrder {
     gone: VecDeque<Known>,
@@ -45,9 +45,13 @@ pub(super) struct InOrder {
 }
 
 impl InOrder {
-    /// Takes that of a message that is gone.
-    pub(super) fn push_gone(&mut self, id: Known) {
-        self.gone.push_back(id);
+    /// Takes that of a message that is gone. Each of the two parts rises: what does not is of the second.
+    pub(super) fn push_gone(&mut self, id: Known, hand_on: impl FnMut(&[Known])) {
+        if self.gone.back().is_some_and(|last| last.position > id.position) {
+            self.push(id, hand_on);
+        } else {
+            self.gone.push_back(id);
+        }
     }
 
     /// Takes that of a message.
@@ -89,8 +93,9 @@ mod tests {
     fn those_of_messages_that_are_gone_come_among_the_others() {
         let (mut order, mut runs) = (InOrder::default(), Vec::new());
         let mut note = |run: &[Known]| runs.push(run.iter().map(|id| id.position.0).collect::<Vec<_>>());
-        [3, 5, 9].into_iter().for_each(|position| order.push_gone(known(position, 1)));
-        [4, 6].into_iter().for_each(|position| order.push(known(position, 1), &mut note));
+        [3, 5, 9].into_iter().for_each(|position| order.push_gone(known(position, 1), &mut note));
+        order.push(known(4, 1), &mut note);
+        order.push_gone(known(6, 1), &mut note);
         order.push(known(7, 2), &mut note);
         order.end(&mut note);
         assert_eq!(runs, [vec![3, 4, 5, 6], vec![7], vec![9]]);

@@ -24,6 +24,8 @@ pub(in crate::hub) struct Regain {
     /// In the order of their births.
     pub(super) channels: BTreeMap<Position, RegainedChannel>,
     pub(super) listeners: HashMap<Position, RegainedListener>,
+    /// Messages of nobody who is there.
+    pub(super) orphans: Vec<Position>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Reading<'_> {
             Recovered::Removed(removal) => self.regain.removals.push(removal),
             Recovered::Channel(kept) => self.take_channel(kept),
             Recovered::Listener(kept) => self.take_listener(kept),
-            Recovered::Accepted(id) => self.ids.push_gone(Known::new(&id, self.keys)),
+            Recovered::Accepted(id) => self.take_gone(&id),
             Recovered::Message(message) => self.take_message(message),
         }
     }
@@ -104,22 +106,25 @@ impl Reading<'_> {
         }
         let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
         let message = (position, bytes, expiry(expires_at, self.now));
-        let Regain { channels, listeners, .. } = &mut self.regain;
-        match listener {
-            None => {
-                let channel = channels.get_mut(&channel);
-                channel.into_iter().for_each(|channel| channel.broadcasts.push(message));
-            }
-            Some(listener) => {
-                let listener = listeners.get_mut(&listener);
-                listener.into_iter().for_each(|listener| listener.messages.push(message));
-            }
+        let Regain { channels, listeners, orphans, .. } = &mut self.regain;
+        let whose = match listener {
+            None => channels.get_mut(&channel).map(|channel| &mut channel.broadcasts),
+            Some(listener) => listeners.get_mut(&listener).map(|listener| &mut listener.messages),
+        };
+        match whose {
+            Some(messages) => messages.push(message),
+            None => orphans.push(position),
         }
     }
 
     fn take_id(&mut self, id: &AcceptedId) {
         let Self { regain, ids, now, keys, budget } = self;
         ids.push(Known::new(id, keys), |run| regain.remember(run, *now, budget));
+    }
+
+    fn take_gone(&mut self, id: &AcceptedId) {
+        let Self { regain, ids, now, keys, budget } = self;
+        ids.push_gone(Known::new(id, keys), |run| regain.remember(run, *now, budget));
     }
 
     fn finish(self) -> Regain {

@@ -25,27 +25,33 @@ impl Ring {
         ring
     }
 
-    /// Puts messages of the log in, in rising order, among those that have expired.
-    pub(in crate::hub) fn put_back(&mut self, messages: Vec<(Position, u64, Expiry)>) {
+    /// Puts messages of the log in, in rising order, among those that have expired. What is gone though the log still has
+    /// it is appended to `gone`: whoever was to have it deleted was cut off.
+    pub(in crate::hub) fn put_back(
+        &mut self,
+        messages: Vec<(Position, u64, Expiry)>,
+        gone: &mut Vec<Position>,
+    ) {
         let past: Vec<_> =
             self.after(self.floor).map(|past| (past.position, past.bytes, past.expiry)).collect();
         self.kept.clear();
         self.total = self.dropped;
         let (mut past, floor) = (past.into_iter().peekable(), self.floor);
-        for message in messages.into_iter().filter(|(position, ..)| *position > floor) {
+        for message in messages {
             while let Some(earlier) = past.next_if(|(position, ..)| *position <= message.0) {
                 self.put_one(earlier);
             }
-            self.put_one(message);
+            let expired = self.kept.back().is_some_and(|last| last.position == message.0);
+            if expired || message.0 <= floor {
+                gone.push(message.0);
+            } else {
+                self.put_one(message);
+            }
         }
         past.for_each(|past| self.put_one(past));
     }
 
     fn put_one(&mut self, (position, bytes, expiry): (Position, u64, Expiry)) {
-        // what has expired may still have its content: whoever was to forget it was cut off
-        if self.kept.back().is_some_and(|last| last.position == position) {
-            return;
-        }
         self.total += Tally::one(bytes);
         self.next_expiry = self.next_expiry.min(expiry.unless_past());
         self.kept.push_back(Kept { position, bytes_through: self.total.bytes, expiry });

@@ -37,7 +37,8 @@ impl Standing {
         }
     }
 
-    /// As it was kept. One of which nothing is kept has not been looked at since it was born.
+    /// As it was kept. One of which nothing is kept has not been looked at since it was born. `gone`: as
+    /// [`Queue::of_kept`] tells it.
     pub(in crate::hub) fn of_kept(
         birth: Position,
         explicit: bool,
@@ -45,10 +46,13 @@ impl Standing {
         kept: &ListenerKept,
         regained: Regained,
         ring: &Ring,
+        gone: &mut Vec<Position>,
     ) -> Self {
         let start = kept.start.unwrap_or(birth);
         let passed = kept.passed.max(start);
-        let queue = Queue::of_kept(kept.floor, passed, regained.messages);
+        // one that acknowledges has no window
+        let done = if explicit { passed } else { kept.floor.max(kept.cleared) };
+        let queue = Queue::of_kept(kept.floor, done, passed, regained.messages, gone);
         let counted =
             if kept.passed < start { ring.tally_through(start.max(ring.floor())) } else { kept.passed_tally };
         let mut standing = Self {

@@ -2,7 +2,7 @@
 
 use super::{
     delete::{delete, delete_some},
-    runs::{Run, Runs},
+    runs::{Gathered, Run, Runs},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Instant;
@@ -12,7 +12,7 @@ const LONG: u64 = 64;
 /// Positions of shorter runs share a row, so many of them: what is carried out at once.
 const TOGETHER: usize = 256;
 
-/// Notes that these messages, in rising order, are to go.
+/// Notes that these messages are to go.
 pub(super) fn doom(transaction: &Connection, gone: &Runs) -> rusqlite::Result<()> {
     let mut single: Vec<u64> = Vec::with_capacity(TOGETHER);
     for run in gone.iter() {
@@ -106,7 +106,7 @@ fn damaged(error: serde_json::Error) -> rusqlite::Error {
 
 /// All that is to go, in rising order.
 pub(super) fn load(connection: &Connection) -> rusqlite::Result<Runs> {
-    let mut runs = Runs::default();
+    let mut runs = Gathered::default();
     let mut doomed = connection.prepare("SELECT first, last, offsets FROM doomed")?;
     let mut rows = doomed.query([])?;
     while let Some(row) = rows.next()? {

@@ -2,12 +2,15 @@
 
 use super::{
     doomed,
+    last::salvaged_last,
     line::{Channel, Line, Listener, Removed, Row as Message},
     open::{self, OpenError},
     runs::{Run, Runs},
     salvage::salvage,
-    schema::{FORMAT, LAST},
+    schema::FORMAT,
+    writer::now,
 };
+use crate::message::stored_id;
 use rusqlite::{Connection, Row};
 use serde_json::value::RawValue;
 use std::{
@@ -74,8 +77,7 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     fn all(&mut self) {
-        let last = self.connection.query_row(LAST, [], |row| row.get::<_, i64>(0));
-        let last = last.unwrap_or_default().cast_unsigned();
+        let last = salvaged_last(self.connection).0;
         (self.found)(&Line::Log { format: FORMAT, last });
         self.table("start", "position", "incarnation, started_at", start);
         self.table("channel", "birth", "id, created_at, settings, state", channel);
@@ -90,11 +92,15 @@ impl Reading<'_> {
             self.unreadable.push(format!("what is to be deleted: {error}: it is kept"));
             Runs::default()
         });
-        let doomed: Vec<_> = doomed.iter().collect();
+        let (doomed, now): (Vec<_>, _) = (doomed.iter().collect(), now());
         let columns = "channel, listener, accepted_at, remember_until, dead_letter, message";
         self.table("message", "position", columns, |row| {
             let position = number(row, 0)?;
-            if is_in(&doomed, position) { Ok(None) } else { message(position, row).map(Some) }
+            if is_in(&doomed, position) {
+                Ok(outliving(position, row, now))
+            } else {
+                message(position, row).map(Some)
+            }
         });
     }
 
@@ -175,6 +181,14 @@ fn message(position: u64, row: &Row<'_>) -> rusqlite::Result<Line> {
     };
     let message = message.with(row.get_ref(6)?.as_blob()?).ok_or_else(|| super::reader::damaged(6))?;
     Ok(Line::Message(Box::new(message)))
+}
+
+/// The id of a message that is about to go, where it is still remembered.
+fn outliving(position: u64, row: &Row<'_>, now: i64) -> Option<Line> {
+    let until = row.get::<_, Option<i64>>(4).ok()?.filter(|until| *until > now)?;
+    let id = stored_id(row.get_ref(6).ok()?.as_blob().ok()?)?.to_owned();
+    let (channel, listener) = (number(row, 1).ok()?, number_or_null(row, 2).ok()?);
+    Some(Line::Accepted { position, channel, listener, until, id })
 }
 
 fn accepted(row: &Row<'_>) -> rusqlite::Result<Line> {

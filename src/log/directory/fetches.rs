@@ -22,14 +22,29 @@ struct Waiting {
     closing: bool,
 }
 
+/// However a run ends, nobody waits for it any longer.
+struct End<'f>(&'f Fetches);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.lock().wanted.clear();
+    }
+}
+
 impl Fetches {
     pub(super) fn push(&self, positions: Vec<Position>, answer: Answer) {
-        self.lock().wanted.push_back((positions, answer));
-        self.came.notify_one();
+        let mut waiting = self.lock();
+        // whoever asks too late is told by the answer that is dropped
+        if !waiting.closing {
+            waiting.wanted.push_back((positions, answer));
+            self.came.notify_one();
+        }
     }
 
-    /// Answers until it is closed.
+    /// Answers until it is closed. Whoever still waits when it ends, or panics, gets no answer.
     pub(super) fn run(&self, read: impl Fn(&[Position]) -> Result<Vec<Entry>, LogError>) {
+        let _end = End(self);
         while let Some((positions, answer)) = self.next() {
             // a stream that ended wants nothing any more
             if !answer.is_closed() {

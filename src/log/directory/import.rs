@@ -2,6 +2,7 @@
 
 use super::{
     super::Position,
+    aside::Aside,
     line::{Line, record},
     lock::Lock,
     open::{self, OpenError},
@@ -11,9 +12,9 @@ use super::{
     schema::FORMAT,
     writer::now,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ffi, params};
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, BufRead},
     path::{Path, PathBuf},
 };
@@ -21,7 +22,7 @@ use std::{
 /// Lines that are committed together.
 const TOGETHER: usize = 4_096;
 
-/// Why an import was not finished. What it made is taken away again.
+/// Why an import was not finished: there is no log then.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The directory cannot be taken.
@@ -66,19 +67,15 @@ pub fn import(dir: &Path, from: &mut dyn BufRead) -> Result<Imported, ImportErro
     open::make(dir)?;
     let _lock = Lock::take(dir)?;
     let file = open::file(dir);
-    if file.exists() {
-        return Err(ImportError::NotEmpty(file));
+    // a write-ahead log that has lost its file would be taken for that of the new one
+    if let Some(there) = [file.with_extension("db-wal"), file].into_iter().rfind(|file| file.exists()) {
+        return Err(ImportError::NotEmpty(there));
     }
-    let imported = open::writer(dir, &Options::default())
-        .map_err(ImportError::from)
-        .and_then(|connection| Import::new(connection, file.clone()).all(from));
-    if imported.is_err() {
-        for made in [&file, &file.with_extension("db-wal"), &file.with_extension("db-shm")] {
-            // it may not have come so far
-            drop(fs::remove_file(made));
-        }
-    }
-    imported
+    let aside = Aside::of(dir)?;
+    let connection = open::writer(aside.path(), &Options::default())?;
+    let imported = Import::new(connection, open::file(aside.path())).all(from)?;
+    aside.finish()?;
+    Ok(imported)
 }
 
 struct Import {
@@ -105,9 +102,16 @@ impl Import {
         if !self.ended {
             return Err(ImportError::NotWhole("the last line is missing"));
         }
-        let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        checkpoint.map_err(|error| OpenError::store(&self.file, error))?;
+        self.gather().map_err(|error| OpenError::store(&self.file, error))?;
         Ok(self.imported)
+    }
+
+    /// All of it comes into the one file, and on disk.
+    fn gather(&self) -> rusqlite::Result<()> {
+        let busy =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+        let held = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
+        if busy { Err(held()) } else { Ok(()) }
     }
 
     fn some(&mut self, lines: &[String]) -> Result<(), ImportError> {

@@ -4,7 +4,7 @@ use super::{
     super::{Change, Entry, Kind, Position, Record, Start},
     cache::Cache,
     pending::Saved,
-    runs::Runs,
+    runs::{Gathered, Runs},
     sizes::Sizes,
 };
 use crate::log::kept_bytes_of;
@@ -17,7 +17,7 @@ pub(super) struct Kept {
     sizes: Sizes,
     bytes: u64,
     /// Deleted since the last save began.
-    noted: Runs,
+    noted: Gathered,
     /// The save that is being collected.
     open: Option<Saved>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Places {
 
 impl Kept {
     pub(super) fn new(starts: Vec<Start>, cache: Cache) -> Self {
-        let (sizes, noted) = (Sizes::default(), Runs::default());
+        let (sizes, noted) = (Sizes::default(), Gathered::default());
         Self { starts, cache, sizes, bytes: 0, noted, open: None }
     }
 
@@ -84,12 +84,12 @@ impl Kept {
 
     /// They are gone now; tells which there were.
     pub(super) fn forget(&mut self, positions: &[Position]) -> Runs {
-        let mut gone = Runs::default();
+        let mut gone = Gathered::default();
         self.take(positions, &mut gone);
         gone.sorted()
     }
 
-    fn take(&mut self, positions: &[Position], gone: &mut Runs) {
+    fn take(&mut self, positions: &[Position], gone: &mut Gathered) {
         for &Position(position) in positions {
             let Some(bytes) = self.sizes.take(position) else { continue };
             self.bytes -= bytes;

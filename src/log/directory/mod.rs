@@ -1,20 +1,22 @@
 //! The log on disk: an SQLite file in a directory of its own. Accepted means: it is on disk, after fsync.
 //!
 //! In reading order:
-//! - `schema` has the tables as operators see them, `open` and `lock` who may open the file, `options` what is set.
+//! - `schema` has the tables as operators see them, `last` how far positions were given, `open` and `lock` who may open the file, `options` what is set.
 //! - `shared` is what those who append share with the writer: `pending`, what waits to be written, and `kept`, what
 //!   memory knows of what is kept (`sizes` of all, the newest in the `cache`, `runs` that were deleted).
 //! - `writer` is the one thread that writes. It turns what waits into `rows`, and after each commit lets the watermark
-//!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors.
+//!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors (`quota` of limits),
+//!   `threads` what of a panic.
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start, `ahead` of whoever takes
 //!   it in.
 //! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of itself. For operators: `stat` counts what
 //!   stands in a directory, `check` looks whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads
-//!   around what is damaged), `import` takes those back.
+//!   around what is damaged), `import` takes those back, `aside` until it has all.
 
 mod ahead;
+mod aside;
 mod cache;
 mod check;
 mod checkpoints;
@@ -25,12 +27,14 @@ mod fetches;
 mod figures;
 mod import;
 mod kept;
+mod last;
 mod letter;
 mod line;
 mod lock;
 mod open;
 mod options;
 mod pending;
+mod quota;
 mod reader;
 mod recover;
 mod rhythm;
@@ -44,6 +48,7 @@ mod sizes;
 mod stat;
 mod stats;
 mod sweep;
+mod threads;
 mod trouble;
 mod upkeep;
 mod writer;
@@ -76,8 +81,9 @@ use shared::Shared;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
+use threads::spawn;
 use tokio::sync::oneshot;
 use writer::{Writer, now};
 
@@ -124,9 +130,9 @@ impl Directory {
         let writer = Writer::new(connection, Arc::clone(&shared), file.clone(), Rhythm::new(options.sync));
         let fetches = Arc::new(Fetches::default());
         let threads = vec![
-            spawn("log-writer", move || writer.run()),
-            spawn("log-checkpoints", move || checkpoints.run()),
-            spawn("log-reader", answer(Arc::clone(&fetches), Arc::clone(&shared), fetching)),
+            spawn("log-writer", &shared, move || writer.run()),
+            spawn("log-checkpoints", &shared, move || checkpoints.run()),
+            spawn("log-reader", &shared, answer(Arc::clone(&fetches), Arc::clone(&shared), fetching)),
         ];
         let saving = Mutex::default();
         let sync = options.sync;
@@ -141,8 +147,7 @@ impl Directory {
 
 /// What memory has to know of the file before anything happens.
 fn share(connection: &Connection, options: &Options) -> rusqlite::Result<Shared> {
-    let last: i64 = connection.query_row(schema::LAST, [], |row| row.get(0))?;
-    let last = Position(last.cast_unsigned());
+    let last = last::last(connection)?;
     let kept = Kept::new(starts(connection)?, Cache::after(last, options.cache_bytes));
     Ok(Shared::new(Pending::after(last, options.pending_bytes), kept, last == Position::ZERO))
 }
@@ -154,10 +159,6 @@ fn starts(connection: &Connection) -> rusqlite::Result<Vec<Start>> {
         Ok(Start { position: Position(position.cast_unsigned()), incarnation: incarnation.cast_unsigned() })
     };
     starts.query_map([], start)?.collect()
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).expect("the system starts a few threads")
 }
 
 fn answer(fetches: Arc<Fetches>, shared: Arc<Shared>, reader: Reader) -> impl FnOnce() {
@@ -272,8 +273,8 @@ impl Log for Directory {
         self.shared.change(|state| {
             state.kept.recover(recovered.sizes, recovered.bytes);
             state.recovered = true;
-            if !recovered.orphans.is_empty() {
-                let gone = recovered.orphans;
+            let gone = recovered.orphans.sorted();
+            if !gone.is_empty() {
                 state.pending.push_saved(Saved { gone, ..Saved::default() });
             }
         });

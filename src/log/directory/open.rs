@@ -183,7 +183,7 @@ pub(super) fn identify(connection: &Connection, file: &Path) -> Result<(), OpenE
 }
 
 /// A file that was made is there after a power cut only once its directory is on disk.
-fn sync_directory(dir: &Path) -> Result<(), OpenError> {
+pub(super) fn sync_directory(dir: &Path) -> Result<(), OpenError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| OpenError::io(dir, error))
 }
 

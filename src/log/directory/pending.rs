@@ -61,7 +61,7 @@ impl Pending {
         let Some(Item::Saved(waiting)) = self.items.last_mut() else {
             return self.items.push(Item::Saved(saved));
         };
-        waiting.gone.append(saved.gone);
+        waiting.gone.join(saved.gone);
         for (whom, change) in saved.changes {
             merge(waiting.changes.entry(whom).or_insert_with(|| nothing(whom)), change);
         }

@@ -8,7 +8,7 @@ use super::{
     doomed,
     letter::from_json,
     reader::damaged,
-    runs::{Run, Runs},
+    runs::{Gathered, Run},
     sizes::{Rising, Sizes},
     sweep::told_since,
 };
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub(super) bytes: u64,
     pub(super) messages: u64,
     /// Messages that nobody will ever ask for.
-    pub(super) orphans: Runs,
+    pub(super) orphans: Gathered,
 }
 
 type Told<'f> = &'f mut dyn FnMut(Recovered);
@@ -171,11 +171,15 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
     each(connection, &sql, |row| {
         let position = number(row, 0)?;
         progress.row(found.messages);
-        if doomed.has(position) {
+        let doomed = doomed.has(position);
+        let (channel, listener) = (number(row, 1)?, number_or_null(row, 2)?);
+        let alive = alive.has_as_before(channel, listener);
+        if doomed {
+            let id = if alive { outliving(position, channel, listener, row)? } else { None };
+            id.into_iter().for_each(|id| told(Recovered::Accepted(id)));
             return Ok(());
         }
-        let (channel, listener) = (number(row, 1)?, number_or_null(row, 2)?);
-        if !alive.has_as_before(channel, listener) {
+        if !alive {
             found.orphans.push(position);
             return Ok(());
         }
@@ -187,6 +191,19 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
         Ok(())
     })?;
     Ok(Found { sizes: sizes.sizes(), ..found })
+}
+
+/// The id of a message that is about to go, where it is still remembered: memory is not told when it goes.
+fn outliving(
+    position: u64,
+    channel: u64,
+    listener: Option<u64>,
+    row: &Row<'_>,
+) -> rusqlite::Result<Option<AcceptedId>> {
+    // one that cannot be read is not remembered when its message goes either
+    let Some(id) = row.get_ref(7)?.as_blob_or_null()?.and_then(stored_id) else { return Ok(None) };
+    let (position, channel, listener) = (Position(position), Position(channel), listener.map(Position));
+    Ok(Some(AcceptedId { position, channel, listener, until: row.get(5)?, id: id.into() }))
 }
 
 fn message(

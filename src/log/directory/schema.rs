@@ -91,14 +91,3 @@ JOIN channel ON channel.birth = message.channel
 LEFT JOIN listener ON listener.birth = message.listener
 WHERE message.listener IS NULL OR listener.birth IS NOT NULL;
 ";
-
-/// The highest position of anything in the file.
-pub(super) const LAST: &str = "SELECT max(
-    (SELECT last FROM mark),
-    ifnull((SELECT max(position) FROM start), 0),
-    ifnull((SELECT max(birth) FROM channel), 0),
-    ifnull((SELECT max(birth) FROM listener), 0),
-    ifnull((SELECT max(position) FROM message), 0),
-    ifnull((SELECT max(position) FROM accepted), 0),
-    ifnull((SELECT max(position) FROM removed), 0),
-    ifnull((SELECT max(last) FROM doomed), 0))";

@@ -2,6 +2,7 @@
 
 use super::{
     super::{Position, kept_bytes_of},
+    last::last,
     open::{self, OpenError},
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -65,7 +66,7 @@ fn count(connection: &Connection, file: &Path) -> rusqlite::Result<Stat> {
         file_bytes: size(file),
         wal_bytes: size(&file.with_extension("db-wal")),
         free_bytes: free.cast_unsigned(),
-        last: Position(number(super::schema::LAST)?.cast_unsigned()),
+        last: last(&snapshot)?,
         oldest: oldest(&snapshot)?,
         starts: number("SELECT count(*) FROM start")?.cast_unsigned(),
         channels: channels(&snapshot)?,

@@ -1,17 +1,27 @@
 //! What is the matter with the file, and whether it passes.
 
-use super::{super::LogError, open::OpenError};
+use super::{super::LogError, open::OpenError, quota::limit};
 use rusqlite::{Error, ErrorCode};
 use std::path::Path;
 
 /// The disk is full where the index of the write-ahead log would grow: nothing was written.
 const IOERR_SHMSIZE: i32 = 4874;
 
-/// Whether nothing is lost by trying again: the disk is full, or somebody else holds the file.
-pub(super) fn passes(error: &Error) -> bool {
-    let Some(error) = error.sqlite_error() else { return false };
+/// A write has failed. The store says no more of it.
+const IOERR_WRITE: i32 = 778;
+
+/// What is the matter, where nothing is lost by trying again: the disk is full, or a limit is reached, or somebody else
+/// holds the file.
+pub(super) fn passes(file: &Path, error: &Error) -> Option<String> {
+    let told = error.sqlite_error()?;
     let passing = [ErrorCode::DiskFull, ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
-    passing.contains(&error.code) || error.extended_code == IOERR_SHMSIZE
+    match told.extended_code {
+        _ if passing.contains(&told.code) => Some(error.to_string()),
+        IOERR_SHMSIZE => Some(error.to_string()),
+        // what was to be written was not: unlike after an fsync, nothing is in doubt
+        IOERR_WRITE => limit(file).map(|error| error.to_string()),
+        _ => None,
+    }
 }
 
 /// Says once why the log no longer writes. After a failed fsync nobody knows what is on disk, and a second one that

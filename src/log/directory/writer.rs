@@ -122,8 +122,8 @@ impl Writer {
 
     fn failed(&mut self, error: &rusqlite::Error) -> bool {
         self.upkeep.failed();
-        if trouble::passes(error) {
-            return self.stall(error);
+        if let Some(why) = trouble::passes(&self.file, error) {
+            return self.stall(&why);
         }
         trouble::tell_failed(&self.file, error);
         self.shared.fail();
@@ -131,14 +131,14 @@ impl Writer {
     }
 
     /// Waits, and makes room in the write-ahead log: it may be all that is needed.
-    fn stall(&mut self, error: &rusqlite::Error) -> bool {
+    fn stall(&mut self, why: &str) -> bool {
         if self.shared.standing() != LogState::Stalled {
-            tracing::error!(file = %self.file.display(), %error, "the log cannot be written: trying again");
+            tracing::error!(file = %self.file.display(), error = why, "the log cannot be written: trying again");
             self.shared.stall();
         }
         let open = self.shared.sleep(AGAIN);
         if let Err(error) = checkpoint(&self.connection, "RESTART")
-            && !trouble::passes(&error)
+            && trouble::passes(&self.file, &error).is_none()
         {
             return self.failed(&error);
         }

@@ -57,10 +57,21 @@ async fn at_last(wire: &Wire, number: i64) -> Receipt {
 
 #[tokio::test]
 async fn while_the_disk_is_full_nothing_is_accepted_and_then_it_goes_on_by_itself() {
+    goes_on_after("full", "full").await;
+}
+
+/// The store does not tell these from a disk that is broken.
+#[tokio::test]
+async fn so_it_is_where_a_quota_is_used_up_or_a_file_may_grow_no_more() {
+    goes_on_after("quota", "quota").await;
+    goes_on_after("limit", "too large").await;
+}
+
+async fn goes_on_after(fault: &str, said: &str) {
     let power = Power::new();
     let server = power.serve(&[]).await;
     let wire = begun(&server, 0..10).await;
-    power.ask("full");
+    power.ask(fault);
     for number in 10..13 {
         let refusal = refusal(&wire, number).await;
         assert!(refusal.retry.is_some(), "it passes: {refusal:?}");
@@ -71,13 +82,14 @@ async fn while_the_disk_is_full_nothing_is_accepted_and_then_it_goes_on_by_itsel
     assert_eq!(waiting_numbers(&wire, "l").await, (0..10).collect::<Vec<_>>());
     let mut reader = wire.listen("c", "l").await;
     assert_eq!(numbers(&reader.take(10).await), (0..10).collect::<Vec<_>>());
-    power.ask_no_more("full");
+    power.ask_no_more(fault);
     for number in 10..13 {
         assert!(at_last(&wire, number).await.duplicate, "it was accepted once");
     }
     assert_eq!(state(&wire).await, LogState::Writing);
     assert_eq!(numbers(&reader.take(3).await), [10, 11, 12], "each of them once");
-    assert!(server.said().iter().any(|line| line.contains("cannot be written")), "{:?}", server.said());
+    let told = |line: &String| line.contains("cannot be written") && line.contains(said);
+    assert!(server.said().iter().any(told), "{:?}", server.said());
     drop((reader, wire));
     server.kill().await;
     let (_server, wire) = over(&power.kept()).await;

@@ -68,7 +68,7 @@ impl Power {
         }
     }
 
-    /// From now on, the disk does this: `full`, `fail`, `hold`.
+    /// From now on, the disk does this: `full`, `quota`, `limit`, `fail`, `hold`.
     pub(crate) fn ask(&self, what: &str) {
         fs::write(self.at("control").join(what), "").expect("there is room");
     }

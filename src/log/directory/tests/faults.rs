@@ -116,6 +116,56 @@ fn a_log_that_could_not_write_goes_on_by_itself() {
     assert_eq!(messages(&recovered(dir.path()).0), [position, next]);
 }
 
+/// More than ride on one commit, and the later ones lower.
+#[test]
+fn what_is_saved_while_nothing_can_be_written_is_deleted_once_it_can() {
+    let dir = dir();
+    let log = open(dir.path(), &Options::default());
+    let channel = channel(&log, "c");
+    let positions: Vec<_> = (0..10_000).map(|_| append(&log, channel, "m")).collect();
+    settle(&log);
+    let other = Connection::open(open::file(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    append(&log, channel, "the writer waits with it");
+    let (lower, upper) = positions.split_at(5_000);
+    for half in [upper, lower] {
+        log.delete(&half.iter().copied().step_by(2).collect::<Vec<_>>());
+        log.save(&mut |_| {});
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    while log.check().is_err() {
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    drop(log);
+    let left: Vec<_> = positions.iter().copied().skip(1).step_by(2).collect();
+    assert_eq!(messages(&recovered(dir.path()).0)[..5_000], left);
+}
+
+/// A thread that panics must not leave anybody waiting for what it was to do.
+#[test]
+fn a_log_one_of_whose_threads_panics_has_failed() {
+    let log = temporary(&Options::default());
+    let channel = channel(&log, "c");
+    settle(&log);
+    let thread = threads::spawn("log-test", &log.shared, || panic!("as a test wants it"));
+    assert!(thread.join().is_err());
+    assert_eq!(log.figures().unwrap().state, LogState::Failed);
+    assert_eq!(reached(&log, Position(channel.0 + 1)), Err(LogError::Unavailable));
+    assert_eq!(log.append(record(channel, None, "m", None)), Err(LogError::Unavailable));
+}
+
+#[test]
+fn who_waits_for_a_read_that_panics_is_told_so() {
+    let fetches = fetches::Fetches::default();
+    let [first, second, third] = [(); 3].map(|()| oneshot::channel());
+    fetches.push(vec![], first.0);
+    fetches.push(vec![], second.0);
+    let run = || fetches.run(|_| panic!("as a test wants it"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+    fetches.push(vec![], third.0);
+    [first.1, second.1, third.1].into_iter().for_each(|answer| assert!(wait(answer).is_err()));
+}
+
 #[test]
 fn a_log_that_has_failed_writes_nothing_more_and_still_reads() {
     let dir = dir();

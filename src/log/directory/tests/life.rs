@@ -242,6 +242,56 @@ fn an_id_outlives_its_message_as_long_as_it_is_remembered() {
     assert_eq!(found, &AcceptedId { position, channel, listener: None, until, id });
 }
 
+/// A file in which the deletion of many messages is decided and none of it carried out, and their ids; that of one is over.
+fn doomed(dir: &Path) -> Vec<AcceptedId> {
+    let log = open(dir, &Options::default());
+    let channel = channel(&log, "c");
+    let (listener, until) = (Some(listener(&log, channel, "l")), writer::now() + 600_000);
+    let put = |at: i64| {
+        let (id, until) = (format!("m-{at}"), if at == 7 { 1 } else { until });
+        let position = log.append(record(channel, listener, &id, Some(until))).unwrap();
+        AcceptedId { position, channel, listener, until, id: id.into() }
+    };
+    let mut ids: Vec<_> = (0..200).map(put).collect();
+    append(&log, channel, "kept");
+    drop(log);
+    let connection = Connection::open(open::file(dir)).unwrap();
+    let all = [ids[0].position, ids[199].position].map(Position::to_i64);
+    connection.execute("INSERT INTO doomed VALUES (?1, ?2, NULL)", all).unwrap();
+    ids.remove(7);
+    ids
+}
+
+fn accepted(told: &[Recovered]) -> Vec<AcceptedId> {
+    let accepted = |found: &Recovered| match found {
+        Recovered::Accepted(id) => Some(id.clone()),
+        Recovered::Removed(_) | Recovered::Channel(_) | Recovered::Listener(_) | Recovered::Message(_) => {
+            None
+        }
+    };
+    told.iter().filter_map(accepted).collect()
+}
+
+#[test]
+fn an_id_outlives_its_message_also_where_the_deletion_is_only_decided() {
+    let dir = dir();
+    let ids = doomed(dir.path());
+    let (connection, mut told) = (open::reader(dir.path()).unwrap(), Vec::new());
+    recover::recover(&connection, writer::now(), &mut |found| told.push(found)).unwrap();
+    assert_eq!((accepted(&told), messages(&told).len()), (ids, 1));
+}
+
+#[test]
+fn an_id_is_exported_also_where_the_deletion_of_its_message_is_only_decided() {
+    let [from, to] = [dir(), dir()];
+    let ids = doomed(from.path());
+    let mut lines = Vec::new();
+    export(from.path(), &mut lines).unwrap();
+    import(to.path(), &mut &lines[..]).unwrap();
+    let told = recovered(to.path()).0;
+    assert_eq!((accepted(&told), messages(&told).len()), (ids, 1));
+}
+
 #[test]
 fn many_deletions_are_carried_out_later_and_count_at_once() {
     let dir = dir();

@@ -67,6 +67,62 @@ fn an_import_takes_an_export_as_a_whole_or_not_at_all() {
     assert!(!open::file(to.path()).exists());
 }
 
+/// An export that looks at the directory it is imported into when its last line is asked for.
+struct Watched<'l> {
+    lines: &'l [u8],
+    last: usize,
+    dir: &'l Path,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        unreachable!("lines are read as they are buffered")
+    }
+}
+
+impl std::io::BufRead for Watched<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.lines.len() == self.last {
+            assert!(
+                matches!(stat(self.dir), Err(OpenError::Missing { .. })),
+                "whoever is killed here leaves no log"
+            );
+        }
+        let some = self.lines.len().saturating_sub(self.last);
+        Ok(if some > 0 { &self.lines[..some] } else { self.lines })
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.lines = &self.lines[amount..];
+    }
+}
+
+#[test]
+fn there_is_no_log_until_an_import_has_all() {
+    let [from, to] = [dir(), dir()];
+    filled(from.path());
+    let log = recovered(from.path()).1;
+    // more than are committed together
+    (0..5_000).for_each(|_| _ = append(&log, Position(2), "m"));
+    drop(log);
+    let mut lines = Vec::new();
+    export(from.path(), &mut lines).unwrap();
+    // what another left that was killed
+    fs::create_dir(to.path().join("eric.import")).unwrap();
+    fs::write(to.path().join("eric.import/eric.db"), "half").unwrap();
+    let last = lines.len() - 1 - memchr::memrchr(b'\n', &lines[..lines.len() - 1]).unwrap();
+    import(to.path(), &mut Watched { lines: &lines, last, dir: to.path() }).unwrap();
+    assert_eq!(told(from.path()), told(to.path()));
+    assert!(!to.path().join("eric.import").exists());
+}
+
+#[test]
+fn an_import_takes_no_directory_where_a_write_ahead_log_has_lost_its_file() {
+    let dir = dir();
+    fs::write(dir.path().join("eric.db-wal"), "somebody's").unwrap();
+    assert!(matches!(import(dir.path(), &mut &b""[..]), Err(ImportError::NotEmpty(_))));
+}
+
 #[test]
 fn a_directory_without_a_log_is_told_from_one_that_is_damaged() {
     let dir = dir();
@@ -138,4 +194,22 @@ fn a_damaged_page_is_told_and_the_rest_is_exported() {
     let log = Directory::open(dir.path(), &Options::default());
     let refused = log.map(|log| log.recover(&mut |_| {}));
     assert!(!matches!(refused, Ok(Ok(()))), "it must not be taken as sound");
+}
+
+#[test]
+fn what_is_exported_of_a_damaged_file_still_says_how_far_positions_were_given() {
+    for table in ["mark", "removed", "start"] {
+        let [dir, to] = [dir(), dir()];
+        filled(dir.path());
+        let last = recovered(dir.path()).1.last();
+        let connection = open::reader(dir.path()).unwrap();
+        let page = "SELECT rootpage - 1 FROM sqlite_schema WHERE name = ?1";
+        let page: i64 = connection.query_row(page, [table], |row| row.get(0)).unwrap();
+        drop(connection);
+        damage(dir.path(), page.cast_unsigned());
+        let mut lines = Vec::new();
+        export(dir.path(), &mut lines).unwrap();
+        import(to.path(), &mut &lines[..]).unwrap();
+        assert!(stat(to.path()).unwrap().last >= last, "{table}: {:?}", stat(to.path()).unwrap());
+    }
 }
