@@ -334,7 +334,10 @@ async fn what_was_let_go_and_not_deleted_before_a_crash_is_deleted_after_it() {
     stage.listen("e").rest();
     stage.acknowledge("e", Some(own[1]), &[]).unwrap();
     tokio::time::advance(Duration::from_secs(3)).await;
-    stage.hub.upkeep();
+    let mut expired = Vec::new();
+    stage.hub.channel(channel_id("room")).unwrap().lock().expire(stage.hub.clock_ms(), &mut expired);
+    assert_eq!(expired.len(), 1);
+    stage.hub.forget(&expired);
     stage.reject("e", own[2], 0, false).unwrap();
     stage.update(|settings| settings.sse_retry = Duration::from_millis(5));
     let (mut stage, mut log) = (stage, log);

@@ -201,9 +201,10 @@ fn outliving(
     row: &Row<'_>,
 ) -> rusqlite::Result<Option<AcceptedId>> {
     // one that cannot be read is not remembered when its message goes either
-    let Some(id) = row.get_ref(7)?.as_blob_or_null()?.and_then(stored_id) else { return Ok(None) };
+    let ValueRef::Blob(message) = row.get_ref(6)? else { return Ok(None) };
+    let Some(id) = stored_id(message) else { return Ok(None) };
     let (position, channel, listener) = (Position(position), Position(channel), listener.map(Position));
-    Ok(Some(AcceptedId { position, channel, listener, until: row.get(5)?, id: id.into() }))
+    Ok(Some(AcceptedId { position, channel, listener, until: row.get(4)?, id: id.into() }))
 }
 
 fn message(

@@ -126,7 +126,7 @@ fn what_is_saved_while_nothing_can_be_written_is_deleted_once_it_can() {
     settle(&log);
     let other = Connection::open(open::file(dir.path())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    append(&log, channel, "the writer waits with it");
+    append(&log, channel, "waits");
     let (lower, upper) = positions.split_at(5_000);
     for half in [upper, lower] {
         log.delete(&half.iter().copied().step_by(2).collect::<Vec<_>>());
@@ -163,7 +163,9 @@ fn who_waits_for_a_read_that_panics_is_told_so() {
     let run = || fetches.run(|_| panic!("as a test wants it"));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
     fetches.push(vec![], third.0);
-    [first.1, second.1, third.1].into_iter().for_each(|answer| assert!(wait(answer).is_err()));
+    for answer in [first.1, second.1, third.1] {
+        assert!(wait(answer).is_err());
+    }
 }
 
 #[test]
