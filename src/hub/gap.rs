@@ -147,14 +147,14 @@ impl Gaps {
         }
     }
 
-    /// Those that nobody has heard of, and that one covers which tells of everything up to its end, are part of it.
+    /// Those that nobody has heard of, and that begin within one which tells of everything up to its end, are part of it,
+    /// and so is the rest of the last of them: how many of it stand on which side is not known.
     pub(super) fn swallow(&mut self, mut gap: Gap) -> Gap {
-        self.noted.retain_mut(|Noted { gap: noted, said_at, .. }| {
-            let within = noted.after >= gap.after && noted.through <= gap.through && said_at.is_none();
+        self.noted.retain(|Noted { gap: noted, said_at, .. }| {
+            let within = noted.after >= gap.after && noted.after < gap.through && said_at.is_none();
             if within {
                 gap.count = gap.count.zip(noted.count).map(|(a, b)| a + b);
-            } else if noted.through > gap.through {
-                noted.after = noted.after.max(gap.through);
+                gap.through = gap.through.max(noted.through);
             }
             !within
         });

@@ -111,7 +111,12 @@ async fn a_purge_into_what_has_expired_tells_of_each_message_once() {
         let (stage, sent) = expired(mode).await;
         assert_eq!(stage.purge("l", Some(sent[3])).messages, 1);
         let told = stage.listen("l").rest();
-        assert_eq!(counted(&told), [(GapReason::Purged, 1), (GapReason::Expired, 5)]);
+        // a gap that goes beyond the purge and was told to nobody becomes part of it
+        let expected = match mode {
+            AcknowledgementMode::Automatic => vec![(GapReason::Purged, 6)],
+            AcknowledgementMode::Explicit => vec![(GapReason::Purged, 1), (GapReason::Expired, 5)],
+        };
+        assert_eq!(counted(&told), expected);
         assert_eq!((told.last(), stage.info("l").lost), (Some(&Got(sent[6])), 6));
     }
 }
