@@ -5,6 +5,7 @@
 //! wrong with the rest. What both take means the same.
 
 mod any;
+mod object;
 mod receipt;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub(super) use receipt::answer;
 use crate::v1::{self, message::Payload, publication::Receiver};
 use any::{Any, Attributes};
 use bytes::Bytes;
+use object::Object;
 use prost::Message as _;
 use serde::{Deserialize, Deserializer};
 
@@ -40,14 +42,14 @@ pub(super) fn request<'a>(
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    serde_json::from_slice(body).ok()
+    serde_json::from_slice(body).ok().map(|Object(read)| read)
 }
 
 /// The outer `None`: it is no usual one.
 #[expect(clippy::option_option, reason = "a request may have none")]
-fn message(sent: Option<Sent>) -> Option<Option<v1::Message>> {
+fn message(sent: Option<Object<Sent>>) -> Option<Option<v1::Message>> {
     match sent {
-        Some(sent) => sent.read().map(Some),
+        Some(Object(sent)) => sent.read().map(Some),
         None => Some(None),
     }
 }
@@ -58,13 +60,13 @@ fn message(sent: Option<Sent>) -> Option<Option<v1::Message>> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
-    message: Option<Sent>,
+    message: Option<Object<Sent>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch {
-    publications: Option<Vec<Publication>>,
+    publications: Option<Vec<Object<Publication>>>,
     #[serde(rename = "stopAtError", alias = "stop_at_error")]
     stop_at_error: Option<bool>,
 }
@@ -75,7 +77,7 @@ struct Publication {
     channel: Option<String>,
     listener: Option<String>,
     broadcast: Option<bool>,
-    message: Option<Sent>,
+    message: Option<Object<Sent>>,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +101,7 @@ fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Any>, D::E
 
 impl Batch {
     fn read(self) -> Option<v1::PublishBatchRequest> {
-        let publications = self.publications.unwrap_or_default().into_iter().map(Publication::read);
+        let publications = self.publications.unwrap_or_default().into_iter().map(|Object(it)| it.read());
         let stop_at_error = self.stop_at_error.unwrap_or_default();
         Some(v1::PublishBatchRequest { publications: publications.collect::<Option<_>>()?, stop_at_error })
     }

@@ -108,6 +108,22 @@ proptest! {
     }
 
     #[test]
+    fn nothing_else_is_taken_for_it(it in anything()) {
+        let bodies = [
+            it.clone(),
+            json!([it, null]),
+            json!({"message": it}),
+            json!({"message": [it, null, null, null, null, null]}),
+            json!({"publications": it}),
+            json!({"publications": [it]}),
+            json!({"publications": [[it, null, null, null]]}),
+        ];
+        for (verb, body) in ["Broadcast", "Dispatch", "PublishBatch"].iter().flat_map(|verb| bodies.iter().map(move |body| (*verb, body))) {
+            assert_same(verb, body.to_string().as_bytes());
+        }
+    }
+
+    #[test]
     fn no_bytes_mean_another_thing(place in 0..BODY.len(), byte in num::u8::ANY) {
         let mut body = BODY.as_bytes().to_vec();
         body[place] = byte;
@@ -165,13 +181,19 @@ fn what_is_not_is_left_to_others() {
         r#"{"message": {}, "channel": "c"}"#,
         r#"{"message": {}} {}"#,
         "[]",
+        "[null]",
+        r#"{"message": []}"#,
+        r#"{"message": ["i", "t", null, null, null, null]}"#,
         "",
     ];
     for body in unusual {
         assert!(request("Broadcast", body.as_bytes(), in_path).is_none(), "{body}");
     }
     let both = r#"{"publications": [{"listener": "l", "broadcast": true}]}"#;
-    assert!(request("PublishBatch", both.as_bytes(), in_path).is_none());
+    let lists = r#"{"publications": [["c", "l", null, null]]}"#;
+    for body in [both, lists, "[null, null]"] {
+        assert!(request("PublishBatch", body.as_bytes(), in_path).is_none(), "{body}");
+    }
     assert!(request("CreateChannel", b"{}", in_path).is_none());
     let failed = v1::PublishResult { outcome: Some(Outcome::Error(Default::default())) };
     let answered = v1::PublishBatchResponse { results: vec![failed] }.encode_to_vec();

@@ -293,7 +293,10 @@ impl Room {
             let purged = sent.position <= ear.cleared;
             let gone = told && (purged || !self.must_be_kept(ear, sent, now));
             let lost = ear.lost.contains(&sent.position);
-            assert!(lost || gone || sent.expired(now), "{gap:?} covers {sent:?}, which nobody dropped: {ear:?}");
+            assert!(
+                lost || gone || sent.expired(now),
+                "{gap:?} covers {sent:?}, which nobody dropped: {ear:?}"
+            );
         }
         assert!(gap.count.is_none_or(|told| told == count), "{gap:?} covers {count}");
     }
