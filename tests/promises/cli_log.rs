@@ -160,7 +160,7 @@ async fn an_import_that_is_killed_leaves_no_log() {
         .expect("it reads");
     import.kill().await.expect("it runs");
     drop(stdin);
-    let (_, err) = ends(4, &["log", "stat", path(to.path())]).await;
+    let (_, err) = ends(3, &["log", "stat", path(to.path())]).await;
     assert!(err.contains("there is no log"), "{err}");
     let (exit, said) = piped(to.path(), &lines).await;
     assert_eq!(exit, Some(0), "{said}");

@@ -110,8 +110,9 @@ impl Import {
     fn gather(&self) -> rusqlite::Result<()> {
         let busy =
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
-        let held = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
-        if busy { Err(held()) } else { Ok(()) }
+        // somebody looks into it
+        let held = ffi::Error::new(ffi::SQLITE_BUSY);
+        if busy { Err(rusqlite::Error::SqliteFailure(held, None)) } else { Ok(()) }
     }
 
     fn some(&mut self, lines: &[String]) -> Result<(), ImportError> {

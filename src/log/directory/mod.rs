@@ -1,7 +1,8 @@
 //! The log on disk: an SQLite file in a directory of its own. Accepted means: it is on disk, after fsync.
 //!
 //! In reading order:
-//! - `schema` has the tables as operators see them, `last` how far positions were given, `open` and `lock` who may open the file, `options` what is set.
+//! - `schema` has the tables as operators see them, `last` how far positions were given, `open` and `lock` who may open
+//!   the file, `options` what is set.
 //! - `shared` is what those who append share with the writer: `pending`, what waits to be written, and `kept`, what
 //!   memory knows of what is kept (`sizes` of all, the newest in the `cache`, `runs` that were deleted).
 //! - `writer` is the one thread that writes. It turns what waits into `rows`, and after each commit lets the watermark
@@ -9,11 +10,12 @@
 //!   `threads` what of a panic.
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
 //!   `checkpoints` keeps the write-ahead log short from a thread of its own.
-//! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start, `ahead` of whoever takes
-//!   it in.
-//! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of itself. For operators: `stat` counts what
-//!   stands in a directory, `check` looks whether it is sound, `export` writes it as JSON lines (`line`; `salvage` reads
-//!   around what is damaged), `import` takes those back, `aside` until it has all.
+//! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start, `ahead` of whoever
+//!   takes it in.
+//! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of
+//!   itself. For operators: `stat` counts what stands in a directory, `check` looks whether it is sound, `export` writes
+//!   it as JSON lines (`line`; `salvage` reads around what is damaged), `import` takes those back, `aside` until it has
+//!   all.
 
 mod ahead;
 mod aside;

@@ -262,6 +262,33 @@ async fn a_server_that_is_killed_loses_nothing_that_it_accepted() {
     assert_eq!(sequences(&wire.listen("c", "l").await.take(accepted.len()).await), accepted);
 }
 
+#[tokio::test]
+async fn what_was_let_go_just_before_a_kill_takes_no_room_after_it() {
+    let dir = directory();
+    let few = ChannelSettings {
+        max_backlog_messages: Some(20),
+        max_replay_messages: Some(20),
+        ..ChannelSettings::default()
+    };
+    let mut room = None;
+    for life in 0..3 {
+        let server = Served::over(dir.path(), &[]).await;
+        let wire = server.wire().await;
+        if life == 0 {
+            wire.create_with("c", few.clone()).await;
+            wire.register("c", "l").await;
+        }
+        wire.broadcast_all("c", (0..60).map(|_| numbered(1))).await;
+        // where the channel stands is kept at once, and what it let go is deleted a little later
+        wire.update("c", few.clone()).await;
+        let bytes = wire.server().await.log_bytes;
+        assert_eq!(*room.get_or_insert(bytes), bytes);
+        server.kill().await;
+    }
+    let (_server, wire) = over(dir.path()).await;
+    assert_eq!((wire.look_at("c").await.kept_broadcasts, Some(wire.server().await.log_bytes)), (20, room));
+}
+
 /// `--sync` with an interval says what it may lose, and only the end of the machine loses it.
 #[tokio::test]
 async fn at_an_interval_the_end_of_the_process_loses_nothing() {
