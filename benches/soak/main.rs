@@ -9,7 +9,7 @@
 //! [`send`], [`receive`], [`visit`], [`pull`], [`hand`], [`refuse`], [`disturb`], [`lives`] and [`guests`] what they do, over
 //! [`road`], some until they are answered: [`insist`];
 //! [`event`] and [`books`] what is written down of it; [`judge`] what must be so, of one receiver [`trial`], [`order`],
-//! [`gaps`], [`flight`], [`firm`] and [`crash`], told as a [`verdict`]; [`proof`] and [`example`] that the judge finds what is wrong.
+//! [`gaps`], [`flight`], [`firm`] and [`crash`], told as a [`verdict`]; what [`remains`] in the log; [`proof`] and [`example`] that the judge finds what is wrong.
 
 mod args;
 mod books;
@@ -35,6 +35,7 @@ mod proof;
 mod pull;
 mod receive;
 mod refuse;
+mod remains;
 mod road;
 mod send;
 mod stage;

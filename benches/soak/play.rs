@@ -8,6 +8,7 @@ use crate::{
     house::House,
     judge, lives, pull,
     receive::Client,
+    remains,
     road::{Outcome, Roads, Wire},
     send::{Sender, Verb},
     stage::{Act, Stage},
@@ -51,6 +52,7 @@ async fn acts(run: &Run) -> Outcome<Rc<Stage>> {
     arrive(&stage, &mut wire).await?;
     stage.act.set(Act::Done);
     all_end(&mut receivers, "a receiver").await?;
+    remains::look(&stage, &mut wire).await?;
     house.close().await?.into_iter().for_each(|fault| stage.books.lock().fault(fault));
     Ok(stage)
 }
