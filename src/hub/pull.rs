@@ -33,7 +33,8 @@ async fn seen_to_the_end(subscription: &mut Subscription) -> Option<Result<Hande
     let began = subscription.token();
     let look = poll_fn(|context| match subscription.poll_batch(context) {
         Poll::Pending if !subscription.is_looking() => Poll::Ready(None),
-        next => next.map(Some),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(next) => Poll::Ready(Some(next)),
     });
     match timeout(LONGEST_LOOK, look).await {
         Ok(found) => found,

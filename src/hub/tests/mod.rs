@@ -354,8 +354,11 @@ struct Meddled {
     reads_from_disk: AtomicBool,
     /// What is fetched does not come.
     holds: AtomicBool,
-    held: Mutex<Vec<oneshot::Sender<Result<Vec<Entry>, LogError>>>>,
+    held: Mutex<Vec<Asked>>,
 }
+
+/// Who waits for what is fetched.
+type Asked = oneshot::Sender<Result<Vec<Entry>, LogError>>;
 
 impl Meddled {
     fn after_read(&self, meddle: impl FnOnce() + Send + 'static) {

@@ -497,15 +497,15 @@ async fn a_handler_is_left_also_while_its_rejection_cannot_be_said() {
 
 /// The answer to the next pull gets lost, after the server has delivered so many by it.
 async fn lose_a_pull(proxy: &Proxy, puller: &Client, client: &Client, messages: u32) {
-    let in_hand = async || client.listener("c", "l").await.unwrap().unacknowledged_messages;
+    let in_hand = async || client.listener("c", "l").await.expect("it is there").unacknowledged_messages;
     proxy.swallow_answers();
     let pull = tokio::spawn(puller.pull("c", "l").max_messages(messages).into_future());
     until(async || in_hand().await == i64::from(messages)).await;
     pull.abort();
-    assert!(pull.await.unwrap_err().is_cancelled());
+    assert!(pull.await.expect_err("it was cut off").is_cancelled());
     proxy.cut();
     // it finds out that its connection is gone
-    puller.server().await.unwrap();
+    puller.server().await.expect("it answers");
 }
 
 #[tokio::test]
