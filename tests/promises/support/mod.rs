@@ -28,7 +28,7 @@ use std::{future::Future, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// Longer than anything takes here, also on a busy machine: at it a test has failed, and does not hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the future gives.
 #[track_caller]
