@@ -85,8 +85,24 @@ struct Case<'a> {
     crashes: Crashes,
     meant: Vec<i64>,
     came: HashSet<i64>,
+    /// What gaps cover, in rising order: from behind the one to the other.
+    told: Vec<(i64, i64)>,
     /// Nothing up to here need come: it was meant for another life, or may have been in flight.
     excused: i64,
+}
+
+/// A long run tells of thousands, and of each again and again.
+fn told(events: &[Event]) -> Vec<(i64, i64)> {
+    let mut gaps: Vec<_> = events.iter().filter_map(Event::gap).map(|gap| (gap.after, gap.through)).collect();
+    gaps.sort_unstable();
+    gaps.dedup_by(|next, last| {
+        let joined = next.0 <= last.1;
+        if joined {
+            last.1 = last.1.max(next.1);
+        }
+        joined
+    });
+    gaps
 }
 
 impl<'a> Case<'a> {
@@ -95,7 +111,7 @@ impl<'a> Case<'a> {
         let came = events.iter().filter_map(Event::delivered).map(|delivered| delivered.sequence).collect();
         let excused = excused(events, receiver);
         let meant = books.meant_for(who, receiver).into_keys().filter(|it| *it > excused).collect();
-        Self { receiver, events, crashes: Crashes::of(events), meant, came, excused }
+        Self { receiver, events, crashes: Crashes::of(events), meant, came, told: told(events), excused }
     }
 
     fn without(&self, message: i64) -> Vec<Event> {
@@ -103,7 +119,8 @@ impl<'a> Case<'a> {
     }
 
     fn in_a_gap(&self, message: i64) -> bool {
-        self.events.iter().filter_map(Event::gap).any(|gap| gap.covers(message))
+        let next = self.told.partition_point(|(_, through)| *through < message);
+        self.told.get(next).is_some_and(|(after, _)| *after < message)
     }
 
     /// Those that came, and are in no gap.
