@@ -22,6 +22,7 @@ mod errors;
 mod expiry;
 mod gaps;
 mod grpcurl;
+mod http_connections;
 mod http_ends;
 mod http_events;
 mod http_origins;

@@ -3,6 +3,7 @@
 mod acknowledging;
 mod bundles;
 mod commands;
+mod pulling;
 mod receiving;
 mod restarted;
 mod sending;

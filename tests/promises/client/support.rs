@@ -2,7 +2,7 @@
 
 pub(crate) use crate::support::{TestServer, proxy::Proxy};
 
-use eric::client::{Client, Event, Message, Subscription};
+use eric::client::{ChannelSettings, Client, Event, Message, NewChannel, NewListener, Subscription};
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::timeout;
 
@@ -59,4 +59,25 @@ pub(crate) async fn until(mut so: impl AsyncFnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// With a channel `c` of these settings, and an explicit listener `l`.
+pub(crate) async fn with_settings(settings: ChannelSettings) -> (TestServer, Client) {
+    let server = TestServer::start();
+    let client = server.client();
+    client.create_channel(NewChannel::named("c").settings(settings)).await.expect("it is new");
+    client.register("c", NewListener::named("l").explicit()).await.expect("it is new");
+    (server, client)
+}
+
+pub(crate) async fn explicit() -> (TestServer, Client) {
+    with_settings(ChannelSettings::default()).await
+}
+
+pub(crate) async fn send(client: &Client, numbers: impl IntoIterator<Item = u64>) {
+    let publisher = client.publish();
+    for number in numbers {
+        publisher.broadcast("c", numbered(number)).await.expect("the runtime lives");
+    }
+    publisher.flush().await;
 }
