@@ -67,6 +67,8 @@ struct Noted {
     said_at: Option<u32>,
     /// What stood before it in the stream that said it last: its client may not have heard of it yet.
     behind: Position,
+    /// Up to here messages had been brought before it was said: a client that names one of them means that.
+    had: Position,
 }
 
 impl Gaps {
@@ -164,7 +166,7 @@ impl Gaps {
     /// Adds one at its place, among messages that still wait; `said_at`: when it was handed over.
     pub(super) fn insert(&mut self, gap: Gap, said_at: Option<u32>) {
         let place = self.place(gap);
-        self.noted.insert(place, Noted { gap, said_at, behind: Position::ZERO });
+        self.noted.insert(place, Noted { gap, said_at, behind: Position::ZERO, had: Position::ZERO });
         if self.noted.len() > MAX_GAPS {
             self.merge_oldest();
         }
@@ -180,20 +182,21 @@ impl Gaps {
     pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position]) {
         let passed = |noted: &Noted| {
             let end = noted.gap.through;
-            // where a gap came late, its end may be a message that its client has, and means by it
-            let means_it = end > noted.behind || noted.gap.after == end.before();
+            // its end may be a message that a client has, and means by it: of what else is missing that says nothing
+            let means_it = end > noted.had || noted.gap.after == end.before();
             end == through || (ends.contains(&end) && means_it) || (end < through && noted.behind < through)
         };
         self.noted.retain(|noted| noted.said_at.is_none() || !passed(noted));
     }
 
-    /// These were said where a stream had handed over everything up to a position.
-    pub(super) fn said_behind(&mut self, gaps: &[Gap], behind: Position) {
-        for gap in gaps {
-            if let Ok(place) = self.noted.binary_search_by_key(&gap.through, |noted| noted.gap.through) {
-                self.noted[place].behind = behind;
-            }
-        }
+    /// These were said where a stream had handed over everything up to a position, and any stream up to another.
+    pub(super) fn said_behind(&mut self, gaps: &[Gap], behind: Position, had: Position) {
+        self.noted_among(gaps).for_each(|noted| (noted.behind, noted.had) = (behind, had));
+    }
+
+    /// More than one may end at the same place.
+    fn noted_among<'a>(&'a mut self, gaps: &'a [Gap]) -> impl Iterator<Item = &'a mut Noted> {
+        self.noted.iter_mut().filter(|noted| gaps.iter().any(|gap| gap.through == noted.gap.through))
     }
 
     /// Never one that was handed over with one that was not: it would be handed over again, or be forgotten unsaid.
@@ -203,14 +206,13 @@ impl Gaps {
         let later = self.noted.remove(first + 1);
         let earlier = &self.noted[first];
         let (gap, said_at) = (earlier.gap.joined(later.gap), earlier.said_at.and(later.said_at));
-        let behind = earlier.behind.max(later.behind);
-        self.noted[first] = Noted { gap, said_at, behind };
+        let (behind, had) = (earlier.behind.max(later.behind), earlier.had.max(later.had));
+        self.noted[first] = Noted { gap, said_at, behind, had };
     }
 
     /// These were handed over.
     pub(super) fn told(&mut self, gaps: &[Gap], now: u32) {
-        let told = |noted: &&mut Noted| gaps.iter().any(|gap| gap.through == noted.gap.through);
-        self.noted.iter_mut().filter(told).for_each(|noted| _ = noted.said_at.get_or_insert(now));
+        self.noted_among(gaps).for_each(|noted| _ = noted.said_at.get_or_insert(now));
     }
 
     /// Whether one ends between two places.
@@ -284,5 +286,18 @@ mod tests {
         gaps.hand_over(Position(3), 80, 20);
         assert!(!gaps.any_to_say(Position(0)));
         assert_eq!(gaps.forgotten(), Position(2));
+    }
+
+    #[test]
+    fn a_message_that_ends_two_gaps_passes_neither() {
+        let mut gaps = Gaps::explicit();
+        let ends = [gap(GapReason::Trimmed, 1, 4), gap(GapReason::Rejected, 2, 4)];
+        ends.iter().for_each(|gap| gaps.insert(*gap, None));
+        gaps.told(&ends, 10);
+        gaps.said_behind(&ends, Position(1), Position(4));
+        gaps.acknowledge(Position(0), &[Position(4)]);
+        assert_eq!(gaps.to_say(Position(0)).count(), 2);
+        gaps.acknowledge(Position(4), &[]);
+        assert_eq!(gaps.to_say(Position(0)).count(), 0);
     }
 }

@@ -144,6 +144,9 @@ pub(super) struct GapKept {
     /// What stood before it in the stream that said it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) behind: Position,
+    /// How far any stream had come before it was said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) had: Position,
 }
 
 impl GapKept {

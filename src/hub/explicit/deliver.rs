@@ -92,11 +92,11 @@ impl Standing {
         let Some(explicit) = &mut self.explicit else { return Vec::new() };
         let was_idle = explicit.outstanding.messages == 0;
         let repeats = explicit.take_in_hand(found);
-        let before = explicit.sent;
+        let (before, had) = (explicit.sent, explicit.delivered);
         explicit.go_to(found.cursor, found.tally);
         explicit.begin_deadlines(&found.positions, was_idle, allowed, now);
         self.tell_expired(found, ring, now, dropped);
-        self.gaps.said_behind(&found.gaps, before);
+        self.gaps.said_behind(&found.gaps, before, had);
         for &position in unwanted {
             self.acknowledge_one(position, ring, dropped);
         }

@@ -62,6 +62,24 @@ async fn what_expires_while_it_is_held_back_holds_nothing_back_any_longer() {
     assert_eq!(stream.rest(), [gap, Got(sent[1])]);
 }
 
+/// A client has got two messages; a stream of another tells that both have expired, and nobody reads that.
+#[tokio::test(start_paused = true)]
+async fn who_acknowledges_a_message_that_ends_a_gap_has_not_heard_of_the_gap() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(0), send(1), send(1), send(0)];
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let gap = Lost(GapReason::Expired, sent[0], sent[2], Some(2));
+    let again = [Got(sent[0]), gap, Got(sent[3])];
+    assert_eq!(stage.listen("l").rest(), again);
+    stage.acknowledge("l", None, &[sent[0], sent[2]]).unwrap();
+    assert_eq!(stage.listen("l").rest(), again[1..], "the second was acknowledged by nobody");
+    stage.acknowledge("l", Some(sent[3]), &[]).unwrap();
+    assert_eq!(stage.listen("l").rest(), []);
+}
+
 #[tokio::test(start_paused = true)]
 async fn acknowledging_the_last_of_several_that_expired_does_not_swallow_the_rest() {
     let stage = Stage::new(room());

@@ -25,6 +25,9 @@ impl Ear {
         let through = named.min(below.saturating_sub(1));
         let (mut least, mut most) = (0, 0);
         let attended = self.attended(now);
+        // whoever names a message that came means that, and nothing else that is missing with it
+        let came: Vec<_> =
+            self.sent.iter().filter(|(_, sent)| sent.delivery > 0).map(|(it, _)| *it).collect();
         for (position, sent) in &mut self.sent {
             let single = singles.contains(position) && *position < below;
             let again = overtaking && sent.failed > 0;
@@ -35,7 +38,8 @@ impl Ear {
                 (sent.fate, sent.in_hand) = (Acknowledged, false);
             }
             if let Some(end) = sent.told_by.filter(|_| matches!(sent.fate, Lost(_))) {
-                sent.settled |= end < gaps_below && (end <= named || singles.contains(&end));
+                let means_it = *position == end || !came.contains(&end);
+                sent.settled |= end < gaps_below && (end <= named || means_it && singles.contains(&end));
             }
         }
         self.look_who_is_first(now);
