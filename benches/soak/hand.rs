@@ -29,8 +29,8 @@ pub(crate) struct Hand {
     pub(crate) incarnation: String,
     generation: i64,
     pub(crate) held: Vec<Held>,
-    /// The end of the last gap that was said.
-    pub(crate) gap: i64,
+    /// The ends of the gaps that were said.
+    pub(crate) gaps: Vec<i64>,
 }
 
 impl Hand {
@@ -49,7 +49,7 @@ impl Hand {
             incarnation: incarnation.to_owned(),
             generation: started.generation,
             held: Vec::new(),
-            gap: 0,
+            gaps: Vec::new(),
         }
     }
 
@@ -59,9 +59,9 @@ impl Hand {
 
     pub(crate) fn take(&mut self, batch: &Batch) {
         if self.generation != batch.generation {
-            self.gap = 0;
+            self.gaps.clear();
         }
-        self.gap = batch.gaps.iter().map(|gap| gap.through_sequence).fold(self.gap, i64::max);
+        self.gaps.extend(batch.gaps.iter().map(|gap| gap.through_sequence));
         self.generation = batch.generation;
         for delivery in &batch.deliveries {
             let sequence = delivery.sequence;
@@ -88,12 +88,12 @@ impl Hand {
     /// Everything, by one `through`; what others have overtaken, by its attempt.
     pub(crate) async fn acknowledge_all(&mut self, wire: &mut Wire) -> Result<(), ()> {
         let held = std::mem::take(&mut self.held);
-        let gap = std::mem::take(&mut self.gap);
+        let gaps = std::mem::take(&mut self.gaps);
         // of an older generation `through` may cover only a part, and what it covers is not in doubt then
         let mut generations: Vec<_> = held.iter().map(|held| held.generation).collect();
         generations.sort_unstable();
         generations.dedup();
-        if generations.is_empty() && gap > 0 {
+        if generations.is_empty() && !gaps.is_empty() {
             generations.push(self.generation);
         }
         for generation in generations {
@@ -101,11 +101,14 @@ impl Hand {
             let these: Vec<_> = held.iter().filter(of).copied().collect();
             // what came again by itself may stand behind what has not come yet
             let in_order = these.iter().filter(|held| !self.alone(held)).map(|held| held.sequence);
-            let through = in_order.fold(if generation == self.generation { gap } else { 0 }, i64::max);
+            let told = if generation == self.generation { &gaps[..] } else { &[] };
+            let through = in_order.chain(told.iter().copied()).max();
             // one by one it is known whether all were covered
-            let singly = self.overtaking() && gap == 0 && these.len() % 2 == 0;
-            let through = (through > 0 && !singly).then_some(through);
-            self.acknowledge(wire, generation, through, &these).await?;
+            let singly = self.overtaking() && gaps.is_empty() && these.len() % 2 == 0;
+            let through = through.filter(|_| !singly);
+            // what came behind a gap passes it, too
+            let named = if these.len() % 3 == 0 { &[] } else { told };
+            self.acknowledge(wire, generation, through, &these, named).await?;
         }
         Ok(())
     }
@@ -123,7 +126,7 @@ impl Hand {
         if chosen.is_empty() {
             return Ok(());
         }
-        self.acknowledge(wire, generation, None, &chosen).await
+        self.acknowledge(wire, generation, None, &chosen, &[]).await
     }
 
     async fn acknowledge(
@@ -132,6 +135,7 @@ impl Hand {
         generation: i64,
         through: Option<i64>,
         these: &[Held],
+        gaps: &[i64],
     ) -> Result<(), ()> {
         let receiver = self.receiver();
         let attempts = these
@@ -148,6 +152,7 @@ impl Hand {
             through_sequence: through,
             sequences: singles.map(|held| held.sequence).collect(),
             attempts: attempts.collect(),
+            gaps: gaps.to_vec(),
         };
         let about = these.iter().map(|held| Event::Acknowledging { sequence: held.sequence });
         self.stage.books.lock().note(self.who, about);

@@ -55,7 +55,7 @@ impl Hand {
 
     fn rejected(&mut self, sequence: i64, before: i64, rejected: &Rejected) {
         let overtaking = self.overtaking();
-        self.gap = 0;
+        self.gaps.clear();
         // what stands behind it comes again
         self.held
             .retain(|held| if overtaking { held.sequence != sequence } else { held.sequence < sequence });

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Acknowledge deliveries of an explicit listener: they do not come again. Twice is no error
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("what").args(["through", "sequences"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("what").args(["through", "sequences", "gaps"]).required(true).multiple(true))]
 pub(crate) struct Ack {
     /// The channel's id
     channel: String,
@@ -26,6 +26,9 @@ pub(crate) struct Ack {
     /// Everything up to this sequence, included
     #[arg(long, value_name = "SEQUENCE")]
     through: Option<i64>,
+    /// A gap that its stream has told, by its end; several times for several
+    #[arg(long = "gap", value_name = "SEQUENCE")]
+    gaps: Vec<i64>,
     /// Which attempt the single deliveries are, where the channel's redelivery is overtaking
     #[arg(long, value_name = "NUMBER", requires = "sequences")]
     attempt: Option<i32>,
@@ -73,7 +76,7 @@ struct Named {
 
 impl Ack {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Fault> {
-        let what = Acknowledgement::of(self.channel, self.listener);
+        let what = Acknowledgement::of(self.channel, self.listener).gaps(self.gaps);
         let what = match self.attempt {
             None => what.sequences(self.sequences),
             Some(attempt) => {

@@ -34,6 +34,12 @@ impl Acknowledgement {
         self
     }
 
+    /// Gaps that were told, each by its end: they are told no more.
+    pub fn gaps(mut self, ends: impl IntoIterator<Item = i64>) -> Self {
+        self.0.gaps.extend(ends);
+        self
+    }
+
     /// The listener's birth; another one's is refused, reason `OTHER_LIFE`.
     pub fn birth(mut self, birth: i64) -> Self {
         self.0.birth = birth;

@@ -142,7 +142,7 @@ impl Ledger {
             self.close_ranks();
         }
         if *self.gaps.entry(end).or_insert(State::Open) == State::Done {
-            self.unsent.sequences.insert(end);
+            self.unsent.gaps.insert(end);
         }
         while self.gaps.len() > MAX_GAPS {
             self.gaps.pop_first();
@@ -200,7 +200,7 @@ impl Ledger {
     pub(super) fn told(&mut self, epoch: u64, end: i64) {
         let Some(gap) = self.gaps.get_mut(&end).filter(|_| epoch == self.epoch) else { return };
         *gap = State::Done;
-        self.unsent.sequences.insert(end);
+        self.unsent.gaps.insert(end);
         // it may have been what kept it
         self.unsent.through |= self.through > NOWHERE;
     }
@@ -276,9 +276,7 @@ impl Ledger {
         }
         while let Some(first) = self.entries.first_entry().filter(|first| first.get().state == State::Done) {
             let (sequence, _) = first.remove_entry();
-            if !self.gaps.contains_key(&sequence) {
-                self.unsent.sequences.remove(&sequence);
-            }
+            self.unsent.sequences.remove(&sequence);
             self.through = sequence;
             self.unsent.through = true;
         }

@@ -30,6 +30,8 @@ pub struct Acknowledgement {
     pub singles: Vec<Position>,
     /// Single ones that came again alone, each by its attempt.
     pub attempts: Vec<(Position, u32)>,
+    /// Gaps that were told, each by its end.
+    pub gaps: Vec<Position>,
 }
 
 /// An acknowledgement was applied.
@@ -70,11 +72,11 @@ impl Hub {
         id: ListenerId<'_>,
         acknowledgement: Acknowledgement,
     ) -> Result<Acknowledged, Error> {
-        let Acknowledgement { life, generation, through, singles, attempts } = acknowledgement;
+        let Acknowledgement { life, generation, through, singles, attempts, gaps } = acknowledgement;
         let channel = self.channel(channel)?;
         let state = channel.lock_existing()?;
         let listener = self.explicit_in(&channel, &state, id)?;
-        let covers = Covers { through, singles, attempts };
+        let covers = Covers { through, singles, attempts, gaps };
         self.check_life(&channel, &listener, &life, covers.highest())?;
         self.log.check()?;
         let (now, mut dropped) = (self.clock_ms(), Vec::new());

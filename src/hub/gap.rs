@@ -40,6 +40,10 @@ pub struct Gap {
 }
 
 impl Gap {
+    fn is_of_one(&self) -> bool {
+        self.after == self.through.before()
+    }
+
     fn joined(self, later: Self) -> Self {
         let count = self.count.zip(later.count).map(|(a, b)| a + b);
         // what lies between them may still be there, or may have been delivered: it is no part of the gap
@@ -63,12 +67,17 @@ pub(super) struct Gaps {
 #[derive(Clone, Copy, Debug)]
 struct Noted {
     gap: Gap,
-    /// When it was handed over, in seconds of the hub's clock.
-    said_at: Option<u32>,
-    /// What stood before it in the stream that said it last: its client may not have heard of it yet.
-    behind: Position,
-    /// Up to here messages had been brought before it was said: a client that names one of them means that.
-    had: Position,
+    said: Option<Said>,
+}
+
+/// It was handed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    /// When that was first, in seconds of the hub's clock.
+    pub(super) at: u32,
+    /// Up to here messages had been brought before, in the same generation: a client that names one of them means that,
+    /// and may not have heard of the gap. Whoever names one from behind has.
+    pub(super) had: Position,
 }
 
 impl Gaps {
@@ -94,7 +103,7 @@ impl Gaps {
 
     /// Those behind `said`, and those before it that came there later.
     pub(super) fn to_say(&self, said: Position) -> impl Iterator<Item = Gap> + '_ {
-        let late = move |noted: &Noted| self.explicit && noted.said_at.is_none();
+        let late = move |noted: &Noted| self.explicit && noted.said.is_none();
         let to_say = move |noted: &&Noted| noted.gap.through > said || late(noted);
         self.noted.iter().filter(to_say).map(|noted| noted.gap)
     }
@@ -120,14 +129,14 @@ impl Gaps {
     /// The one that covers all of it, where nobody has heard of that yet.
     fn unsaid_around(&mut self, gap: Gap) -> Option<&mut Gap> {
         let place = self.place(gap);
-        let noted = self.noted.get_mut(place).filter(|noted| noted.said_at.is_none())?;
+        let noted = self.noted.get_mut(place).filter(|noted| noted.said.is_none())?;
         Some(&mut noted.gap).filter(|noted| noted.after <= gap.after)
     }
 
     /// The one that stands before it, where it is of the same reason and nobody has heard of it yet.
     fn unsaid_before(&mut self, gap: Gap) -> Option<&mut Gap> {
         let before = self.place(gap).checked_sub(1)?;
-        let unsaid = self.noted.get_mut(before).filter(|noted| noted.said_at.is_none());
+        let unsaid = self.noted.get_mut(before).filter(|noted| noted.said.is_none());
         unsaid.map(|noted| &mut noted.gap).filter(|before| before.reason == gap.reason)
     }
 
@@ -152,8 +161,8 @@ impl Gaps {
     /// Those that nobody has heard of, and that begin within one which tells of everything up to its end, are part of it,
     /// and so is the rest of the last of them: how many of it stand on which side is not known.
     pub(super) fn swallow(&mut self, mut gap: Gap) -> Gap {
-        self.noted.retain(|Noted { gap: noted, said_at, .. }| {
-            let within = noted.after >= gap.after && noted.after < gap.through && said_at.is_none();
+        self.noted.retain(|Noted { gap: noted, said }| {
+            let within = noted.after >= gap.after && noted.after < gap.through && said.is_none();
             if within {
                 gap.count = gap.count.zip(noted.count).map(|(a, b)| a + b);
                 gap.through = gap.through.max(noted.through);
@@ -163,10 +172,10 @@ impl Gaps {
         gap
     }
 
-    /// Adds one at its place, among messages that still wait; `said_at`: when it was handed over.
-    pub(super) fn insert(&mut self, gap: Gap, said_at: Option<u32>) {
+    /// Adds one at its place, among messages that still wait.
+    pub(super) fn insert(&mut self, gap: Gap, said: Option<Said>) {
         let place = self.place(gap);
-        self.noted.insert(place, Noted { gap, said_at, behind: Position::ZERO, had: Position::ZERO });
+        self.noted.insert(place, Noted { gap, said });
         if self.noted.len() > MAX_GAPS {
             self.merge_oldest();
         }
@@ -177,42 +186,34 @@ impl Gaps {
         self.noted.binary_search_by_key(&through, |noted| noted.gap.through).is_ok()
     }
 
-    /// Those up to here that were handed over are passed for good, unless one was said behind what is acknowledged; so is
-    /// one that ends at one of `ends`.
-    pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position]) {
-        let passed = |noted: &Noted| {
-            let end = noted.gap.through;
-            // its end may be a message that a client has, and means by it: of what else is missing that says nothing
-            let means_it = end > noted.had || noted.gap.after == end.before();
-            end == through || (ends.contains(&end) && means_it) || (end < through && noted.behind < through)
+    /// Those that end at one of `told` are passed for good, where they were handed over, and so is one that ends before
+    /// `through`, or at one of `ends`, where a message there was brought behind it.
+    pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position], told: &[Position]) {
+        let passed = |gap: Gap, had: Position| {
+            let end = gap.through;
+            let named = end == through || ends.contains(&end);
+            told.contains(&end)
+                || (named && (end > had || gap.is_of_one()))
+                || (end < through && had < through)
         };
-        self.noted.retain(|noted| noted.said_at.is_none() || !passed(noted));
-    }
-
-    /// These were said where a stream had handed over everything up to a position, and any stream up to another.
-    pub(super) fn said_behind(&mut self, gaps: &[Gap], behind: Position, had: Position) {
-        self.noted_among(gaps).for_each(|noted| (noted.behind, noted.had) = (behind, had));
-    }
-
-    /// More than one may end at the same place.
-    fn noted_among<'a>(&'a mut self, gaps: &'a [Gap]) -> impl Iterator<Item = &'a mut Noted> {
-        self.noted.iter_mut().filter(|noted| gaps.iter().any(|gap| gap.through == noted.gap.through))
+        self.noted.retain(|noted| noted.said.is_none_or(|said| !passed(noted.gap, said.had)));
     }
 
     /// Never one that was handed over with one that was not: it would be handed over again, or be forgotten unsaid.
     fn merge_oldest(&mut self) {
-        let handed_over = self.noted.iter().take_while(|noted| noted.said_at.is_some()).count();
+        let handed_over = self.noted.iter().take_while(|noted| noted.said.is_some()).count();
         let first = if handed_over >= 2 { 0 } else { handed_over };
         let later = self.noted.remove(first + 1);
         let earlier = &self.noted[first];
-        let (gap, said_at) = (earlier.gap.joined(later.gap), earlier.said_at.and(later.said_at));
-        let (behind, had) = (earlier.behind.max(later.behind), earlier.had.max(later.had));
-        self.noted[first] = Noted { gap, said_at, behind, had };
+        let said = earlier.said.zip(later.said);
+        let said = said.map(|(earlier, later)| Said { had: earlier.had.max(later.had), ..earlier });
+        self.noted[first] = Noted { gap: earlier.gap.joined(later.gap), said };
     }
 
-    /// These were handed over.
-    pub(super) fn told(&mut self, gaps: &[Gap], now: u32) {
-        self.noted_among(gaps).for_each(|noted| _ = noted.said_at.get_or_insert(now));
+    /// These were handed over. More than one may end at the same place.
+    pub(super) fn told(&mut self, gaps: &[Gap], said: Said) {
+        let told = |noted: &&mut Noted| gaps.iter().any(|gap| gap.through == noted.gap.through);
+        self.noted.iter_mut().filter(told).for_each(|noted| _ = noted.said.get_or_insert(said));
     }
 
     /// Whether one ends between two places.
@@ -228,11 +229,11 @@ impl Gaps {
         }
         self.said = self.said.max(through);
         for noted in self.noted.iter_mut().filter(|noted| noted.gap.through <= through) {
-            noted.said_at.get_or_insert(now);
+            noted.said.get_or_insert(Said { at: now, had: Position::ZERO });
         }
         let forgotten = &mut self.forgotten;
         self.noted.retain(|noted| {
-            let kept = noted.said_at.is_none_or(|at| at >= forget_before);
+            let kept = noted.said.is_none_or(|said| said.at >= forget_before);
             *forgotten = if kept { *forgotten } else { noted.gap.through.max(*forgotten) };
             kept
         });
@@ -291,13 +292,12 @@ mod tests {
     #[test]
     fn a_message_that_ends_two_gaps_passes_neither() {
         let mut gaps = Gaps::explicit();
-        let ends = [gap(GapReason::Trimmed, 1, 4), gap(GapReason::Rejected, 2, 4)];
+        let ends = [gap(GapReason::Trimmed, 1, 4), gap(GapReason::Purged, 2, 4)];
         ends.iter().for_each(|gap| gaps.insert(*gap, None));
-        gaps.told(&ends, 10);
-        gaps.said_behind(&ends, Position(1), Position(4));
-        gaps.acknowledge(Position(0), &[Position(4)]);
+        gaps.told(&ends, Said { at: 10, had: Position(4) });
+        gaps.acknowledge(Position(4), &[Position(4)], &[]);
         assert_eq!(gaps.to_say(Position(0)).count(), 2);
-        gaps.acknowledge(Position(4), &[]);
+        gaps.acknowledge(Position(0), &[], &[Position(4)]);
         assert_eq!(gaps.to_say(Position(0)).count(), 0);
     }
 }

@@ -138,15 +138,9 @@ pub(super) struct GapKept {
     pub(super) through: Position,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) count: Option<u64>,
-    /// It was handed over.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub(super) said: bool,
-    /// What stood before it in the stream that said it.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub(super) behind: Position,
-    /// How far any stream had come before it was said.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub(super) had: Position,
+    /// It was handed over, where messages up to here had been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<Position>,
 }
 
 impl GapKept {

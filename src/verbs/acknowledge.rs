@@ -45,6 +45,7 @@ impl Dispatcher {
             (convert::channel_id(&item.channel)?, convert::listener_id(&item.listener)?);
         let through = item.through_sequence.map(|through| convert::position(through, "through_sequence"));
         let singles = item.sequences.iter().map(|sequence| convert::position(*sequence, "sequences"));
+        let gaps = item.gaps.iter().map(|end| convert::position(*end, "gaps"));
         let attempts = item.attempts.iter().map(|attempt| {
             let number = u32::try_from(attempt.attempt)
                 .map_err(|_| Refusal::setting("attempts.attempt", "it must not be negative"));
@@ -59,6 +60,7 @@ impl Dispatcher {
                 through: through.transpose()?,
                 singles: singles.collect::<Result<_, _>>()?,
                 attempts: attempts.collect::<Result<_, _>>()?,
+                gaps: gaps.collect::<Result<_, _>>()?,
             },
         )?;
         Ok(wire::Acknowledged {

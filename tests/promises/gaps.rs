@@ -2,7 +2,7 @@
 
 use crate::support::{
     Event, Wire,
-    explicit::{explicit_of, final_rejection, through},
+    explicit::{explicit, explicit_of, final_rejection, gap_through, singly, through},
     listener, listener_of,
     message::{message, number, numbered, numbers},
     reader::told,
@@ -10,7 +10,9 @@ use crate::support::{
     wire::pull,
     within,
 };
-use eric::v1::{ChannelSettings, GapReason, Message, Overflow, PullRequest, PurgeListenerRequest};
+use eric::v1::{
+    Acknowledgement, ChannelSettings, GapReason, Message, Overflow, PullRequest, PurgeListenerRequest,
+};
 use futures_util::future::BoxFuture;
 use tonic::Code;
 
@@ -231,7 +233,8 @@ fn losses() -> [Loss; 4] {
 
 #[tokio::test]
 async fn whoever_acknowledges_is_told_of_a_gap_until_it_is_passed_whatever_its_reason() {
-    for (reason, count, settings, lose) in losses() {
+    let named: [fn(i64) -> Acknowledgement; 3] = [through, gap_through, |end| singly(&[end])];
+    for ((reason, count, settings, lose), named) in losses().into_iter().zip(named.iter().cycle()) {
         let (_server, wire) = explicit_of(settings).await;
         lose(wire.clone()).await;
         let mut through_gap = 0;
@@ -244,10 +247,33 @@ async fn whoever_acknowledges_is_told_of_a_gap_until_it_is_passed_whatever_its_r
             wire.stop("c", "l").await;
         }
         assert_eq!(wire.listener("c", "l").await.lost_messages, count);
-        wire.acknowledge(through(through_gap)).await;
+        wire.acknowledge(named(through_gap)).await;
         wire.update("c", ChannelSettings { max_backlog_messages: Some(100), ..Default::default() }).await;
         wire.dispatch("c", "l", message("mark")).await;
         let rest = wire.listen("c", "l").await.before("mark").await;
         assert!(!rest.iter().any(|event| matches!(event, Event::Gap(_))), "{rest:?}");
     }
+}
+
+#[tokio::test]
+async fn what_came_before_a_gap_was_told_does_not_pass_it() {
+    let (_server, wire) = explicit().await;
+    wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
+    let mut reader = wire.listen("c", "l").await;
+    let last = reader.take(3).await[2].sequence;
+    let purged = wire.purge("c", "l", None).await.through_sequence;
+    // it may be told on a stream that nobody reads
+    wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
+    for item in [through(last), singly(&[last])] {
+        assert_eq!(wire.acknowledge(item).await.covered_messages, 0);
+        wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
+    }
+    wire.try_acknowledge(gap_through(purged + 1)).await.unwrap_err().is(
+        Code::FailedPrecondition,
+        "NOT_DELIVERED",
+        &[],
+    );
+    wire.acknowledge(gap_through(purged)).await;
+    wire.dispatch("c", "l", message("mark")).await;
+    assert_eq!(wire.listen("c", "l").await.before("mark").await, []);
 }

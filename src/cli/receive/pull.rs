@@ -66,7 +66,7 @@ pub(super) async fn acknowledge(
 ) -> Result<(), Fault> {
     if !pulled.gaps.is_empty() {
         let ends = pulled.gaps.iter().map(|gap| gap.through_sequence);
-        let passed = Acknowledgement::of(channel, listener).birth(pulled.birth).sequences(ends);
+        let passed = Acknowledgement::of(channel, listener).birth(pulled.birth).gaps(ends);
         client.acknowledge([passed]).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     let deliveries = pulled.deliveries.iter().chain(end);

@@ -71,9 +71,12 @@ fn confirm(ledger: &mut Ledger, said: &v1::Acknowledgement, through_sequence: i6
     ledger.confirmed(ledger.epoch(), said, &answer)
 }
 
-/// `through` and single ones of what is said next.
+/// `through` of what is said next, and single ones, gaps by their ends, negative.
 fn said(ledger: &mut Ledger) -> Option<(Option<i64>, Vec<i64>)> {
-    ledger.take().map(|said| (said.through_sequence, said.sequences))
+    ledger.take().map(|said| {
+        let gaps = said.gaps.iter().map(|end| -end);
+        (said.through_sequence, said.sequences.iter().copied().chain(gaps).collect())
+    })
 }
 
 #[test]
@@ -248,10 +251,10 @@ fn a_gap_is_acknowledged_by_its_end_once_it_is_told() {
     handle(&mut ledger, 0, [1]);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])));
     tell(&mut ledger, 9);
-    assert_eq!(said(&mut ledger), Some((Some(1), vec![9])));
+    assert_eq!(said(&mut ledger), Some((Some(1), vec![-9])));
     receive_gap(&mut ledger, 1, 9);
     assert!(!ledger.admit_gap(9), "it is told once");
-    assert_eq!(said(&mut ledger), Some((None, vec![9])));
+    assert_eq!(said(&mut ledger), Some((None, vec![-9])));
 }
 
 #[test]
@@ -267,7 +270,7 @@ fn a_gap_that_the_server_has_passed_is_told_all_the_same() {
     let batch = v1::Batch { gaps: vec![gap], generation: 1, ..Default::default() };
     ledger.received(&batch, &Attempts::default());
     tell(&mut ledger, 2);
-    assert_eq!(said(&mut ledger), Some((Some(2), vec![2])));
+    assert_eq!(said(&mut ledger), Some((Some(2), vec![-2])));
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn what_is_said_stays_below_a_gap_that_is_not_told() {
     receive_gap(&mut ledger, 1, 2);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])), "through 3 would pass it");
     tell(&mut ledger, 2);
-    assert_eq!(said(&mut ledger), Some((Some(3), vec![2])));
+    assert_eq!(said(&mut ledger), Some((Some(3), vec![-2])));
 }
 
 #[test]
@@ -300,13 +303,13 @@ fn what_was_said_in_an_older_generation_is_said_again_in_the_one_that_has_begun(
 }
 
 #[test]
-fn a_gap_behind_what_is_held_is_said_singly() {
+fn a_gap_behind_what_is_held_is_passed_before_it() {
     let mut ledger = ledger();
     receive(&mut ledger, 0, [1]);
     assert!(ledger.admit(1, 0));
     receive_gap(&mut ledger, 1, 9);
     tell(&mut ledger, 9);
-    assert_eq!(said(&mut ledger), Some((None, vec![9])));
+    assert_eq!(said(&mut ledger), Some((None, vec![-9])));
     ledger.done(1, 1);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])));
 }
@@ -322,7 +325,7 @@ fn what_a_gap_covers_blocks_nothing() {
     receive(&mut ledger, 0, [4]);
     tell(&mut ledger, 3);
     handle(&mut ledger, 0, [4]);
-    assert_eq!(said(&mut ledger), Some((Some(4), vec![3])));
+    assert_eq!(said(&mut ledger), Some((Some(4), vec![-3])));
 }
 
 #[test]

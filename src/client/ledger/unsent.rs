@@ -10,13 +10,16 @@ pub(super) struct Unsent {
     pub(super) through: bool,
     pub(super) sequences: BTreeSet<i64>,
     pub(super) attempts: BTreeMap<i64, i32>,
+    /// By their ends.
+    pub(super) gaps: BTreeSet<i64>,
 }
 
 impl Ledger {
     /// Something is done with that the server has not been told.
     pub(in super::super) fn has_unsent(&self) -> bool {
-        let Unsent { through, sequences, attempts } = &self.unsent;
-        (*through && self.sayable().is_some()) || !sequences.is_empty() || !attempts.is_empty()
+        let Unsent { through, sequences, attempts, gaps } = &self.unsent;
+        let single = !(sequences.is_empty() && attempts.is_empty() && gaps.is_empty());
+        single || (*through && self.sayable().is_some())
     }
 
     /// What the server would say of an acknowledgement of nothing, as far as that is known.
@@ -37,7 +40,7 @@ impl Ledger {
         if !self.has_unsent() {
             return None;
         }
-        let Unsent { through, sequences, attempts } = std::mem::take(&mut self.unsent);
+        let Unsent { through, sequences, attempts, gaps } = std::mem::take(&mut self.unsent);
         let said = v1::Acknowledgement {
             birth: self.life.birth,
             incarnation: self.life.incarnation.to_string(),
@@ -49,11 +52,10 @@ impl Ledger {
                 .into_iter()
                 .map(|(sequence, attempt)| v1::Attempt { sequence, attempt })
                 .collect(),
+            gaps: gaps.into_iter().collect(),
             ..Default::default()
         };
-        let says_nothing =
-            said.through_sequence.is_none() && said.sequences.is_empty() && said.attempts.is_empty();
-        (!says_nothing).then_some(said)
+        Some(said)
     }
 
     /// Nobody can be told.
@@ -68,7 +70,7 @@ impl Ledger {
         }
         self.unsent.through |= said.through_sequence.is_some();
         for &sequence in &said.sequences {
-            match sequence <= self.through && !self.gaps.contains_key(&sequence) {
+            match sequence <= self.through {
                 true => self.unsent.through = true,
                 false => drop(self.unsent.sequences.insert(sequence)),
             }
@@ -76,6 +78,7 @@ impl Ledger {
         for attempt in &said.attempts {
             self.unsent.attempts.entry(attempt.sequence).or_insert(attempt.attempt);
         }
+        self.unsent.gaps.extend(&said.gaps);
     }
 
     /// The server has applied what was said. Whether it is to be said again: in the generation in which it was

@@ -66,7 +66,10 @@ export class StreamPanel {
         this.list.delivery(told, this.#options.actions?.(told));
         if (told.message.type === "_eric_channel_closed") this.list.note("A sender says that no more will come.");
       },
-      gap: (told) => this.list.gap(told),
+      gap: (told) => {
+        this.list.gap(told);
+        this.#options.gap?.(told);
+      },
       opened: (told) => this.#options.opened?.(told),
       changed: (state, problem, before) => this.#changed(state, problem, before),
     };

@@ -22,6 +22,8 @@ export function receivePart(channelId, listenerId, changed, signal) {
   const all = new Outcome();
   /** What was delivered and is not acknowledged, by sequence. */
   const open = new Map();
+  /** Gaps that were shown, by their ends: they are repeated until that is said. */
+  const gaps = new Set();
   /** The channel and the listener as they stand, and what the stream began with. */
   const known = { channel: null, listener: null, started: null, incarnation: "" };
   const facts = () => ({
@@ -38,6 +40,7 @@ export function receivePart(channelId, listenerId, changed, signal) {
       empty: "Nothing has come yet.",
       parameters: () => parameters(known.listener),
       opened: ({ started, incarnation }) => Object.assign(known, { started: started[0], incarnation }),
+      gap: (told) => gaps.add(told.throughSequence),
       actions: (told) => (known.listener && isExplicit(known.listener) ? openRow(told) : []),
       changed,
     },
@@ -62,14 +65,17 @@ export function receivePart(channelId, listenerId, changed, signal) {
 
   const acknowledgeAll = action("Acknowledge all", all, async () => {
     const verdicts = [...open.values()];
-    if (verdicts.length === 0) return "Nothing is to be acknowledged.";
+    const seen = [...gaps];
+    if (verdicts.length === 0 && seen.length === 0) return "Nothing is to be acknowledged.";
     const { covered, isCovered } = together(verdicts.map(({ told }) => told), isOvertaking(known.channel));
-    const { acknowledged } = await callForOne("v1/acknowledge", { items: [{ ...facts(), ...covered }] });
+    const { acknowledged } = await callForOne("v1/acknowledge", { items: [{ ...facts(), ...covered, gaps: seen }] });
+    seen.forEach((end) => gaps.delete(end));
     for (const verdict of verdicts.filter(({ told }) => isCovered(told))) {
       verdict.close("acknowledged");
       if (open.get(verdict.told.sequence) === verdict) open.delete(verdict.told.sequence);
     }
     changed();
+    if (verdicts.length === 0) return `${many(seen.length, "gap is", "gaps are")} told no more.`;
     return `${many(acknowledged.coveredMessages, "message was", "messages were")} acknowledged.`;
   });
   acknowledgeAll.hidden = true;
@@ -100,6 +106,7 @@ const isOvertaking = (channel) => channel.settings.redelivery === "REDELIVERY_OV
  * come again; what overtakes comes again alone, and is named.
  */
 function together(deliveries, overtaking) {
+  if (deliveries.length === 0) return { covered: {}, isCovered: () => false };
   const { generation } = deliveries.at(-1);
   const current = deliveries.filter((told) => told.generation === generation);
   const through = current.map((told) => BigInt(told.sequence)).reduce((most, it) => (it > most ? it : most));

@@ -15,12 +15,14 @@ pub(in super::super) struct Covers {
     pub(in super::super) singles: Vec<Position>,
     /// Single ones that came again alone, by the attempt.
     pub(in super::super) attempts: Vec<(Position, u32)>,
+    /// Gaps by their ends.
+    pub(in super::super) gaps: Vec<Position>,
 }
 
 impl Covers {
     pub(in super::super) fn highest(&self) -> Position {
         let singles = self.singles.iter().chain(self.attempts.iter().map(|(position, _)| position));
-        singles.chain(&self.through).copied().max().unwrap_or_default()
+        singles.chain(&self.through).chain(&self.gaps).copied().max().unwrap_or_default()
     }
 
     /// Nothing from a position on.
@@ -28,6 +30,7 @@ impl Covers {
         self.through = self.through.map(|through| through.min(position.before()));
         self.singles.retain(|single| *single < position);
         self.attempts.retain(|(single, _)| *single < position);
+        self.gaps.retain(|end| *end < position);
     }
 }
 
@@ -86,7 +89,7 @@ impl Standing {
                 covered += self.acknowledge_one(position, ring, dropped);
             }
         }
-        self.gaps.acknowledge(covers.through.unwrap_or_default(), &covers.singles);
+        self.gaps.acknowledge(covers.through.unwrap_or_default(), &covers.singles, &covers.gaps);
         if self.passed > before {
             self.begin_with_another(ring, now);
         } else {

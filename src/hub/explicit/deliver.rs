@@ -5,7 +5,7 @@ use super::{
         batch::Repeat,
         cursor::{Cursor, Look},
         desk::Tail,
-        gap::GapReason,
+        gap::{GapReason, Said},
         next::Next,
         ring::Ring,
         settings::Redelivery,
@@ -92,11 +92,10 @@ impl Standing {
         let Some(explicit) = &mut self.explicit else { return Vec::new() };
         let was_idle = explicit.outstanding.messages == 0;
         let repeats = explicit.take_in_hand(found);
-        let (before, had) = (explicit.sent, explicit.delivered);
+        let had = explicit.reached;
         explicit.go_to(found.cursor, found.tally);
         explicit.begin_deadlines(&found.positions, was_idle, allowed, now);
-        self.tell_expired(found, ring, now, dropped);
-        self.gaps.said_behind(&found.gaps, before, had);
+        self.tell(found, Said { at: u32::try_from(now / 1000).unwrap_or(u32::MAX), had }, ring, dropped);
         for &position in unwanted {
             self.acknowledge_one(position, ring, dropped);
         }
@@ -104,16 +103,15 @@ impl Standing {
         repeats
     }
 
-    /// What has expired is no longer among what waits; the gap that tells of it stays until it is passed.
-    fn tell_expired(&mut self, found: &Look, ring: &Ring, now: u64, dropped: &mut Vec<Position>) {
-        let seconds = u32::try_from(now / 1000).unwrap_or(u32::MAX);
+    /// What has expired is no longer among what waits; a gap that was told stays until it is passed.
+    fn tell(&mut self, found: &Look, said: Said, ring: &Ring, dropped: &mut Vec<Position>) {
         for gap in found.gaps.iter().filter(|gap| gap.reason == GapReason::Expired) {
             if !self.gaps.ends_at(gap.through) {
                 self.lost += gap.count.unwrap_or_default();
-                self.gaps.insert(*gap, Some(seconds));
+                self.gaps.insert(*gap, Some(said));
             }
         }
-        self.gaps.told(&found.gaps, seconds);
+        self.gaps.told(&found.gaps, said);
         for next in &found.expired {
             self.let_go(next, ring, dropped);
         }

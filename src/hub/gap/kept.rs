@@ -1,6 +1,6 @@
 //! Gaps over the end of a process.
 
-use super::{Gaps, Noted};
+use super::{Gaps, Noted, Said};
 use crate::hub::kept::{GapKept, GapsKept};
 
 impl Gaps {
@@ -11,9 +11,7 @@ impl Gaps {
             after: noted.gap.after,
             through: noted.gap.through,
             count: noted.gap.count,
-            said: noted.said_at.is_some(),
-            behind: noted.behind,
-            had: noted.had,
+            told: noted.said.map(|said| said.had),
         };
         GapsKept { noted: self.noted.iter().map(kept).collect(), said: self.said, forgotten: self.forgotten }
     }
@@ -21,8 +19,8 @@ impl Gaps {
     /// The gaps as they were kept; those that were said were so just now, since times are not kept.
     pub(in crate::hub) fn of_kept(kept: &GapsKept, explicit: bool) -> Self {
         let noted = |kept: &GapKept| {
-            let (gap, said_at) = (kept.gap(), kept.said.then_some(0));
-            Noted { gap, said_at, behind: kept.behind, had: kept.had }
+            let said = kept.told.map(|had| Said { at: 0, had });
+            Noted { gap: kept.gap(), said }
         };
         Self {
             noted: kept.noted.iter().map(noted).collect(),

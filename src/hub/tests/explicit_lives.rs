@@ -95,8 +95,8 @@ impl Life {
             Read(listener, batches) => self.read(listener, batches),
             Leave(listener) => self.leave(listener),
             Stop(listener) => self.stop(listener),
-            Acknowledge(listener, through, singles, back) => {
-                self.acknowledge(listener, through, &singles, back)
+            Acknowledge(listener, through, singles, heard, back) => {
+                self.acknowledge(listener, through, &singles, heard, back)
             }
             Reject(listener, picks, delay, last, back) => self.reject(listener, &picks, delay, last, back),
             Extend(listener, pick, by, back) => self.extend(listener, pick, by, back),
@@ -209,7 +209,7 @@ fn a_gap_is_passed_by_an_acknowledgement_of_the_generation_before() {
         Update(with(Redelivery::Strict)),
         Pull(0, None, 1),
         Dispatch(0, 10, None),
-        Acknowledge(0, Some(1), vec![], 1),
+        Acknowledge(0, Some(1), vec![], false, 1),
     ];
     live(0, true, verbs);
 }

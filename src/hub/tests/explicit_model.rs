@@ -39,13 +39,26 @@ pub(super) struct Sent {
     /// Which delivery it was; 0: none yet.
     delivery: u64,
     deadline: Option<u64>,
-    /// The end of the gap that told of its loss.
-    told_by: Option<u64>,
+    /// The gap that told of its loss.
+    told_by: Option<Told>,
     /// That gap was acknowledged.
     settled: bool,
 }
 
+/// A gap, as one lost message knows it.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    end: u64,
+    /// How far messages had been brought before it was told first.
+    had: u64,
+}
+
 impl Sent {
+    fn is_told_by(&mut self, end: u64, had: u64) {
+        let before = self.told_by.map_or(had, |told| told.had.min(had));
+        self.told_by = Some(Told { end, had: before });
+    }
+
     fn expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
@@ -70,6 +83,9 @@ pub(super) struct Ear {
     credit: Option<Quota>,
     /// Lost messages that its stream has told of.
     told_here: BTreeSet<u64>,
+    /// Gaps that were told, and those of them that its client has said to know of.
+    told: BTreeSet<(u64, u64)>,
+    known: BTreeSet<(u64, u64)>,
     /// Gaps that stand behind what they tell of, by their ends.
     apart: BTreeMap<u64, u64>,
     /// The first delivery that is not acknowledged, and since when it is that.

@@ -138,6 +138,12 @@ impl Stage {
         self.hub.acknowledge(channel_id("room"), listener_id(id), acknowledgement)
     }
 
+    /// Its client knows of the gap that ends there.
+    fn pass(&self, id: &str, end: u64) -> Result<Acknowledged, Error> {
+        let acknowledgement = Acknowledgement { gaps: vec![Position(end)], ..Acknowledgement::default() };
+        self.hub.acknowledge(channel_id("room"), listener_id(id), acknowledgement)
+    }
+
     fn reject(&self, id: &str, position: u64, delay: u64, last: bool) -> Result<Rejected, Error> {
         let rejection = Rejection {
             life: Life::default(),

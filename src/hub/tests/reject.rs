@@ -55,6 +55,19 @@ fn back_in_strict_order_what_is_in_hand_comes_again() {
     assert_eq!(stage.info("l").generation, 1);
 }
 
+/// A rejection of what came once, as it is said where others overtake it.
+fn first_attempt(sent: u64) -> Rejection {
+    Rejection {
+        life: Life::default(),
+        generation: None,
+        position: Position(sent),
+        attempt: Some(1),
+        reason: String::new(),
+        delay: None,
+        last: false,
+    }
+}
+
 #[test]
 fn a_gap_that_came_late_is_not_passed_by_what_was_delivered_before_it() {
     let overtaking = ChannelSettings { redelivery: Redelivery::Overtaking, max_attempts: 1, ..room() };
@@ -63,15 +76,7 @@ fn a_gap_that_came_late_is_not_passed_by_what_was_delivered_before_it() {
     let sent = stage.dispatches("l", 3);
     let mut stream = stage.listen("l");
     assert_eq!(stream.rest(), got(sent.clone()));
-    let rejection = Rejection {
-        life: Life::default(),
-        generation: None,
-        position: Position(sent[0]),
-        attempt: Some(1),
-        reason: String::new(),
-        delay: None,
-        last: true,
-    };
+    let rejection = Rejection { last: true, ..first_attempt(sent[0]) };
     stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
     // it is said, and lost with the connection, while an acknowledgement of what came before is on its way
     assert_eq!(stream.rest().len(), 1);
@@ -131,16 +136,8 @@ async fn several_that_are_due_at_once_all_come_again_alone() {
     let sent = stage.dispatches("l", 3);
     let mut stream = stage.try_listen("l", at_most(1)).unwrap();
     assert_eq!(stream.rest(), got(sent.clone()));
-    let rejection = |sent: &u64| Rejection {
-        life: Life::default(),
-        generation: None,
-        position: Position(*sent),
-        attempt: Some(1),
-        reason: String::new(),
-        delay: Some(Duration::from_secs(1)),
-        last: false,
-    };
-    let rejections: Vec<_> = sent.iter().map(rejection).collect();
+    let delay = Some(Duration::from_secs(1));
+    let rejections: Vec<_> = sent.iter().map(|sent| Rejection { delay, ..first_attempt(*sent) }).collect();
     stage.hub.reject(channel_id("room"), listener_id("l"), &rejections).unwrap();
     assert_eq!(stream.rest(), []);
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -170,17 +167,31 @@ fn what_came_again_alone_stays_in_hand_when_what_stands_before_it_is_acknowledge
     assert_eq!((older.next(), older.next()), (Some(got([sent[0]])), Some(got([sent[1]]))));
     let credit = Some(Credit(messages(1)));
     let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
-    let rejection = Rejection {
-        life: Life::default(),
-        generation: None,
-        position: Position(sent[1]),
-        attempt: Some(1),
-        reason: String::new(),
-        delay: Some(Duration::ZERO),
-        last: false,
-    };
+    let rejection = Rejection { delay: Some(Duration::ZERO), last: false, ..first_attempt(sent[1]) };
     stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
     assert_eq!(stream.rest(), got([sent[1]]));
     stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
     assert_eq!((stage.info("l").unacknowledged.messages, stream.rest()), (1, vec![]));
+}
+
+/// It was told on a stream of another, who read nothing of it.
+#[test]
+fn a_gap_is_not_passed_by_who_acknowledges_what_came_before_it_was_told() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 3);
+    let mut of_one = stage.listen("l");
+    assert_eq!(of_one.rest(), got(sent.clone()));
+    let rejection = Rejection { last: true, ..first_attempt(sent[1]) };
+    stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
+    let gap = Lost(GapReason::Rejected, sent[1] - 1, sent[1], Some(1));
+    let mut of_another = stage.listen("l");
+    assert_eq!(of_another.rest(), [Got(sent[0]), gap, Got(sent[2])]);
+    stage.acknowledge("l", Some(sent[2]), &[]).unwrap();
+    let mut again = stage.listen("l");
+    assert_eq!(again.rest(), [gap]);
+    let behind = stage.dispatch("l");
+    assert_eq!(again.rest(), [Got(behind)]);
+    stage.acknowledge("l", Some(behind), &[]).unwrap();
+    assert_eq!(stage.listen("l").rest(), [], "what came behind it was told with it");
 }

@@ -322,6 +322,21 @@ fn an_operator_acknowledges_rejects_and_gives_more_time() {
 }
 
 #[test]
+fn a_gap_is_told_until_an_operator_names_it() {
+    let server = with_explicit_listener();
+    done(&server, &["pull", "c", "l", "--max", "3"]);
+    done(&server, &["listener", "purge", "c", "l"]);
+    let gaps = || {
+        let told = lines(&run(&server, &["pull", "c", "l", "--json"]).1);
+        told.iter().map(|line| line["gap"]["throughSequence"].to_string()).collect::<Vec<_>>()
+    };
+    let [end] = &gaps()[..] else { panic!("one gap is told") };
+    assert_eq!(gaps(), [end.clone()]);
+    done(&server, &["ack", "c", "l", "--gap", end]);
+    assert_eq!(gaps(), [""; 0]);
+}
+
+#[test]
 fn dead_letters_are_looked_through_and_sent_back() {
     let server = with_explicit_listener();
     done(&server, &["listener", "register", "c", "dead"]);

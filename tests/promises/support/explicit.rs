@@ -48,6 +48,11 @@ pub(crate) fn singly(sequences: &[i64]) -> Acknowledgement {
     Acknowledgement { sequences: sequences.to_vec(), ..acknowledgement() }
 }
 
+/// A gap, by its end.
+pub(crate) fn gap_through(end: i64) -> Acknowledgement {
+    Acknowledgement { gaps: vec![end], ..acknowledgement() }
+}
+
 /// One that came again alone.
 pub(crate) fn by_attempt(sequence: i64, attempt: i32) -> Acknowledgement {
     Acknowledgement { attempts: vec![Attempt { sequence, attempt }], ..acknowledgement() }

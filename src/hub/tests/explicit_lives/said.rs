@@ -18,6 +18,7 @@ impl Life {
         listener: usize,
         through: Option<Pick>,
         singles: &[Pick],
+        heard: bool,
         back: u64,
     ) {
         let through = through.and_then(|through| self.picked(listener, &[through]).first().copied());
@@ -25,6 +26,7 @@ impl Life {
         let (now, overtaking) = (self.now(), self.room.overtaking());
         let Some(ear) = self.room.ears.get_mut(&listener) else { return };
         let back = back.min(ear.generation);
+        let gaps = if heard { ear.told_ends() } else { Vec::new() };
         let (attempts, plain): (Vec<u64>, Vec<u64>) =
             singles.iter().copied().partition(|single| overtaking && ear.sent[single].failed > 0);
         let attempts = attempts.into_iter().map(|single| (Position(single), ear.sent[&single].failed + 1));
@@ -33,11 +35,12 @@ impl Life {
             through: through.map(Position),
             attempts: attempts.collect(),
             singles: plain.into_iter().map(Position).collect(),
+            gaps: gaps.iter().copied().map(Position).collect(),
             ..Acknowledgement::default()
         };
         let answer =
             self.hub.acknowledge(channel_id("room"), listener_id(LISTENERS[listener]), acknowledgement);
-        match (answer, ear.acknowledge(through, &singles, back, overtaking, now)) {
+        match (answer, ear.acknowledge(through, &singles, &gaps, back, overtaking, now)) {
             (Ok(done), Ok((least, most))) => {
                 assert!((least..=most).contains(&done.covered), "{} of {least}..={most}", done.covered);
                 assert_eq!(done.generation, ear.generation);

@@ -94,8 +94,8 @@ impl Life {
                 let later = ear.positions().iter().filter(|position| **position > ear.delivered).count();
                 let later = later.min(1);
                 let singles: Vec<_> = (later..1000).collect();
-                self.acknowledge(listener, None, &singles, 0);
-                self.acknowledge(listener, Some(later), &[], 0);
+                self.acknowledge(listener, None, &singles, true, 0);
+                self.acknowledge(listener, Some(later), &[], true, 0);
                 self.read(listener, 10_000);
             }
             self.pass(61_000).await;

@@ -18,7 +18,8 @@ pub(super) enum Verb {
     Read(usize, usize),
     Leave(usize),
     Stop(usize),
-    Acknowledge(usize, Option<Pick>, Vec<Pick>, u64),
+    /// Up to one, single ones, all gaps that were told, and of which generation, backwards.
+    Acknowledge(usize, Option<Pick>, Vec<Pick>, bool, u64),
     Reject(usize, Vec<Pick>, Option<u64>, bool, u64),
     /// More time for what is picked, in milliseconds.
     Extend(usize, Pick, u64, u64),
@@ -95,8 +96,8 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
         24 => (listener(), 1..4_usize).prop_map(|(l, batches)| Read(l, batches)),
         2 => listener().prop_map(Leave),
         1 => listener().prop_map(Stop),
-        14 => (listener(), prop::option::of(0..8_usize), vec(0..8_usize, 0..3), back())
-            .prop_map(|(l, through, singles, back)| Acknowledge(l, through, singles, back)),
+        14 => (listener(), prop::option::of(0..8_usize), vec(0..8_usize, 0..3), any::<bool>(), back())
+            .prop_map(|(l, through, singles, heard, back)| Acknowledge(l, through, singles, heard, back)),
         8 => (listener(), vec(0..8_usize, 1..3), delay, prop::bool::weighted(0.2), back())
             .prop_map(|(l, picks, delay, last, back)| Reject(l, picks, delay, last, back)),
         2 => (listener(), 0..8_usize, select(vec![1, 300, 3000]), back())

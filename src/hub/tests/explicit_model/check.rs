@@ -40,8 +40,11 @@ impl Ear {
         assert!(next.is_none(), "its stream sleeps at {}: {next:?}\n{self:?}", self.at);
     }
 
-    pub(super) fn check_gap(&mut self, gap: &Gap, now: u64) {
+    pub(super) fn check_gap(&mut self, gap: &Gap, had: u64, now: u64) {
         assert!(gap.through > gap.after, "{gap:?} is empty");
+        let it = (gap.after.0, gap.through.0);
+        assert!(!self.known.contains(&it), "{gap:?} is told again");
+        self.told.insert(it);
         if let Some(count) = self.apart.get(&gap.through.0) {
             return assert_eq!(gap.count, Some(*count), "{gap:?} {self:?}");
         }
@@ -62,13 +65,14 @@ impl Ear {
             match sent.fate {
                 Lost(None) if ring => {
                     most += 1;
-                    sent.told_by = Some(sent.told_by.map_or(gap.through.0, |told| told.min(gap.through.0)));
+                    let end = sent.told_by.map_or(gap.through.0, |told| told.end.min(gap.through.0));
+                    sent.is_told_by(end, had);
                     self.told_here.insert(*position);
                 }
-                Lost(reason) if sent.told_by.is_none_or(|told| told == gap.through.0) => {
+                Lost(reason) if sent.told_by.is_none_or(|told| told.end == gap.through.0) => {
                     if reason == Some(gap.reason) {
                         (least, most) = (least + u64::from(!sent.settled), most + 1);
-                        sent.told_by = Some(gap.through.0);
+                        sent.is_told_by(gap.through.0, had);
                         self.told_here.insert(*position);
                     }
                 }
@@ -79,8 +83,9 @@ impl Ear {
         // those that went with the channel's oldest are counted by one gap or by the next, and that may end where one
         // ends that told of what had expired before it
         let expired = gap.reason == GapReason::Expired;
-        let shared =
-            |sent: &Sent| sent.fate == Lost(None) && (expired || sent.told_by == Some(gap.through.0));
+        let shared = |sent: &Sent| {
+            sent.fate == Lost(None) && (expired || sent.told_by.is_some_and(|told| told.end == gap.through.0))
+        };
         if self.sent.range(..=gap.through.0).any(|(_, sent)| shared(sent)) {
             least = 0;
         }
@@ -125,7 +130,8 @@ impl Ear {
     pub(in super::super) fn check(&mut self, handed: &Handed, overtaking: bool, now: u64) {
         let Handed { batch, generation, repeats } = handed;
         assert_eq!(*generation, self.generation);
-        batch.gaps.iter().for_each(|gap| self.check_gap(gap, now));
+        let had = self.reached;
+        batch.gaps.iter().for_each(|gap| self.check_gap(gap, had, now));
         let mut expected = Vec::new();
         let mut last = 0;
         for entry in &batch.entries {

@@ -8,11 +8,12 @@ impl Ear {
         &mut self,
         through: Option<u64>,
         singles: &[u64],
+        gaps: &[u64],
         back: u64,
         overtaking: bool,
         now: u64,
     ) -> Result<(u64, u64), ()> {
-        let highest = singles.iter().chain(&through).copied().max().unwrap_or_default();
+        let highest = singles.iter().chain(&through).chain(gaps).copied().max().unwrap_or_default();
         if highest > self.delivered {
             return Err(());
         }
@@ -25,9 +26,10 @@ impl Ear {
         let through = named.min(below.saturating_sub(1));
         let (mut least, mut most) = (0, 0);
         let attended = self.attended(now);
-        // whoever names a message that came means that, and nothing else that is missing with it
-        let came: Vec<_> =
-            self.sent.iter().filter(|(_, sent)| sent.delivery > 0).map(|(it, _)| *it).collect();
+        if back == 0 {
+            self.known.extend(self.told.iter().filter(|(_, end)| gaps.contains(end)));
+        }
+        let passed_by_now = named.min(gaps_below.saturating_sub(1));
         for (position, sent) in &mut self.sent {
             let single = singles.contains(position) && *position < below;
             let again = overtaking && sent.failed > 0;
@@ -37,13 +39,21 @@ impl Ear {
                 most += 1;
                 (sent.fate, sent.in_hand) = (Acknowledged, false);
             }
-            if let Some(end) = sent.told_by.filter(|_| matches!(sent.fate, Lost(_))) {
-                let means_it = *position == end || !came.contains(&end);
-                sent.settled |= end < gaps_below && (end <= named || means_it && singles.contains(&end));
+            if let Some(Told { end, had }) = sent.told_by.filter(|_| matches!(sent.fate, Lost(_))) {
+                // whoever names a message that came before the gap means that, and nothing else that is missing
+                let means_it = *position == end || end > had;
+                let covered = end < passed_by_now && had < passed_by_now;
+                let named = end == passed_by_now || singles.contains(&end);
+                sent.settled |= end < gaps_below && (gaps.contains(&end) || covered || means_it && named);
             }
         }
         self.look_who_is_first(now);
         Ok((least, most))
+    }
+
+    /// The ends of the gaps that its client may name.
+    pub(in super::super) fn told_ends(&self) -> Vec<u64> {
+        self.told.difference(&self.known).map(|(_, end)| *end).collect()
     }
 
     /// Whether a delivery may be rejected.

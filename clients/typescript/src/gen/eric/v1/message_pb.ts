@@ -226,7 +226,8 @@ export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
 
 /**
  * Messages that were meant for a listener and cannot reach it, said at their place in its stream. A gap is
- * repeated on reconnect until it is passed.
+ * repeated on reconnect until it is passed: by what is delivered behind it where the listener is AUTOMATIC, by an
+ * acknowledgement where it is EXPLICIT.
  *
  * @generated from message eric.v1.Gap
  */
