@@ -331,7 +331,7 @@ fn a_gap_is_told_until_an_operator_names_it() {
         told.iter().map(|line| line["gap"]["throughSequence"].to_string()).collect::<Vec<_>>()
     };
     let [end] = &gaps()[..] else { panic!("one gap is told") };
-    assert_eq!(gaps(), [end.clone()]);
+    assert_eq!(gaps(), std::slice::from_ref(end));
     done(&server, &["ack", "c", "l", "--gap", end]);
     assert_eq!(gaps(), [""; 0]);
 }
