@@ -1,7 +1,7 @@
 //! The verbs as the generated service wants them.
 
 use super::{publish, wire::dispatcher_service_server::DispatcherService};
-use crate::verbs::{Dispatcher, hung_up::HungUp, wire};
+use crate::verbs::{Dispatcher, wire};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Makes the service: each verb is a function of the dispatcher under the same name, that answers at once, or when what
@@ -42,7 +42,7 @@ macro_rules! service {
                 &self,
                 request: Request<wire::PullRequest>,
             ) -> Result<Response<wire::PullResponse>, Status> {
-                let this = Dispatcher { hung_up: HungUp::of(request.extensions()), ..self.clone() };
+                let this = self.for_call(request.extensions());
                 let answer = Dispatcher::pull(&this, request.into_inner()).await;
                 answer.map(Response::new).map_err(|refusal| self.status(refusal))
             }

@@ -1,7 +1,7 @@
 //! A verb as a call: its request from path, query and body, its answer as JSON.
 
 use super::{body::body, json, problem::Problem, query, table::Verb, usual};
-use crate::verbs::{Dispatcher, hung_up::HungUp, status::Refusal};
+use crate::verbs::{Dispatcher, status::Refusal};
 use axum::{
     body::Body,
     extract::{RawPathParams, Request, State},
@@ -21,8 +21,8 @@ pub(super) fn route(verb: &'static Verb) -> MethodRouter<Dispatcher> {
     let filter = MethodFilter::try_from(verb.method.clone()).expect("the table has common methods");
     on(
         filter,
-        move |State(mut dispatcher): State<Dispatcher>, path: RawPathParams, request: Request| async move {
-            dispatcher.hung_up = HungUp::of(request.extensions());
+        move |State(dispatcher): State<Dispatcher>, path: RawPathParams, request: Request| async move {
+            let dispatcher = dispatcher.for_call(request.extensions());
             match call(&dispatcher, verb, &path, request).await {
                 Ok(answer) => answer,
                 Err(problem) => problem.into_response(),

@@ -381,7 +381,7 @@ mod tests {
         id::ChannelId,
         log::Memory,
         v1,
-        verbs::{RequestLimits, bodies::Bodies, wire},
+        verbs::{RequestLimits, Served, bodies::Bodies, wire},
     };
     use prost::Message as _;
     use std::future::poll_fn;
@@ -395,7 +395,7 @@ mod tests {
             RequestLimits { max_payload_bytes: 1 << 20, max_batch_messages: 10, max_batch_bytes: 1 << 20 };
         let (closing, grace, clock) = (Default::default(), Duration::ZERO, Handle::current());
         let bodies = Bodies::new(&limits);
-        Dispatcher { hub, limits, closing, grace, clock, bodies, hung_up: Default::default() }
+        Dispatcher::new(Served { hub, limits, closing, grace, clock, bodies })
     }
 
     async fn watch(dispatcher: &Dispatcher, types: &[&str], data: Data) -> EventStream {

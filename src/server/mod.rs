@@ -26,7 +26,7 @@ use crate::{
         Log, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
-    verbs::{Dispatcher, RequestLimits, bodies::Bodies, hung_up::HungUp},
+    verbs::{Dispatcher, RequestLimits, Served, bodies::Bodies},
 };
 use acceptor::Acceptor;
 use connection::Keeping;
@@ -221,15 +221,14 @@ fn begin(
 
 fn dispatcher(config: &Config, hub: &Arc<Hub>, stopper: &Stopper, clock: &Runtime) -> Dispatcher {
     let limits = request_limits(config);
-    Dispatcher {
+    Dispatcher::new(Served {
         hub: Arc::clone(hub),
         bodies: Bodies::new(&limits),
         limits,
         closing: stopper.closing.clone(),
         grace: config.drain_deadline,
         clock: clock.handle().clone(),
-        hung_up: HungUp::default(),
-    }
+    })
 }
 
 fn routers(dispatcher: Dispatcher, http: bool, origins: Origins) -> (Routers, grpc::Health) {

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -75,6 +75,20 @@ impl Shared {
     /// The connection and its driver are one task: nobody else asks for it.
     fn unsent(&self) -> MutexGuard<'_, Unsent> {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads once. Where less came than there is room for there is no more: whoever asks again waits, without a system
+    /// call that would only tell so.
+    fn read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let room = buffer.remaining();
+        let mut read = Err(ErrorKind::WouldBlock.into());
+        // what becomes readable meanwhile is not forgotten: it was not when this began
+        let _ = self.stream.try_io(Interest::READABLE, || {
+            read = self.stream.try_read_buf(buffer);
+            let some = read.as_ref().is_ok_and(|read| (1..room).contains(read));
+            if some { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        read.map(drop)
     }
 
     fn poll_send(&self, unsent: &mut Unsent, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,8 +159,8 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            match self.0.stream.try_read_buf(buffer) {
-                Ok(_) => return Poll::Ready(Ok(())),
+            match self.0.read(buffer) {
+                Ok(()) => return Poll::Ready(Ok(())),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     ready!(self.0.stream.poll_read_ready(context))?;
                 }

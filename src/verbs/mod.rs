@@ -22,9 +22,10 @@ pub(crate) mod status;
 
 use crate::hub::Hub;
 use bodies::Bodies;
+use http::Extensions;
 use hung_up::HungUp;
 use status::Refusal;
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -85,9 +86,17 @@ impl RequestLimits {
     }
 }
 
-/// The verbs of the service.
+/// The verbs of the service, for one call.
 #[derive(Clone, Debug)]
 pub(crate) struct Dispatcher {
+    served: Arc<Served>,
+    /// Whether the client of this call has: then it waits no longer.
+    hung_up: HungUp,
+}
+
+/// What all calls have.
+#[derive(Debug)]
+pub(crate) struct Served {
     pub(crate) hub: Arc<Hub>,
     pub(crate) limits: RequestLimits,
     /// The server is about to end, and waits so long.
@@ -96,11 +105,26 @@ pub(crate) struct Dispatcher {
     /// Long timers run on this runtime: one on a core's own would have it set an alarm each time it sleeps.
     pub(crate) clock: Handle,
     pub(crate) bodies: Bodies,
-    /// Whether the client of this call has: then it waits no longer.
-    pub(crate) hung_up: HungUp,
+}
+
+impl Deref for Dispatcher {
+    type Target = Served;
+
+    fn deref(&self) -> &Served {
+        &self.served
+    }
 }
 
 impl Dispatcher {
+    pub(crate) fn new(served: Served) -> Self {
+        Self { served: Arc::new(served), hung_up: HungUp::default() }
+    }
+
+    /// For the call of these extensions.
+    pub(crate) fn for_call(&self, extensions: &Extensions) -> Self {
+        Self { served: Arc::clone(&self.served), hung_up: HungUp::of(extensions) }
+    }
+
     /// The answer to a change once that is safe, also where it was there already: whoever made it may still wait for it.
     pub(crate) async fn once_safe<T>(&self, answer: Result<T, Refusal>) -> Result<T, Refusal> {
         let safe = self.hub.settled().await;

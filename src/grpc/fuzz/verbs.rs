@@ -9,7 +9,7 @@ use crate::{
     log::Memory,
     v1,
     verbs::{
-        Dispatcher, RequestLimits,
+        Dispatcher, RequestLimits, Served,
         bodies::Bodies,
         wire::{self, acknowledge_result::Outcome},
     },
@@ -188,8 +188,9 @@ impl Stage {
         let limits =
             RequestLimits { max_payload_bytes: 1 << 16, max_batch_messages: 100, max_batch_bytes: 1 << 20 };
         let clock = tokio::runtime::Handle::current();
-        let (bodies, closing, hung_up) = (Bodies::new(&limits), Default::default(), Default::default());
-        let dispatcher = Dispatcher { hub, limits, closing, grace: Duration::ZERO, clock, bodies, hung_up };
+        let (bodies, closing) = (Bodies::new(&limits), Default::default());
+        let served = Served { hub, limits, closing, grace: Duration::ZERO, clock, bodies };
+        let dispatcher = Dispatcher::new(served);
         furnish(&dispatcher, "c", &["automatic", EXPLICIT, "dead"]).await;
         let settings = wire::ChannelSettings {
             max_attempts: Some(2),
