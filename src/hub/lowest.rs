@@ -5,14 +5,15 @@
 //! first, and puts it back where it belongs, until the first is where it belongs. A listener that was handed a
 //! thousand messages meanwhile costs one step, one that is idle none.
 
+use super::spread::Spread;
 use crate::log::Position;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// Listeners, named by their births, in the order of their keys.
 #[derive(Debug, Default)]
 pub(super) struct Lowest {
     order: BTreeSet<(i64, Position)>,
-    keys: HashMap<Position, i64>,
+    keys: Spread<Position, i64>,
 }
 
 impl Lowest {
@@ -36,16 +37,25 @@ impl Lowest {
         }
     }
 
-    /// The lowest listener with its true key, as `key_of` tells it.
-    pub(super) fn first(&mut self, key_of: impl Fn(Position) -> i64) -> Option<(i64, Position)> {
-        loop {
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The lowest true key, as `key_of` tells it of a listener; after so many steps an error, with what no true key is below.
+    pub(super) fn first(
+        &mut self,
+        steps: usize,
+        key_of: impl Fn(Position) -> i64,
+    ) -> Option<Result<i64, i64>> {
+        for _ in 0..steps {
             let &(known, listener) = self.order.first()?;
             let key = key_of(listener);
             if key <= known {
-                return Some((known, listener));
+                return Some(Ok(known));
             }
             self.put(listener, key);
         }
+        self.order.first().map(|(known, _)| Err(*known))
     }
 
     /// The lowest listener, where its true key is at most this; looks no further than needed.
@@ -77,10 +87,11 @@ mod tests {
         (1..=3).for_each(|n| lowest.put(Position(n), 0));
         let keys = [0, 30, 10, 20];
         let key_of = |listener: Position| keys[listener.0 as usize];
-        assert_eq!(lowest.first(key_of), Some((10, Position(2))));
+        assert_eq!(lowest.first(1, key_of), Some(Err(0)));
+        assert_eq!(lowest.first(3, key_of), Some(Ok(10)));
         assert_eq!(lowest.at_most(9, key_of), None);
         assert_eq!(lowest.at_most(10, key_of), Some(Position(2)));
         lowest.remove(Position(2));
-        assert_eq!(lowest.first(key_of), Some((20, Position(3))));
+        assert_eq!(lowest.first(1, key_of), Some(Ok(20)));
     }
 }

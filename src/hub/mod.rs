@@ -4,7 +4,7 @@
 //! broadcasts and `listener`s, each with its `standing`: a `queue` of its own dispatches and its `gap`s; `look` says what is
 //! next for a stream; a `subscription` is a stream's cursor, which waits at a `desk` for the `bell` of its core; a
 //! `bundle` is all that one `stream` carries, its `members`, `shared` where that is more than one subscription, which take
-//! turns as they are `ready`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
+//! turns as they are `ready`; what may be a million lies `spread`; `presence` is who listens, for those who watch for it; `explicit` is what a listener has in hand until it acknowledges;
 //! `channels`, `listeners`, `publish`, `run`, `subscribe`, `pull`, `acknowledge`, `dead_letter` and `browse` are the verbs; `ids` knows
 //! what was accepted before; `room`, `upkeep` and `alarm` keep everything bounded.
 
@@ -49,6 +49,7 @@ mod run;
 mod session;
 mod settings;
 mod shared;
+mod spread;
 mod standing;
 mod state;
 mod stream;
@@ -96,8 +97,9 @@ use channel::Channel;
 use desk::Ending as End;
 use gone::{Gone, How};
 use listener::Listener;
+use spread::Spread;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -135,7 +137,7 @@ pub struct Hub {
 
 #[derive(Default)]
 struct Channels {
-    by_id: HashMap<Arc<str>, Arc<Channel>>,
+    by_id: Spread<Arc<str>, Arc<Channel>>,
     by_birth: BTreeMap<Position, Arc<Channel>>,
 }
 

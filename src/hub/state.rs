@@ -15,13 +15,14 @@ use super::{
     lowest::Lowest,
     ring::{InHand, Ring},
     settings::{ChannelSettings, Overflow},
+    spread::Spread,
     standing::{Allowance, Standing},
     tally::Tally,
 };
 use crate::log::Position;
 use full::Fullest;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 use tokio::time::Instant;
@@ -46,7 +47,7 @@ pub(super) struct State {
     silence: Ring,
     /// What was accepted under ids that senders gave.
     pub(super) ids: Ids,
-    by_id: HashMap<Arc<str>, Arc<Listener>>,
+    by_id: Spread<Arc<str>, Arc<Listener>>,
     by_birth: BTreeMap<Position, Arc<Listener>>,
     /// Who has passed the least.
     behind: Lowest,
@@ -54,6 +55,8 @@ pub(super) struct State {
     fullest: Option<Fullest>,
     /// Listeners whose window holds something, and when to look at it again, in seconds of the hub's clock.
     ageing: BTreeSet<(u32, Position)>,
+    /// At so many it was looked, since it is being found out how far everybody has come.
+    looked_at: usize,
     /// How far everybody had come, and when.
     passed_by_all: VecDeque<(u32, Position)>,
     /// EXPLICIT listeners that have a stream, or had one lately.
@@ -73,11 +76,12 @@ impl State {
             ring: Ring::new(birth),
             silence: Ring::new(Position::ZERO),
             ids: Ids::default(),
-            by_id: HashMap::new(),
+            by_id: Spread::default(),
             by_birth: BTreeMap::new(),
             behind: Lowest::default(),
             fullest: None,
             ageing: BTreeSet::new(),
+            looked_at: 0,
             passed_by_all: VecDeque::new(),
             holders: BTreeMap::new(),
         };

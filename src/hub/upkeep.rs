@@ -8,6 +8,7 @@ use super::{
 use crate::log::Position;
 use std::{
     sync::{Arc, Weak},
+    thread,
     time::Duration,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -17,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) const EVERY_MILLIS: u64 = 1000;
 /// How often the log is told who has changed: with time for a slow commit, what it keeps is less than a second behind.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// Whoever waits for a channel has time to take it.
+const PAUSE: Duration = Duration::from_micros(100);
 /// With no alarm set, it is looked again after this.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -28,15 +31,18 @@ impl Hub {
         let (now, millis) = (self.clock(), self.clock_ms());
         let mut dropped = Vec::new();
         for channel in channels {
-            let mut state = channel.lock();
-            state.trim(now, &mut dropped);
-            state.expire(millis, &mut dropped);
-            drop(state);
+            // between two parts others may have the channel
+            while channel.lock().trim(now, &mut dropped) {
+                self.forget(&dropped);
+                dropped.clear();
+                self.ring_alarms();
+                rest();
+            }
+            channel.lock().expire(millis, &mut dropped);
             channel.clear_desks();
             Self::tend_presence(&channel);
             self.forget(&dropped);
             dropped.clear();
-            // between two parts others may have the channel
             while channel.lock().ids.tend(self.clock_ms(), &self.id_budget) {}
         }
         self.save();
@@ -191,6 +197,15 @@ impl Standing {
     pub(super) fn is_idle(&self, now: u64) -> bool {
         self.idle_moment().is_some_and(|moment| moment <= now)
     }
+}
+
+/// The lock of a channel is given to whoever asks when it is free, and not to whoever has waited.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no core does this: whoever keeps the hub up waits, and nobody else"
+)]
+fn rest() {
+    thread::sleep(PAUSE);
 }
 
 /// Keeps a hub up for as long as it is there.

@@ -5,6 +5,8 @@ use crate::hub::queue::Window;
 
 /// How often in a replay window it is noted how far everybody has come: what is old may stay for so much longer.
 const SAMPLES: u32 = 64;
+/// It is looked at so many listeners, then others may have the channel.
+const AT_ONCE: usize = 1024;
 
 impl State {
     /// Has a listener's window looked at when its oldest message is old, unless that is arranged.
@@ -30,18 +32,17 @@ impl State {
         }
     }
 
-    /// Lets go of what has grown old.
-    pub(in crate::hub) fn trim(&mut self, now: u32, dropped: &mut Vec<Position>) {
-        self.trim_windows(now, dropped);
-        if self.ring.kept() != Tally::default() {
-            self.trim_ring(now, dropped);
-        }
+    /// Lets go of what has grown old. True: it has stopped on the way.
+    pub(in crate::hub) fn trim(&mut self, now: u32, dropped: &mut Vec<Position>) -> bool {
+        let some_are_left = self.trim_windows(now, dropped);
+        some_are_left || (self.ring.kept() != Tally::default() && self.trim_ring(now, dropped))
     }
 
-    fn trim_windows(&mut self, now: u32, dropped: &mut Vec<Position>) {
-        while let Some(&(due, birth)) = self.ageing.first()
-            && due <= now
-        {
+    fn trim_windows(&mut self, now: u32, dropped: &mut Vec<Position>) -> bool {
+        for _ in 0..AT_ONCE {
+            let Some(&(due, birth)) = self.ageing.first().filter(|(due, _)| *due <= now) else {
+                return false;
+            };
             self.ageing.remove(&(due, birth));
             let Some(listener) = self.by_birth.get(&birth).cloned() else { continue };
             let mut standing = listener.lock();
@@ -49,11 +50,21 @@ impl State {
             standing.ageing = false;
             self.age(&listener, &mut standing);
         }
+        true
     }
 
     /// A broadcast goes when everybody had passed it for as long as the window lasts, or when the window holds more.
-    fn trim_ring(&mut self, now: u32, dropped: &mut Vec<Position>) {
-        let passed = self.passed_by_all();
+    fn trim_ring(&mut self, now: u32, dropped: &mut Vec<Position>) -> bool {
+        let passed = match self.passed_by_all(AT_ONCE) {
+            Ok(passed) => passed,
+            // once all were looked at that is near enough: those who move on meanwhile are not run after
+            Err(passed) if self.looked_at >= self.behind.len() => passed,
+            Err(_) => {
+                self.looked_at += AT_ONCE;
+                return true;
+            }
+        };
+        self.looked_at = 0;
         let window = seconds(self.settings.replay_window);
         let apart = (window / SAMPLES).max(1);
         if self
@@ -69,6 +80,7 @@ impl State {
             self.ring.drop_through(through, dropped);
         }
         while !self.window_fits(passed) && self.ring.drop_first(dropped) {}
+        false
     }
 
     fn window_fits(&self, passed: Position) -> bool {
@@ -79,14 +91,16 @@ impl State {
         window.messages <= quota.messages && window.bytes <= quota.bytes
     }
 
-    fn passed_by_all(&mut self) -> Position {
+    /// Where it is known after so many steps; an error: they have passed this, at least.
+    fn passed_by_all(&mut self, steps: usize) -> Result<Position, Position> {
         let by_birth = &self.by_birth;
         let passed = |birth: Position| match by_birth.get(&birth).map(|listener| listener.lock()) {
             Some(standing) if !standing.deaf => to_key(standing.heard()),
             Some(_) | None => i64::MAX,
         };
-        let lowest = self.behind.first(passed).map(|(key, _)| Position(key.unsigned_abs()));
-        lowest.map_or(self.ring.last(), |lowest| lowest.min(self.ring.last()))
+        let last = self.ring.last();
+        let place = |key: i64| Position(key.unsigned_abs()).min(last);
+        self.behind.first(steps, passed).map_or(Ok(last), |lowest| lowest.map(place).map_err(place))
     }
 
     /// Empties every replay window, to make room. Tells nothing: what goes was delivered.
@@ -98,7 +112,7 @@ impl State {
                 standing.queue.drop_window(Position(u64::MAX), dropped);
             }
         }
-        let passed = self.passed_by_all();
+        let (Ok(passed) | Err(passed)) = self.passed_by_all(usize::MAX);
         self.ring.drop_through(passed, dropped);
     }
 

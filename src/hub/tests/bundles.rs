@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Limit;
+use std::collections::HashMap;
 
 /// A bundle that is polled by hand.
 struct Read {

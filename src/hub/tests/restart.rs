@@ -47,8 +47,8 @@ pub(super) fn assert_kept(hub: &Arc<Hub>, log: &Surviving) {
     let again = after_a_crash(hub, log);
     let channels = hub.channels();
     assert_eq!(channels.by_id.len(), again.channels().by_id.len());
-    for (id, channel) in &channels.by_id {
-        let other = Arc::clone(&again.channels().by_id[id]);
+    for channel in channels.by_id.values() {
+        let other = Arc::clone(again.channels().by_id.get(&channel.id).unwrap());
         assert_eq!((channel.birth, channel.created_at), (other.birth, other.created_at));
         let (state, other) = (channel.lock(), other.lock());
         assert_eq!((&state.settings, state.kept_state()), (&other.settings, other.kept_state()));

@@ -41,6 +41,33 @@ async fn the_first_second_of_a_hub_has_a_window_like_every_other() {
     assert_eq!(stage.resume("l", birth).rest(), got(sent));
 }
 
+/// Nobody has a channel for as long as it takes to look at all of its listeners.
+#[tokio::test(start_paused = true)]
+async fn the_windows_of_thousands_grow_old_in_parts() {
+    let limits = Limits { max_listeners: 10_000, ..UNLIMITED };
+    let stage = Stage::over(Arc::new(Memory::default()), limits, 0, room());
+    let ids: Vec<_> = (0..2_500).map(|n| format!("l{n}")).collect();
+    ids.iter().for_each(|id| _ = stage.listener(id));
+    let sent = stage.broadcast();
+    for id in &ids {
+        stage.dispatch(id);
+        assert_eq!(stage.listen(id).rest().len(), 2, "{id}, of {sent} and its own");
+    }
+    let channel = stage.hub.channel(channel_id("room")).unwrap();
+    let parts = || {
+        let mut dropped = Vec::new();
+        let mut trim = || channel.lock().trim(stage.hub.clock(), &mut dropped);
+        let parts = std::iter::from_fn(|| trim().then_some(())).count();
+        stage.hub.forget(&dropped);
+        parts
+    };
+    assert_eq!((parts(), parts()), (2, 0), "of broadcasts");
+    advance(Duration::from_secs(62)).await;
+    assert_eq!((parts(), parts()), (2, 0), "of dispatches");
+    pass(&stage, 3).await;
+    assert_eq!(stage.hub.info().log_bytes, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_waits_does_not_grow_old() {
     let stage = Stage::new(room());
