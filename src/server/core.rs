@@ -24,6 +24,9 @@ use tokio_util::task::TaskTracker;
 
 /// So many connections may wait for a core to take them; then the acceptor waits, and behind it the system's backlog.
 const WAITING_CONNECTIONS: usize = 256;
+/// After so many turns of streams and calls it is looked what has come from the network; the default, 61, is tens of
+/// milliseconds of streams that have much to gather.
+const TURNS: u32 = 16;
 
 /// What every core is made of.
 #[derive(Clone)]
@@ -95,7 +98,7 @@ impl Core {
         let (hand_over, taken) = mpsc::channel(WAITING_CONNECTIONS);
         let connections = Arc::new(AtomicUsize::new(0));
         let handle = CoreHandle { connections: Arc::clone(&connections), hand_over };
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread().event_interval(TURNS).enable_all().build()?;
         let core = self.clone();
         let thread = thread::Builder::new().name(format!("core-{number}")).spawn(move || {
             hub::on_core(number);
