@@ -14,6 +14,9 @@ use crate::{
 };
 use eric::v1::publication::Receiver;
 
+/// After so many runs the ids of a channel take all that they may.
+const TO_FILL: u32 = 8;
+
 pub(super) async fn batch(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     // a server each, since their channels have one name
     let (called, streamed) = (eric(plan, &[]).await?, eric(plan, &[]).await?);
@@ -25,7 +28,8 @@ pub(super) async fn batch(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     Ok(Comparison { name: row.name.to_owned(), base, eric, goal: row.goal })
 }
 
-/// Both have ids, all of them new: what differs is that one channel remembers them, and soon as many as there is room for.
+/// Both have ids, all of them new: what differs is that one channel remembers them, as many as there is room for, and
+/// forgets one for each. Until there are so many it takes memory that the system has yet to give.
 pub(super) async fn ids(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     let server = eric(plan, &[]).await?;
     let connection = Connection::open(server.address).await?;
@@ -35,7 +39,9 @@ pub(super) async fn ids(plan: &Plan, row: &Row) -> Outcome<Comparison> {
         setup::register(&connection, channel, listener).await?;
     }
     let to = |channel| batches(&connection, channel, &Receiver::Listener(listener.to_owned()));
-    channels(plan, row, &server, to(forgets), to(remembers)).await
+    let mut remembering = to(remembers);
+    remembering.run(TO_FILL * plan.time).await?;
+    channels(plan, row, &server, to(forgets), remembering).await
 }
 
 /// The same client reads both; one acknowledges each batch by a unary call.
