@@ -3,6 +3,7 @@
 use super::{
     batch::Room,
     cursor::{Cursor, Look},
+    explicit::Explicit,
     gap::{Gap, GapReason},
     next::Next,
     ring::Ring,
@@ -59,7 +60,7 @@ impl View<'_> {
         if !due.positions.is_empty() {
             return self.found(Vec::new(), due, Vec::new(), cursor);
         }
-        let lapsed = self.lapsed();
+        let lapsed = self.lapsed(cursor.at);
         if !lapsed.is_empty() {
             return self.tell_lapsed(lapsed, cursor);
         }
@@ -115,11 +116,13 @@ impl View<'_> {
         Taken::of(room, explicit.affordable(due))
     }
 
-    /// Rejected ones that have expired before they came again alone.
-    fn lapsed(self) -> Vec<Next> {
+    /// Rejected ones that have expired before they came again alone, behind where the stream stands. Others are told at their
+    /// place: whoever passes a gap has had what stands before it.
+    fn lapsed(self, at: Position) -> Vec<Next> {
         let Some(explicit) = &self.standing.explicit else { return Vec::new() };
         let find = |position: Position| self.standing.find(position, self.ring);
-        explicit.set_aside().filter_map(find).filter(|next| next.expiry.is_past(self.now)).collect()
+        let passed = explicit.set_aside().filter(|position| *position <= at);
+        passed.filter_map(find).filter(|next| next.expiry.is_past(self.now)).collect()
     }
 
     fn tell_lapsed(self, lapsed: Vec<Next>, mut cursor: Cursor) -> Look {
@@ -145,10 +148,11 @@ impl View<'_> {
         let stop = gap.map_or(self.safe, |gap| gap.after.min(self.safe));
         let stop = self.held_back().map_or(stop, |held| held.before().min(stop));
         let mut at = cursor.at;
-        let messages = self.pending(cursor.at).take_while(|next| {
+        let messages = self.waiting(cursor.at).take_while(|next| {
             let after = std::mem::replace(&mut at, next.position);
-            next.position <= stop && !next.expiry.is_past(self.now) && self.nothing_lost_between(after, next)
+            next.position <= stop && !self.has_lapsed(next) && self.nothing_lost_between(after, next)
         });
+        let messages = messages.filter(|next| standing.wants(next));
         match &standing.explicit {
             None => Taken::of(room, messages),
             Some(explicit) => {
@@ -182,6 +186,12 @@ impl View<'_> {
     pub(super) fn waiting(self, at: Position) -> impl Iterator<Item = Next> {
         let standing = self.standing;
         standing.merged(self.ring, at).filter(move |next| !standing.is_acknowledged(next))
+    }
+
+    /// Whether what stands behind the cursor has expired; one that came again alone is in hand there, and has not.
+    fn has_lapsed(self, next: &Next) -> bool {
+        let came = |explicit: &Explicit| !explicit.wants(next) && explicit.in_hand(next.position);
+        next.expiry.is_past(self.now) && !self.standing.explicit.as_deref().is_some_and(came)
     }
 
     /// A token may reach back further than what is kept.
@@ -228,7 +238,7 @@ impl View<'_> {
         });
         for next in together {
             match (self.standing.wants(&next), expired.len() == before) {
-                (true, _) if next.expiry.is_past(self.now) => expired.push(next),
+                _ if self.has_lapsed(&next) => expired.push(next),
                 // one that comes again by itself is no part of a gap
                 (false, true) => after = next.position,
                 (true | false, _) => break,

@@ -2,12 +2,6 @@
 
 use super::*;
 
-fn perishable(seconds: i64) -> Message {
-    let ttl = (seconds > 0).then_some(prost_types::Duration { seconds, nanos: 0 });
-    let raw = v1::Message { id: "m".into(), r#type: "d".into(), ttl, ..Default::default() };
-    Message::parse(&raw.encode_to_vec(), 1 << 20, 0).unwrap().named_by_the_server()
-}
-
 fn large() -> ChannelSettings {
     ChannelSettings { max_backlog: messages(2_000_000), ..room() }
 }

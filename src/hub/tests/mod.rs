@@ -91,6 +91,12 @@ struct Stage {
     hub: Arc<Hub>,
 }
 
+fn perishable(seconds: i64) -> Message {
+    let ttl = (seconds > 0).then_some(prost_types::Duration { seconds, nanos: 0 });
+    let raw = v1::Message { id: "m".into(), r#type: "d".into(), ttl, ..Default::default() };
+    Message::parse(&raw.encode_to_vec(), 1 << 20, 0).unwrap().named_by_the_server()
+}
+
 impl Stage {
     fn new(settings: ChannelSettings) -> Self {
         Self::over(Arc::new(Memory::default()), UNLIMITED, 0, settings)

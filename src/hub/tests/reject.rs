@@ -195,3 +195,20 @@ fn a_gap_is_not_passed_by_who_acknowledges_what_came_before_it_was_told() {
     stage.acknowledge("l", Some(behind), &[]).unwrap();
     assert_eq!(stage.listen("l").rest(), [], "what came behind it was told with it");
 }
+
+/// Whoever acknowledges everything through a gap's end must have had what stands before it.
+#[tokio::test(start_paused = true)]
+async fn what_expires_before_it_comes_again_alone_is_told_at_its_place() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let sent = [send(0), send(1), send(0)];
+    let mut first = stage.listen("l");
+    assert_eq!(first.rest(), got(sent));
+    let delay = Some(Duration::from_secs(60));
+    let rejection = Rejection { delay, ..first_attempt(sent[1]) };
+    stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let gap = Lost(GapReason::Expired, sent[0], sent[1], Some(1));
+    assert_eq!(stage.listen("l").rest(), [Got(sent[0]), gap, Got(sent[2])]);
+}

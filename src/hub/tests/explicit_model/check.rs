@@ -40,11 +40,17 @@ impl Ear {
         assert!(next.is_none(), "its stream sleeps at {}: {next:?}\n{self:?}", self.at);
     }
 
-    pub(super) fn check_gap(&mut self, gap: &Gap, had: u64, now: u64) {
+    pub(super) fn check_gap(&mut self, gap: &Gap, had: u64, overtaking: bool, now: u64) {
         assert!(gap.through > gap.after, "{gap:?} is empty");
         let it = (gap.after.0, gap.through.0);
         assert!(!self.known.contains(&it), "{gap:?} is told again");
         self.told.insert(it);
+        let skipped = self.waiting().find(|(between, sent)| {
+            let passed_over =
+                overtaking && sent.failed > 0 || self.choosy && !sent.wanted || sent.expired(now);
+            *between > self.at && *between <= gap.after.0 && !passed_over
+        });
+        assert!(skipped.is_none(), "{gap:?} is told before {skipped:?} comes: {self:?}");
         if let Some(count) = self.apart.get(&gap.through.0) {
             return assert_eq!(gap.count, Some(*count), "{gap:?} {self:?}");
         }
@@ -131,7 +137,7 @@ impl Ear {
         let Handed { batch, generation, repeats } = handed;
         assert_eq!(*generation, self.generation);
         let had = self.reached;
-        batch.gaps.iter().for_each(|gap| self.check_gap(gap, had, now));
+        batch.gaps.iter().for_each(|gap| self.check_gap(gap, had, overtaking, now));
         let mut expected = Vec::new();
         let mut last = 0;
         for entry in &batch.entries {
