@@ -7,7 +7,7 @@ use crate::{
     stage::Stage,
 };
 use eric::v1::{
-    AcknowledgeRequest, Acknowledged, Acknowledgement, Attempt, Batch, SubscriptionStarted,
+    AcknowledgeRequest, Acknowledged, Acknowledgement, Attempt, Batch, Gap, SubscriptionStarted,
     acknowledge_result::Outcome,
 };
 use std::rc::Rc;
@@ -29,8 +29,8 @@ pub(crate) struct Hand {
     pub(crate) incarnation: String,
     generation: i64,
     pub(crate) held: Vec<Held>,
-    /// The ends of the gaps that were said.
-    pub(crate) gaps: Vec<i64>,
+    /// The gaps that were said.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 impl Hand {
@@ -61,7 +61,7 @@ impl Hand {
         if self.generation != batch.generation {
             self.gaps.clear();
         }
-        self.gaps.extend(batch.gaps.iter().map(|gap| gap.through_sequence));
+        self.gaps.extend(batch.gaps.iter().cloned());
         self.generation = batch.generation;
         for delivery in &batch.deliveries {
             let sequence = delivery.sequence;
@@ -102,7 +102,7 @@ impl Hand {
             // what came again by itself may stand behind what has not come yet
             let in_order = these.iter().filter(|held| !self.alone(held)).map(|held| held.sequence);
             let told = if generation == self.generation { &gaps[..] } else { &[] };
-            let through = in_order.chain(told.iter().copied()).max();
+            let through = in_order.chain(told.iter().map(|gap| gap.through_sequence)).max();
             // one by one it is known whether all were covered
             let singly = self.overtaking() && gaps.is_empty() && these.len() % 2 == 0;
             let through = through.filter(|_| !singly);
@@ -135,7 +135,7 @@ impl Hand {
         generation: i64,
         through: Option<i64>,
         these: &[Held],
-        gaps: &[i64],
+        gaps: &[Gap],
     ) -> Result<(), ()> {
         let receiver = self.receiver();
         let attempts = these

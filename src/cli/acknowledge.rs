@@ -26,9 +26,9 @@ pub(crate) struct Ack {
     /// Everything up to this sequence, included
     #[arg(long, value_name = "SEQUENCE")]
     through: Option<i64>,
-    /// A gap that its stream has told, by its end; several times for several
-    #[arg(long = "gap", value_name = "SEQUENCE")]
-    gaps: Vec<i64>,
+    /// A gap that its stream has told, by its two sequences, such as 4..9; several times for several
+    #[arg(long = "gap", value_name = "AFTER..THROUGH", value_parser = gap)]
+    gaps: Vec<(i64, i64)>,
     /// Which attempt the single deliveries are, where the channel's redelivery is overtaking
     #[arg(long, value_name = "NUMBER", requires = "sequences")]
     attempt: Option<i32>,
@@ -74,9 +74,16 @@ struct Named {
     attempt: Option<i32>,
 }
 
+fn gap(text: &str) -> Result<(i64, i64), String> {
+    let ends =
+        text.split_once("..").map(|(after, through)| Some((after.parse().ok()?, through.parse().ok()?)));
+    ends.flatten().ok_or_else(|| "it is two sequences with .. between".to_owned())
+}
+
 impl Ack {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Fault> {
-        let what = Acknowledgement::of(self.channel, self.listener).gaps(self.gaps);
+        let what = Acknowledgement::of(self.channel, self.listener);
+        let what = self.gaps.iter().fold(what, |what, (after, through)| what.gap_between(*after, *through));
         let what = match self.attempt {
             None => what.sequences(self.sequences),
             Some(attempt) => {

@@ -2,7 +2,7 @@
 
 use super::{
     Acknowledged, Client, Code, Error, Result,
-    ledger::{Attempts, Claim, Ledger},
+    ledger::{Attempts, Claim, Ledger, Span},
     reason,
 };
 use crate::v1;
@@ -130,15 +130,15 @@ impl Account {
     }
 
     /// The program is told of a gap, unless it was before.
-    pub(super) fn admit_gap(&self, end: i64) -> Option<u64> {
+    pub(super) fn admit_gap(&self, gap: Span) -> Option<u64> {
         let mut state = self.state();
-        state.ledger.admit_gap(end).then(|| state.ledger.epoch())
+        state.ledger.admit_gap(gap).then(|| state.ledger.epoch())
     }
 
     /// The program has been told of a gap.
-    pub(super) fn told(self: &Arc<Self>, epoch: u64, end: i64) {
+    pub(super) fn told(self: &Arc<Self>, epoch: u64, gap: Span) {
         let mut state = self.state();
-        state.ledger.told(epoch, end);
+        state.ledger.told(epoch, gap);
         self.submit(state);
     }
 

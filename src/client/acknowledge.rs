@@ -1,6 +1,6 @@
 //! Saying that deliveries are done with.
 
-use super::{Client, Result, Service, policy::Repeat, results::each};
+use super::{Client, Gap, Result, Service, policy::Repeat, results::each};
 use crate::v1::{self, acknowledge_result::Outcome};
 
 pub use crate::v1::Acknowledged;
@@ -34,9 +34,13 @@ impl Acknowledgement {
         self
     }
 
-    /// Gaps that were told, each by its end: they are told no more.
-    pub fn gaps(mut self, ends: impl IntoIterator<Item = i64>) -> Self {
-        self.0.gaps.extend(ends);
+    /// A gap that was told: it is told no more.
+    pub fn gap(self, gap: &Gap) -> Self {
+        self.gap_between(gap.after_sequence, gap.through_sequence)
+    }
+
+    pub(crate) fn gap_between(mut self, after_sequence: i64, through_sequence: i64) -> Self {
+        self.0.gaps.push(v1::Gap { after_sequence, through_sequence, ..Default::default() });
         self
     }
 

@@ -11,6 +11,7 @@ mod unsent;
 pub(super) use attempts::Attempts;
 pub(super) use lives::tells_another_life;
 
+use super::Gap;
 use crate::v1;
 use lives::{Life, Successor};
 use std::{collections::BTreeMap, sync::Arc};
@@ -38,8 +39,8 @@ pub(super) struct Ledger {
     through: i64,
     /// Deliveries that were received above `through`, by their sequence.
     entries: BTreeMap<i64, Entry>,
-    /// Gaps by their end, the latest: the server may pass a gap before it is told.
-    gaps: BTreeMap<i64, State>,
+    /// The latest gaps: the server may pass a gap before it is told.
+    gaps: BTreeMap<Span, State>,
     unsent: Unsent,
     /// What came before is not known: nothing is said but single sequences.
     singly: bool,
@@ -61,6 +62,32 @@ enum State {
     Held,
     /// Done with.
     Done,
+}
+
+/// What a gap covers, in the order of the ends: two may end at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    through: i64,
+    after: i64,
+}
+
+impl Span {
+    pub(super) fn of(gap: &v1::Gap) -> Self {
+        Self { through: gap.through_sequence, after: gap.after_sequence }
+    }
+
+    pub(super) fn of_told(gap: &Gap) -> Self {
+        Self { through: gap.through_sequence, after: gap.after_sequence }
+    }
+
+    fn into_wire(self) -> v1::Gap {
+        v1::Gap { after_sequence: self.after, through_sequence: self.through, ..Default::default() }
+    }
+
+    /// Before all that end behind a sequence.
+    fn behind(sequence: i64) -> Self {
+        Self { through: sequence.saturating_add(1), after: NOWHERE }
+    }
 }
 
 /// How the server knows a delivery.
@@ -130,7 +157,8 @@ impl Ledger {
     }
 
     fn gap(&mut self, gap: &v1::Gap) {
-        let (after, end) = (gap.after_sequence, gap.through_sequence);
+        let gap = Span::of(gap);
+        let Span { through: end, after } = gap;
         if end > after {
             // what is missing does not come again; who holds it may still say what became of it
             let missing = self.entries.range(after.saturating_add(1)..=end);
@@ -141,8 +169,8 @@ impl Ledger {
             }
             self.close_ranks();
         }
-        if *self.gaps.entry(end).or_insert(State::Open) == State::Done {
-            self.unsent.gaps.insert(end);
+        if *self.gaps.entry(gap).or_insert(State::Open) == State::Done {
+            self.unsent.gaps.insert(gap);
         }
         while self.gaps.len() > MAX_GAPS {
             self.gaps.pop_first();
@@ -191,16 +219,16 @@ impl Ledger {
     }
 
     /// Whether the program is told of a gap. It is being told then.
-    pub(super) fn admit_gap(&mut self, end: i64) -> bool {
-        let gap = self.gaps.get_mut(&end).filter(|gap| **gap == State::Open);
+    pub(super) fn admit_gap(&mut self, gap: Span) -> bool {
+        let gap = self.gaps.get_mut(&gap).filter(|gap| **gap == State::Open);
         gap.map(|gap| *gap = State::Held).is_some()
     }
 
     /// The program has been told of a gap.
-    pub(super) fn told(&mut self, epoch: u64, end: i64) {
-        let Some(gap) = self.gaps.get_mut(&end).filter(|_| epoch == self.epoch) else { return };
-        *gap = State::Done;
-        self.unsent.gaps.insert(end);
+    pub(super) fn told(&mut self, epoch: u64, gap: Span) {
+        let Some(told) = self.gaps.get_mut(&gap).filter(|_| epoch == self.epoch) else { return };
+        *told = State::Done;
+        self.unsent.gaps.insert(gap);
         // it may have been what kept it
         self.unsent.through |= self.through > NOWHERE;
     }

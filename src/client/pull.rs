@@ -3,7 +3,7 @@
 mod series;
 
 use super::{
-    AcknowledgementMode, Client, Delivery, Error, Gap, Result, Service,
+    Acknowledgement, AcknowledgementMode, Client, Delivery, Error, Gap, Result, Service,
     account::Account,
     ledger::{Attempts, NOWHERE},
     policy::Repeat,
@@ -51,7 +51,7 @@ impl Client {
     ///
     /// What a listener that acknowledges explicitly is given is to be
     /// [acknowledged](Delivery::acknowledge) or [rejected](Delivery::reject). A gap before it is passed by a
-    /// [`Client::acknowledge`] that names its end. Where an answer was lost, or the pull was dropped, the next one
+    /// [`Client::acknowledge`] that names it. Where an answer was lost, or the pull was dropped, the next one
     /// of the same client says so by itself, and is given everything that is not acknowledged, from the oldest on.
     ///
     /// ```no_run
@@ -85,6 +85,11 @@ impl Client {
         let pulled = self.pull(&channel, &listener).await?;
         for gap in &pulled.gaps {
             tracing::warn!(channel, listener, ?gap, "messages are missing");
+        }
+        if !pulled.gaps.is_empty() {
+            let known = Acknowledgement::of(&channel, &listener).birth(pulled.birth);
+            // where it is not said, or the listener acknowledges nothing, they are logged again or were passed
+            let _ = self.acknowledge([pulled.gaps.iter().fold(known, Acknowledgement::gap)]).await;
         }
         pulled.deliveries.into_iter().next().ok_or(Error::NoMessages { channel, listener })
     }

@@ -6,7 +6,7 @@ use super::{
     Delivery, Event,
     account::Account,
     gap::GapReason,
-    ledger::{Attempts, NOWHERE},
+    ledger::{Attempts, NOWHERE, Span},
 };
 use crate::v1;
 use furthest::Furthest;
@@ -32,7 +32,7 @@ pub(super) struct Cursor {
     /// By which another life is told to it.
     furthest: Furthest,
     /// A gap that was handed out: the program has been told once it asks for what is next.
-    telling: Option<(u64, i64)>,
+    telling: Option<(u64, Span)>,
 }
 
 /// The account of a listener, while its subscription lives.
@@ -168,7 +168,8 @@ impl Cursor {
                 Some(Event::Delivery(Delivery { hold: Some(hold).into(), ..delivery }))
             }
             Event::Gap(gap) => {
-                self.telling = Some((account.admit_gap(gap.through_sequence)?, gap.through_sequence));
+                let span = Span::of_told(&gap);
+                self.telling = Some((account.admit_gap(span)?, span));
                 Some(Event::Gap(gap))
             }
         }
@@ -177,8 +178,8 @@ impl Cursor {
     /// The program asks for what comes after it.
     fn pass_gap(&mut self) {
         let telling = self.telling.take();
-        if let (Some((epoch, end)), Some(account)) = (telling, self.account()) {
-            account.told(epoch, end);
+        if let (Some((epoch, gap)), Some(account)) = (telling, self.account()) {
+            account.told(epoch, gap);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The verbs by which an EXPLICIT listener says what it is done with.
 
-use super::{Hub, channel::Channel, explicit::Covers, listener::Listener, state::State, token::Incarnation};
+use super::{
+    Hub, channel::Channel, explicit::Covers, gap::Span, listener::Listener, state::State, token::Incarnation,
+};
 use crate::{
     error::Error,
     id::{ChannelId, ListenerId},
@@ -30,8 +32,8 @@ pub struct Acknowledgement {
     pub singles: Vec<Position>,
     /// Single ones that came again alone, each by its attempt.
     pub attempts: Vec<(Position, u32)>,
-    /// Gaps that were told, each by its end.
-    pub gaps: Vec<Position>,
+    /// Gaps that were told.
+    pub gaps: Vec<Span>,
 }
 
 /// An acknowledgement was applied.

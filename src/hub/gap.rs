@@ -39,9 +39,18 @@ pub struct Gap {
     pub count: Option<u64>,
 }
 
+/// What a gap covers: everything behind the first, through the second.
+pub type Span = (Position, Position);
+
 impl Gap {
+    fn span(&self) -> Span {
+        (self.after, self.through)
+    }
+
+    /// Whether it covers the message at its end, and no other.
     fn is_of_one(&self) -> bool {
-        self.after == self.through.before()
+        let single = matches!(self.reason, GapReason::Rejected | GapReason::Expired);
+        single && self.count == Some(1) && self.after == self.through.before()
     }
 
     fn joined(self, later: Self) -> Self {
@@ -186,13 +195,13 @@ impl Gaps {
         self.noted.binary_search_by_key(&through, |noted| noted.gap.through).is_ok()
     }
 
-    /// Those that end at one of `told` are passed for good, where they were handed over, and so is one that ends before
-    /// `through`, or at one of `ends`, where a message there was brought behind it.
-    pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position], told: &[Position]) {
+    /// Of those that were handed over, what is `known` is passed for good, and so is what ends before `through`, or at one of
+    /// `ends`, where a message there was brought behind it.
+    pub(super) fn acknowledge(&mut self, through: Position, ends: &[Position], known: &[Span]) {
         let passed = |gap: Gap, had: Position| {
             let end = gap.through;
             let named = end == through || ends.contains(&end);
-            told.contains(&end)
+            known.contains(&gap.span())
                 || (named && (end > had || gap.is_of_one()))
                 || (end < through && had < through)
         };
@@ -213,7 +222,11 @@ impl Gaps {
     /// These were handed over. More than one may end at the same place.
     pub(super) fn told(&mut self, gaps: &[Gap], said: Said) {
         let told = |noted: &&mut Noted| gaps.iter().any(|gap| gap.through == noted.gap.through);
-        self.noted.iter_mut().filter(told).for_each(|noted| _ = noted.said.get_or_insert(said));
+        for noted in self.noted.iter_mut().filter(told) {
+            let known = noted.said.get_or_insert(said);
+            // in a new generation less has been brought before it
+            known.had = known.had.min(said.had);
+        }
     }
 
     /// Whether one ends between two places.
@@ -297,7 +310,9 @@ mod tests {
         gaps.told(&ends, Said { at: 10, had: Position(4) });
         gaps.acknowledge(Position(4), &[Position(4)], &[]);
         assert_eq!(gaps.to_say(Position(0)).count(), 2);
-        gaps.acknowledge(Position(0), &[], &[Position(4)]);
+        gaps.acknowledge(Position(0), &[], &[ends[1].span()]);
+        assert_eq!(gaps.to_say(Position(0)).collect::<Vec<_>>(), [ends[0]]);
+        gaps.acknowledge(Position(0), &[], &[ends[0].span()]);
         assert_eq!(gaps.to_say(Position(0)).count(), 0);
     }
 }

@@ -72,7 +72,7 @@ pub use channels::{ChannelInfo, Created};
 pub use dead_letter::{Rejected, Rejection, Requeued};
 pub use desk::Ending;
 pub use event::Event;
-pub use gap::{Gap, GapReason};
+pub use gap::{Gap, GapReason, Span};
 pub use listeners::{ListenerInfo, NewListener, Purged, Registered};
 pub use options::{Credit, From, ListenOptions, Receiver, TakeOver};
 pub use presence::{PresenceChange, PresenceEvent};

@@ -14,18 +14,22 @@ use std::{
 /// So many lie in one table; beyond it there are many, for good.
 const TOGETHER: usize = 8_192;
 const PARTS_BITS: u32 = 8;
+/// The golden ratio, as a fraction of 2^64: multiples of it are spread evenly (Knuth, volume 3, 6.4).
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What a key has that says in which part it lies. Keys that are alike by intent, and lie in one part, cost what one table
-/// would.
+/// What a key has that says in which part it lies; what it is borrowed as has the same. Keys that are alike by intent, and
+/// lie in one part, cost what one table would.
 pub(super) trait Spot {
     fn spot(&self) -> u64;
 }
 
 impl Spot for str {
-    /// The ends of ids differ the most.
     fn spot(&self) -> u64 {
-        let end = self.as_bytes().rchunks(8).next().unwrap_or_default();
-        end.iter().fold(self.len() as u64, |spot, byte| (spot << 8) ^ (spot >> 56) ^ u64::from(*byte))
+        self.as_bytes().chunks(8).fold(self.len() as u64, |spot, some| {
+            let mut word = [0; 8];
+            word[..some.len()].copy_from_slice(some);
+            (spot.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(GOLDEN)
+        })
     }
 }
 
@@ -99,8 +103,7 @@ impl<K: Eq + Hash + Spot, V> Spread<K, V> {
         if self.parts.len() <= 1 {
             return 0;
         }
-        // the golden ratio, as a fraction of 2^64: what stands in a row is spread evenly (Knuth, volume 3, 6.4)
-        (key.spot().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PARTS_BITS)) as usize
+        (key.spot().wrapping_mul(GOLDEN) >> (u64::BITS - PARTS_BITS)) as usize
     }
 
     fn part_ways(&mut self) {
@@ -118,30 +121,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn filled(count: usize) -> Spread<Arc<str>, usize> {
+    fn filled(count: usize, end: &str) -> Spread<Arc<str>, usize> {
         let mut map = Spread::default();
         for n in 0..count {
-            assert_eq!(map.insert(format!("listener-{n:07}").into(), n), None);
+            assert_eq!(map.insert(format!("listener-{n:07}{end}").into(), n), None);
         }
         map
     }
 
-    #[test]
-    fn no_part_has_much_more_than_its_share() {
-        let count = 100_000;
-        let map = filled(count);
-        let share = count >> PARTS_BITS;
+    fn assert_even<K, V>(map: &Spread<K, V>) {
+        let share = map.len >> PARTS_BITS;
         let largest = map.parts.iter().map(HashMap::len).max().unwrap_or_default();
-        assert!(largest < 2 * share, "{largest} of {share}");
-        let mut births = Spread::default();
-        (0..count as u64).for_each(|n| _ = births.insert(Position(2 * n), n));
-        let largest = births.parts.iter().map(HashMap::len).max().unwrap_or_default();
         assert!(largest < 2 * share, "{largest} of {share}");
     }
 
     #[test]
+    fn no_part_has_much_more_than_its_share() {
+        for end in ["", ".eu-west-1.example.org", "-a-very-long-name-of-a-place"] {
+            assert_even(&filled(100_000, end));
+        }
+        let mut births = Spread::default();
+        (0..100_000).for_each(|n| _ = births.insert(Position(2 * n), n));
+        assert_even(&births);
+    }
+
+    #[test]
     fn ids_of_any_length_have_a_part() {
-        let mut map = filled(TOGETHER);
+        let mut map = filled(TOGETHER, "");
         for id in ["", "a", "sevenby", "eightbyt", "é", "💥💥💥💥"] {
             map.insert(id.into(), 0);
             assert_eq!(map.get(id), Some(&0), "{id}");

@@ -82,10 +82,10 @@ impl Shared {
     fn read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let room = buffer.remaining();
         let mut read = Err(ErrorKind::WouldBlock.into());
-        // what becomes readable meanwhile is not forgotten: it was not when this began
+        // what comes meanwhile makes it readable anew, and that is not forgotten: this forgets what it was when it began
         let _ = self.stream.try_io(Interest::READABLE, || {
             read = self.stream.try_read_buf(buffer);
-            let some = read.as_ref().is_ok_and(|read| (1..room).contains(read));
+            let some = cfg!(unix) && read.as_ref().is_ok_and(|read| (1..room).contains(read));
             if some { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         read.map(drop)

@@ -45,7 +45,11 @@ impl Dispatcher {
             (convert::channel_id(&item.channel)?, convert::listener_id(&item.listener)?);
         let through = item.through_sequence.map(|through| convert::position(through, "through_sequence"));
         let singles = item.sequences.iter().map(|sequence| convert::position(*sequence, "sequences"));
-        let gaps = item.gaps.iter().map(|end| convert::position(*end, "gaps"));
+        convert::at_most(item.gaps.len(), "gaps")?;
+        let gaps = item.gaps.iter().map(|gap| {
+            let after = convert::position(gap.after_sequence, "gaps.after_sequence")?;
+            Ok::<_, Refusal>((after, convert::position(gap.through_sequence, "gaps.through_sequence")?))
+        });
         let attempts = item.attempts.iter().map(|attempt| {
             let number = u32::try_from(attempt.attempt)
                 .map_err(|_| Refusal::setting("attempts.attempt", "it must not be negative"));

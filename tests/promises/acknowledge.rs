@@ -327,10 +327,15 @@ async fn negative_numbers_are_refused_by_name() {
     let (_reader, sequences) = ten(&wire).await;
     let last = sequences[9];
     let item = || through(last);
+    let gaps = |after_sequence, through_sequence| {
+        vec![eric::v1::Gap { after_sequence, through_sequence, ..Default::default() }]
+    };
     for (item, field) in [
         (through(-1), "items[0].through_sequence"),
         (eric::v1::Acknowledgement { sequences: vec![-1], ..item() }, "items[0].sequences"),
-        (eric::v1::Acknowledgement { gaps: vec![-1], ..item() }, "items[0].gaps"),
+        (eric::v1::Acknowledgement { gaps: gaps(-1, 1), ..item() }, "items[0].gaps.after_sequence"),
+        (eric::v1::Acknowledgement { gaps: gaps(1, -1), ..item() }, "items[0].gaps.through_sequence"),
+        (eric::v1::Acknowledgement { gaps: gaps(1, 1).repeat(1_025), ..item() }, "items[0].gaps"),
         (eric::v1::Acknowledgement { birth: -1, ..item() }, "items[0].birth"),
         (eric::v1::Acknowledgement { generation: Some(-1), ..item() }, "items[0].generation"),
         (eric::v1::Acknowledgement { attempts: vec![attempt(1, -1)], ..item() }, "items[0].attempts.attempt"),

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Event, Wire,
-    explicit::{explicit, explicit_of, final_rejection, gap_through, singly, through},
+    explicit::{explicit, explicit_of, final_rejection, known, singly, through},
     listener, listener_of,
     message::{message, number, numbered, numbers},
     reader::told,
@@ -11,7 +11,7 @@ use crate::support::{
     within,
 };
 use eric::v1::{
-    Acknowledgement, ChannelSettings, GapReason, Message, Overflow, PullRequest, PurgeListenerRequest,
+    Acknowledgement, ChannelSettings, Gap, GapReason, Message, Overflow, PullRequest, PurgeListenerRequest,
 };
 use futures_util::future::BoxFuture;
 use tonic::Code;
@@ -233,21 +233,22 @@ fn losses() -> [Loss; 4] {
 
 #[tokio::test]
 async fn whoever_acknowledges_is_told_of_a_gap_until_it_is_passed_whatever_its_reason() {
-    let named: [fn(i64) -> Acknowledgement; 3] = [through, gap_through, |end| singly(&[end])];
+    let named: [fn(Gap) -> Acknowledgement; 3] =
+        [|gap| through(gap.through_sequence), known, |gap| singly(&[gap.through_sequence])];
     for ((reason, count, settings, lose), named) in losses().into_iter().zip(named.iter().cycle()) {
         let (_server, wire) = explicit_of(settings).await;
         lose(wire.clone()).await;
-        let mut through_gap = 0;
+        let mut gap = Gap::default();
         for _ in 0..3 {
             let mut reader = wire.listen("c", "l").await;
-            through_gap = reader.gap_of(reason, Some(count)).await.through_sequence;
+            gap = reader.gap_of(reason, Some(count)).await;
             // its token passes nothing
             let mut reader = wire.listen_from("c", "l", &reader.token.clone()).await;
             reader.gap_of(reason, Some(count)).await;
             wire.stop("c", "l").await;
         }
         assert_eq!(wire.listener("c", "l").await.lost_messages, count);
-        wire.acknowledge(named(through_gap)).await;
+        wire.acknowledge(named(gap)).await;
         wire.update("c", ChannelSettings { max_backlog_messages: Some(100), ..Default::default() }).await;
         wire.dispatch("c", "l", message("mark")).await;
         let rest = wire.listen("c", "l").await.before("mark").await;
@@ -261,19 +262,20 @@ async fn what_came_before_a_gap_was_told_does_not_pass_it() {
     wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
     let mut reader = wire.listen("c", "l").await;
     let last = reader.take(3).await[2].sequence;
-    let purged = wire.purge("c", "l", None).await.through_sequence;
+    wire.purge("c", "l", None).await;
     // it may be told on a stream that nobody reads
-    wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
+    let gap = wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
     for item in [through(last), singly(&[last])] {
         assert_eq!(wire.acknowledge(item).await.covered_messages, 0);
         wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
     }
-    wire.try_acknowledge(gap_through(purged + 1)).await.unwrap_err().is(
-        Code::FailedPrecondition,
-        "NOT_DELIVERED",
-        &[],
-    );
-    wire.acknowledge(gap_through(purged)).await;
+    // another gap that ends there, of which it may not have heard
+    wire.acknowledge(known(Gap { after_sequence: gap.after_sequence - 1, ..gap.clone() })).await;
+    wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
+    let beyond = Gap { through_sequence: gap.through_sequence + 1, ..gap.clone() };
+    let refused = wire.try_acknowledge(known(beyond)).await.unwrap_err();
+    refused.is(Code::FailedPrecondition, "NOT_DELIVERED", &[]);
+    wire.acknowledge(known(gap)).await;
     wire.dispatch("c", "l", message("mark")).await;
     assert_eq!(wire.listen("c", "l").await.before("mark").await, []);
 }

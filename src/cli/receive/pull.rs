@@ -56,7 +56,7 @@ impl Pull {
     }
 }
 
-/// Says that what was pulled is done with: deliveries, and gaps by their ends.
+/// Says that what was pulled is done with: deliveries and gaps.
 pub(super) async fn acknowledge(
     client: &Client,
     channel: &str,
@@ -65,8 +65,8 @@ pub(super) async fn acknowledge(
     end: Option<&Delivery>,
 ) -> Result<(), Fault> {
     if !pulled.gaps.is_empty() {
-        let ends = pulled.gaps.iter().map(|gap| gap.through_sequence);
-        let passed = Acknowledgement::of(channel, listener).birth(pulled.birth).gaps(ends);
+        let passed = Acknowledgement::of(channel, listener).birth(pulled.birth);
+        let passed = pulled.gaps.iter().fold(passed, Acknowledgement::gap);
         client.acknowledge([passed]).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     let deliveries = pulled.deliveries.iter().chain(end);

@@ -1,6 +1,6 @@
 //! Over the starts of a server: what goes on, and what is of another life.
 
-use super::{Ledger, NOWHERE};
+use super::{Ledger, NOWHERE, Span};
 use crate::v1;
 use std::sync::Arc;
 
@@ -83,7 +83,8 @@ impl Ledger {
     fn forget_beyond(&mut self, through: i64) {
         let next = through.saturating_add(1);
         self.entries.split_off(&next);
-        self.gaps.split_off(&next);
+        self.gaps.split_off(&Span::behind(through));
+        self.unsent.gaps.split_off(&Span::behind(through));
         self.unsent.sequences.split_off(&next);
         self.unsent.attempts.split_off(&next);
         self.through = self.through.min(through);

@@ -60,9 +60,10 @@ fn handle(ledger: &mut Ledger, generation: i64, sequences: impl IntoIterator<Ite
 }
 
 /// The program is told of a gap.
-fn tell(ledger: &mut Ledger, end: i64) {
-    assert!(ledger.admit_gap(end), "{end} is told");
-    ledger.told(ledger.epoch(), end);
+fn tell(ledger: &mut Ledger, after: i64, through: i64) {
+    let gap = Span { after, through };
+    assert!(ledger.admit_gap(gap), "{gap:?} is told");
+    ledger.told(ledger.epoch(), gap);
 }
 
 /// The server answers. Whether it is said again.
@@ -74,7 +75,7 @@ fn confirm(ledger: &mut Ledger, said: &v1::Acknowledgement, through_sequence: i6
 /// `through` of what is said next, and single ones, gaps by their ends, negative.
 fn said(ledger: &mut Ledger) -> Option<(Option<i64>, Vec<i64>)> {
     ledger.take().map(|said| {
-        let gaps = said.gaps.iter().map(|end| -end);
+        let gaps = said.gaps.iter().map(|gap| -gap.through_sequence);
         (said.through_sequence, said.sequences.iter().copied().chain(gaps).collect())
     })
 }
@@ -250,10 +251,10 @@ fn a_gap_is_acknowledged_by_its_end_once_it_is_told() {
     receive_gap(&mut ledger, 1, 9);
     handle(&mut ledger, 0, [1]);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])));
-    tell(&mut ledger, 9);
+    tell(&mut ledger, 1, 9);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![-9])));
     receive_gap(&mut ledger, 1, 9);
-    assert!(!ledger.admit_gap(9), "it is told once");
+    assert!(!ledger.admit_gap(Span { after: 1, through: 9 }), "it is told once");
     assert_eq!(said(&mut ledger), Some((None, vec![-9])));
 }
 
@@ -269,7 +270,7 @@ fn a_gap_that_the_server_has_passed_is_told_all_the_same() {
     let gap = v1::Gap { after_sequence: 1, through_sequence: 2, ..Default::default() };
     let batch = v1::Batch { gaps: vec![gap], generation: 1, ..Default::default() };
     ledger.received(&batch, &Attempts::default());
-    tell(&mut ledger, 2);
+    tell(&mut ledger, 1, 2);
     assert_eq!(said(&mut ledger), Some((Some(2), vec![-2])));
 }
 
@@ -284,7 +285,7 @@ fn what_is_said_stays_below_a_gap_that_is_not_told() {
     ledger.rejected(1, 2, 1, false);
     receive_gap(&mut ledger, 1, 2);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])), "through 3 would pass it");
-    tell(&mut ledger, 2);
+    tell(&mut ledger, 1, 2);
     assert_eq!(said(&mut ledger), Some((Some(3), vec![-2])));
 }
 
@@ -308,7 +309,7 @@ fn a_gap_behind_what_is_held_is_passed_before_it() {
     receive(&mut ledger, 0, [1]);
     assert!(ledger.admit(1, 0));
     receive_gap(&mut ledger, 1, 9);
-    tell(&mut ledger, 9);
+    tell(&mut ledger, 1, 9);
     assert_eq!(said(&mut ledger), Some((None, vec![-9])));
     ledger.done(1, 1);
     assert_eq!(said(&mut ledger), Some((Some(1), vec![])));
@@ -323,9 +324,24 @@ fn what_a_gap_covers_blocks_nothing() {
     start(&mut ledger, "one", 0);
     receive_gap(&mut ledger, 1, 3);
     receive(&mut ledger, 0, [4]);
-    tell(&mut ledger, 3);
+    tell(&mut ledger, 1, 3);
     handle(&mut ledger, 0, [4]);
     assert_eq!(said(&mut ledger), Some((Some(4), vec![-3])));
+}
+
+#[test]
+fn two_gaps_that_end_at_one_place_are_both_told() {
+    let mut ledger = ledger();
+    receive(&mut ledger, 0, 1..=5);
+    receive_gap(&mut ledger, 4, 5);
+    tell(&mut ledger, 4, 5);
+    assert_eq!(ledger.take().unwrap().gaps.len(), 1);
+    // an operator purges, and the first was passed
+    receive_gap(&mut ledger, 0, 5);
+    assert_eq!(ledger.take(), None, "nobody was told");
+    tell(&mut ledger, 0, 5);
+    let said = ledger.take().unwrap().gaps;
+    assert_eq!((said[0].after_sequence, said[0].through_sequence, said.len()), (0, 5, 1));
 }
 
 #[test]

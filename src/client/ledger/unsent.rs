@@ -1,6 +1,6 @@
 //! What the server has not been told yet, and what it is told.
 
-use super::{Ledger, NOWHERE, State};
+use super::{Ledger, NOWHERE, Span, State};
 use crate::v1;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,7 @@ pub(super) struct Unsent {
     pub(super) through: bool,
     pub(super) sequences: BTreeSet<i64>,
     pub(super) attempts: BTreeMap<i64, i32>,
-    /// By their ends.
-    pub(super) gaps: BTreeSet<i64>,
+    pub(super) gaps: BTreeSet<Span>,
 }
 
 impl Ledger {
@@ -31,7 +30,7 @@ impl Ledger {
     /// Not as far as a gap that was not told: it would not be repeated.
     fn sayable(&self) -> Option<i64> {
         let untold = self.gaps.iter().find(|(_, gap)| **gap != State::Done);
-        let through = untold.map_or(self.through, |(end, _)| self.through.min(end.saturating_sub(1)));
+        let through = untold.map_or(self.through, |(gap, _)| self.through.min(gap.through.saturating_sub(1)));
         Some(through).filter(|&through| through > NOWHERE)
     }
 
@@ -52,7 +51,7 @@ impl Ledger {
                 .into_iter()
                 .map(|(sequence, attempt)| v1::Attempt { sequence, attempt })
                 .collect(),
-            gaps: gaps.into_iter().collect(),
+            gaps: gaps.into_iter().map(Span::into_wire).collect(),
             ..Default::default()
         };
         Some(said)
@@ -78,7 +77,7 @@ impl Ledger {
         for attempt in &said.attempts {
             self.unsent.attempts.entry(attempt.sequence).or_insert(attempt.attempt);
         }
-        self.unsent.gaps.extend(&said.gaps);
+        self.unsent.gaps.extend(said.gaps.iter().map(Span::of));
     }
 
     /// The server has applied what was said. Whether it is to be said again: in the generation in which it was

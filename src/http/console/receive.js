@@ -22,8 +22,8 @@ export function receivePart(channelId, listenerId, changed, signal) {
   const all = new Outcome();
   /** What was delivered and is not acknowledged, by sequence. */
   const open = new Map();
-  /** Gaps that were shown, by their ends: they are repeated until that is said. */
-  const gaps = new Set();
+  /** Gaps that were shown, by what they cover: they are repeated until that is said. */
+  const gaps = new Map();
   /** The channel and the listener as they stand, and what the stream began with. */
   const known = { channel: null, listener: null, started: null, incarnation: "" };
   const facts = () => ({
@@ -39,8 +39,11 @@ export function receivePart(channelId, listenerId, changed, signal) {
       start: "Listen here",
       empty: "Nothing has come yet.",
       parameters: () => parameters(known.listener),
-      opened: ({ started, incarnation }) => Object.assign(known, { started: started[0], incarnation }),
-      gap: (told) => gaps.add(told.throughSequence),
+      opened: ({ started, incarnation }) => {
+        Object.assign(known, { started: started[0], incarnation });
+        gaps.clear();
+      },
+      gap: ({ afterSequence, throughSequence }) => gaps.set(`${afterSequence}..${throughSequence}`, { afterSequence, throughSequence }),
       actions: (told) => (known.listener && isExplicit(known.listener) ? openRow(told) : []),
       changed,
     },
@@ -65,11 +68,11 @@ export function receivePart(channelId, listenerId, changed, signal) {
 
   const acknowledgeAll = action("Acknowledge all", all, async () => {
     const verdicts = [...open.values()];
-    const seen = [...gaps];
+    const seen = [...gaps.entries()];
     if (verdicts.length === 0 && seen.length === 0) return "Nothing is to be acknowledged.";
     const { covered, isCovered } = together(verdicts.map(({ told }) => told), isOvertaking(known.channel));
-    const { acknowledged } = await callForOne("v1/acknowledge", { items: [{ ...facts(), ...covered, gaps: seen }] });
-    seen.forEach((end) => gaps.delete(end));
+    const { acknowledged } = await callForOne("v1/acknowledge", { items: [{ ...facts(), ...covered, gaps: seen.map(([, gap]) => gap) }] });
+    seen.forEach(([range]) => gaps.delete(range));
     for (const verdict of verdicts.filter(({ told }) => isCovered(told))) {
       verdict.close("acknowledged");
       if (open.get(verdict.told.sequence) === verdict) open.delete(verdict.told.sequence);

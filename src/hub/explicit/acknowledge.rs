@@ -1,7 +1,7 @@
 //! What is acknowledged never comes again.
 
 use super::{
-    super::{ring::Ring, standing::Standing, tally::Tally},
+    super::{gap::Span, ring::Ring, standing::Standing, tally::Tally},
     Explicit,
 };
 use crate::{error::Error, log::Position};
@@ -15,14 +15,15 @@ pub(in super::super) struct Covers {
     pub(in super::super) singles: Vec<Position>,
     /// Single ones that came again alone, by the attempt.
     pub(in super::super) attempts: Vec<(Position, u32)>,
-    /// Gaps by their ends.
-    pub(in super::super) gaps: Vec<Position>,
+    /// Gaps that are known.
+    pub(in super::super) gaps: Vec<Span>,
 }
 
 impl Covers {
     pub(in super::super) fn highest(&self) -> Position {
         let singles = self.singles.iter().chain(self.attempts.iter().map(|(position, _)| position));
-        singles.chain(&self.through).chain(&self.gaps).copied().max().unwrap_or_default()
+        let gaps = self.gaps.iter().map(|(_, end)| end);
+        singles.chain(&self.through).chain(gaps).copied().max().unwrap_or_default()
     }
 
     /// Nothing from a position on.
@@ -30,7 +31,7 @@ impl Covers {
         self.through = self.through.map(|through| through.min(position.before()));
         self.singles.retain(|single| *single < position);
         self.attempts.retain(|(single, _)| *single < position);
-        self.gaps.retain(|end| *end < position);
+        self.gaps.retain(|(_, end)| *end < position);
     }
 }
 

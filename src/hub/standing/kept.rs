@@ -76,6 +76,8 @@ impl Standing {
             let delivered = standing.queue.last_waiting().unwrap_or_default();
             let delivered =
                 delivered.max(if standing.deaf { Position::ZERO } else { ring.last() }).max(passed);
+            let told = kept.gaps.noted.iter().filter(|gap| gap.told.is_some()).map(|gap| gap.through);
+            let delivered = told.fold(delivered, Position::max);
             // of one that was never saved nothing is kept, and yet its messages may have been delivered
             let begun = ExplicitKept::default();
             let kept = kept.explicit.as_ref().unwrap_or(&begun);

@@ -144,9 +144,11 @@ impl Stage {
         self.hub.acknowledge(channel_id("room"), listener_id(id), acknowledgement)
     }
 
-    /// Its client knows of the gap that ends there.
-    fn pass(&self, id: &str, end: u64) -> Result<Acknowledged, Error> {
-        let acknowledgement = Acknowledgement { gaps: vec![Position(end)], ..Acknowledgement::default() };
+    /// Its client knows of this gap.
+    fn pass(&self, id: &str, gap: &Said) -> Result<Acknowledged, Error> {
+        let Said::Gap(_, after, through, _) = *gap else { panic!("{gap:?} is no gap") };
+        let gaps = vec![(Position(after), Position(through))];
+        let acknowledgement = Acknowledgement { gaps, ..Acknowledgement::default() };
         self.hub.acknowledge(channel_id("room"), listener_id(id), acknowledgement)
     }
 

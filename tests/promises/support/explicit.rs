@@ -3,7 +3,7 @@
 use super::{Event, Reader, Refused, TestServer, Wire, within};
 use eric::v1::{
     self, AcknowledgeRequest, Acknowledged, Acknowledgement, AcknowledgementMode, Attempt, ChannelSettings,
-    Extended, Extension, ListenerSettings, RegisterRequest, RejectRequest, Rejected, Rejection,
+    Extended, Extension, Gap, ListenerSettings, RegisterRequest, RejectRequest, Rejected, Rejection,
     acknowledge_result, extend_result, reject_result, requeue_result,
 };
 use tonic_types::pb;
@@ -48,9 +48,9 @@ pub(crate) fn singly(sequences: &[i64]) -> Acknowledgement {
     Acknowledgement { sequences: sequences.to_vec(), ..acknowledgement() }
 }
 
-/// A gap, by its end.
-pub(crate) fn gap_through(end: i64) -> Acknowledgement {
-    Acknowledgement { gaps: vec![end], ..acknowledgement() }
+/// A gap that was told.
+pub(crate) fn known(gap: Gap) -> Acknowledgement {
+    Acknowledgement { gaps: vec![gap], ..acknowledgement() }
 }
 
 /// One that came again alone.

@@ -26,7 +26,7 @@ impl Life {
         let (now, overtaking) = (self.now(), self.room.overtaking());
         let Some(ear) = self.room.ears.get_mut(&listener) else { return };
         let back = back.min(ear.generation);
-        let gaps = if heard { ear.told_ends() } else { Vec::new() };
+        let gaps = if heard { ear.told_gaps() } else { Vec::new() };
         let (attempts, plain): (Vec<u64>, Vec<u64>) =
             singles.iter().copied().partition(|single| overtaking && ear.sent[single].failed > 0);
         let attempts = attempts.into_iter().map(|single| (Position(single), ear.sent[&single].failed + 1));
@@ -35,7 +35,7 @@ impl Life {
             through: through.map(Position),
             attempts: attempts.collect(),
             singles: plain.into_iter().map(Position).collect(),
-            gaps: gaps.iter().copied().map(Position).collect(),
+            gaps: gaps.iter().map(|(after, through)| (Position(*after), Position(*through))).collect(),
             ..Acknowledgement::default()
         };
         let answer =

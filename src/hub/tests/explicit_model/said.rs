@@ -8,12 +8,18 @@ impl Ear {
         &mut self,
         through: Option<u64>,
         singles: &[u64],
-        gaps: &[u64],
+        gaps: &[(u64, u64)],
         back: u64,
         overtaking: bool,
         now: u64,
     ) -> Result<(u64, u64), ()> {
-        let highest = singles.iter().chain(&through).chain(gaps).copied().max().unwrap_or_default();
+        let highest = singles
+            .iter()
+            .chain(&through)
+            .chain(gaps.iter().map(|(_, end)| end))
+            .copied()
+            .max()
+            .unwrap_or_default();
         if highest > self.delivered {
             return Err(());
         }
@@ -27,7 +33,7 @@ impl Ear {
         let (mut least, mut most) = (0, 0);
         let attended = self.attended(now);
         if back == 0 {
-            self.known.extend(self.told.iter().filter(|(_, end)| gaps.contains(end)));
+            self.known.extend(gaps);
         }
         let passed_by_now = named.min(gaps_below.saturating_sub(1));
         for (position, sent) in &mut self.sent {
@@ -44,16 +50,17 @@ impl Ear {
                 let means_it = *position == end || end > had;
                 let covered = end < passed_by_now && had < passed_by_now;
                 let named = end == passed_by_now || singles.contains(&end);
-                sent.settled |= end < gaps_below && (gaps.contains(&end) || covered || means_it && named);
+                sent.settled |= end < gaps_below
+                    && (gaps.iter().any(|(_, known)| *known == end) || covered || means_it && named);
             }
         }
         self.look_who_is_first(now);
         Ok((least, most))
     }
 
-    /// The ends of the gaps that its client may name.
-    pub(in super::super) fn told_ends(&self) -> Vec<u64> {
-        self.told.difference(&self.known).map(|(_, end)| *end).collect()
+    /// The gaps that its client may name.
+    pub(in super::super) fn told_gaps(&self) -> Vec<(u64, u64)> {
+        self.told.difference(&self.known).copied().collect()
     }
 
     /// Whether a delivery may be rejected.
