@@ -33,9 +33,14 @@ impl Gathered {
         self.parts == 0
     }
 
+    /// Whether it took long to gather.
+    pub(super) fn took_long(&self) -> bool {
+        self.parts >= MAX_PARTS
+    }
+
     /// Whether it is to be sent without waiting for more.
     pub(super) fn is_enough(&self) -> bool {
-        self.parts >= MAX_PARTS || self.bytes.len() >= AIM_BYTES.min(self.most)
+        self.took_long() || self.bytes.len() >= AIM_BYTES.min(self.most)
     }
 
     /// Puts a part behind the others; gives back what did not fit, for the next response.

@@ -123,6 +123,8 @@ struct StreamBody {
     beat: Pin<Box<Sleep>>,
     /// Something was sent since the last look.
     lively: bool,
+    /// The core's other streams have a turn now.
+    rests: bool,
 }
 
 impl StreamBody {
@@ -140,6 +142,7 @@ impl StreamBody {
             stage: Stage::Opening,
             beat,
             lively: true,
+            rests: false,
         }
     }
 
@@ -187,6 +190,11 @@ impl StreamBody {
     }
 
     fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // whoever sends it asks again at once, for as long as there is room for what it sends
+        if std::mem::take(&mut self.rests) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut response = self.begin();
         while self.wants_more(&response)
             && let Some(bundle) = &mut self.bundle
@@ -207,6 +215,7 @@ impl StreamBody {
         }
         if !response.is_empty() {
             self.lively = true;
+            self.rests = response.took_long();
             return Poll::Ready(Some(response.finish()));
         }
         if self.bundle.is_some() { self.poll_heartbeat(context).map(Some) } else { Poll::Ready(None) }
