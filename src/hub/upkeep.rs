@@ -8,10 +8,9 @@ use super::{
 use crate::log::Position;
 use std::{
     sync::{Arc, Weak},
-    thread,
     time::Duration,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 /// How often. A replay window may last longer by this much, and what has expired stays in memory for so long.
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,25 +18,35 @@ pub(super) const EVERY_MILLIS: u64 = 1000;
 /// How often the log is told who has changed: with time for a slow commit, what it keeps is less than a second behind.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// Whoever waits for a channel has time to take it.
-const PAUSE: Duration = Duration::from_micros(100);
+const PAUSE: Duration = Duration::from_millis(1);
 /// With no alarm set, it is looked again after this.
 const LONG: Duration = Duration::from_secs(3600);
 
 impl Hub {
-    /// Lets go of what has grown old. [`keep`] calls it once a second.
+    /// Lets go of what has grown old. [`keep`] does so once a second, and lets others have a channel meanwhile.
     pub fn upkeep(&self) {
-        let channels: Vec<_> = self.channels().by_id.values().cloned().collect();
-        self.set_calendar();
-        let (now, millis) = (self.clock(), self.clock_ms());
+        for channel in self.every_channel() {
+            while self.trim_some(&channel) {}
+        }
+        self.finish_upkeep();
+    }
+
+    fn every_channel(&self) -> Vec<Arc<Channel>> {
+        self.channels().by_id.values().cloned().collect()
+    }
+
+    /// Lets go of some of a channel's windows. True: there may be more.
+    fn trim_some(&self, channel: &Channel) -> bool {
         let mut dropped = Vec::new();
-        for channel in channels {
-            // between two parts others may have the channel
-            while channel.lock().trim(now, &mut dropped) {
-                self.forget(&dropped);
-                dropped.clear();
-                self.ring_alarms();
-                rest();
-            }
+        let more = channel.lock().trim(self.clock(), &mut dropped);
+        self.forget(&dropped);
+        more
+    }
+
+    fn finish_upkeep(&self) {
+        self.set_calendar();
+        let (millis, mut dropped) = (self.clock_ms(), Vec::new());
+        for channel in self.every_channel() {
             channel.lock().expire(millis, &mut dropped);
             channel.clear_desks();
             Self::tend_presence(&channel);
@@ -199,13 +208,18 @@ impl Standing {
     }
 }
 
-/// The lock of a channel is given to whoever asks when it is free, and not to whoever has waited.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no core does this: whoever keeps the hub up waits, and nobody else"
-)]
-fn rest() {
-    thread::sleep(PAUSE);
+/// Trims the windows of all channels. Between two parts others may have the channel: its lock is given to whoever asks when
+/// it is free, and not to whoever has waited.
+async fn trim(hub: &Weak<Hub>) {
+    let channels = hub.upgrade().map(|there| there.every_channel());
+    for channel in channels.unwrap_or_default() {
+        while hub.upgrade().is_some_and(|there| there.trim_some(&channel)) {
+            sleep(PAUSE).await;
+            if let Some(there) = hub.upgrade() {
+                there.ring_alarms();
+            }
+        }
+    }
 }
 
 /// Keeps a hub up for as long as it is there.
@@ -228,11 +242,14 @@ pub async fn keep(hub: Weak<Hub>) {
         };
         let Some(there) = hub.upgrade() else { return };
         there.ring_alarms();
-        if ticked {
-            there.upkeep();
-        }
         if save {
             there.save();
+        }
+        if ticked {
+            drop(there);
+            trim(&hub).await;
+            let Some(there) = hub.upgrade() else { return };
+            there.finish_upkeep();
         }
     }
 }
