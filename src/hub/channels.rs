@@ -148,6 +148,8 @@ impl Hub {
         let before = state.dead_letter_listener().cloned();
         state.set(settings, at);
         self.keep_what_was_set(&channel, &state, before.as_ref());
+        // whoever receives dead letters, or no longer, is told so by a gap once that is safe
+        let changed: Vec<_> = before.iter().chain(state.dead_letter_listener()).cloned().collect();
         if let Some(listener) = before {
             let mut standing = listener.lock();
             let idle = standing.idle_moment();
@@ -158,6 +160,9 @@ impl Hub {
         drop(state);
         // there may be gaps to tell, or messages that come again
         self.bells.ring_channel(&channel, head);
+        for listener in changed {
+            self.announce_dispatch(at, &channel, &listener);
+        }
         Ok(info)
     }
 

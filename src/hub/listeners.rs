@@ -314,9 +314,16 @@ impl Hub {
     pub(super) fn expire_listener(&self, channel: &Arc<Channel>, listener: &Arc<Listener>) {
         let mut state = channel.lock();
         let there = state.listener(&listener.id).is_some_and(|there| there.birth == listener.birth);
-        let idle = listener.lock().is_idle(self.clock_ms());
-        if !there || !idle || state.removed {
+        if !there || state.removed {
             return;
+        }
+        {
+            let (now, mut standing) = (self.clock_ms(), listener.lock());
+            if !standing.is_idle(now) {
+                // somebody came between, and found its alarm gone
+                let next = self.next_moment(&standing, state.ring_for(&standing), now);
+                return self.set_alarm(channel, listener, &mut standing, next);
+            }
         }
         match self.take_listener(channel, &mut state, listener, How::Expired) {
             Ok(discarded) => {

@@ -56,9 +56,10 @@ impl View<'_> {
         if self.standing.is_withheld(self.safe) {
             return self.found(Vec::new(), Taken::default(), Vec::new(), cursor);
         }
-        let due = self.due_again(room);
-        if !due.positions.is_empty() {
-            return self.found(Vec::new(), due, Vec::new(), cursor);
+        let due = self.due_again(cursor);
+        let again = self.affordable_of(&due, room);
+        if !again.positions.is_empty() {
+            return self.found(Vec::new(), again, Vec::new(), cursor);
         }
         let lapsed = self.lapsed(cursor.at);
         if !lapsed.is_empty() {
@@ -78,7 +79,8 @@ impl View<'_> {
         if let Some(last) = messages.positions.last() {
             cursor.at = *last;
         }
-        let starved = messages.positions.is_empty() && self.has_more(cursor, to_say.peek());
+        let has_more = !due.is_empty() || self.has_more(cursor, to_say.peek());
+        let starved = messages.positions.is_empty() && has_more;
         Look { starved, ..self.found(gaps, messages, expired, cursor) }
     }
 
@@ -108,12 +110,27 @@ impl View<'_> {
         }
     }
 
-    /// Rejected ones that come again alone, where others may overtake them.
-    fn due_again(self, room: Room) -> Taken {
-        let Some(explicit) = &self.standing.explicit else { return Taken::default() };
+    /// Rejected ones that come again alone, where others may overtake them; of those behind the cursor only what comes before
+    /// all others there: whoever acknowledges through it has had what stands before it.
+    fn due_again(self, cursor: Cursor) -> Vec<Next> {
+        let Some(explicit) = &self.standing.explicit else { return Vec::new() };
         let find = |position: Position| self.standing.find(position, self.ring);
         let due = explicit.due_again(self.now).filter_map(find).filter(|next| !next.expiry.is_past(self.now));
-        Taken::of(room, explicit.affordable(due))
+        let mut due: Vec<_> = due.collect();
+        if due.last().is_some_and(|last| last.position > cursor.at) {
+            let message = self.pending(cursor.at).next().map(|next| next.position);
+            let gap = self.standing.gaps.to_say(cursor.said).map(|gap| gap.through);
+            let first = gap.filter(|end| *end > cursor.at).chain(message).min();
+            due.retain(|next| first.is_none_or(|first| next.position < first));
+        }
+        due
+    }
+
+    fn affordable_of(self, due: &[Next], room: Room) -> Taken {
+        let Some(explicit) = self.standing.explicit.as_ref().filter(|_| !due.is_empty()) else {
+            return Taken::default();
+        };
+        Taken::of(room, explicit.affordable(due.iter().copied()))
     }
 
     /// Rejected ones that have expired before they came again alone, behind where the stream stands. Others are told at their
@@ -150,15 +167,17 @@ impl View<'_> {
         let mut at = cursor.at;
         let messages = self.waiting(cursor.at).take_while(|next| {
             let after = std::mem::replace(&mut at, next.position);
-            next.position <= stop && !self.has_lapsed(next) && self.nothing_lost_between(after, next)
+            let its_turn = next.position <= stop && !self.has_lapsed(next) && !self.is_due(next);
+            its_turn && self.nothing_lost_between(after, next)
         });
         let messages = messages.filter(|next| standing.wants(next));
         match &standing.explicit {
             None => Taken::of(room, messages),
             Some(explicit) => {
                 let passed = standing.broadcasts_passed(ring);
-                let near =
-                    |next: &Next| next.ordinal.is_none_or(|ordinal| ordinal - passed.messages <= MAX_AHEAD);
+                let near = |next: &Next| {
+                    next.ordinal.is_none_or(|ordinal| ordinal.saturating_sub(passed.messages) <= MAX_AHEAD)
+                };
                 Taken::of(room, explicit.affordable(messages.take_while(near)))
             }
         }
@@ -192,6 +211,12 @@ impl View<'_> {
     fn has_lapsed(self, next: &Next) -> bool {
         let came = |explicit: &Explicit| !explicit.wants(next) && explicit.in_hand(next.position);
         next.expiry.is_past(self.now) && !self.standing.explicit.as_deref().is_some_and(came)
+    }
+
+    /// Whether it comes again alone, and now.
+    fn is_due(self, next: &Next) -> bool {
+        let explicit = self.standing.explicit.as_ref();
+        explicit.is_some_and(|explicit| explicit.is_due(next.position, self.now))
     }
 
     /// A token may reach back further than what is kept.

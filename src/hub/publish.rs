@@ -166,7 +166,9 @@ impl Hub {
             let mut standing = listener.lock();
             // it may be among what is too much
             state.settle(&mut standing, &mut dropped);
-            standing.end.clone().filter(|end| end.position > standing.delivered())
+            // nor is one that is purged, or was too much, yet to come
+            let gone = standing.delivered().max(standing.passed);
+            standing.end.clone().filter(|end| end.position > gone)
         };
         self.forget(&dropped);
         if let Some(end) = earlier {

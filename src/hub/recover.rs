@@ -91,7 +91,7 @@ impl Hub {
         let end = kept.end.and_then(|position| self.regain_end(position));
         let mut state = channel.lock();
         let ring = if kept.deaf { state.silence() } else { &state.ring };
-        let regained = Regained { messages, end };
+        let regained = Regained { messages, end, last: self.log.watermark().position() };
         let mut gone = Vec::new();
         let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring, &mut gone);
         self.forget(&gone);

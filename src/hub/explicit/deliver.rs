@@ -92,7 +92,8 @@ impl Standing {
         let Some(explicit) = &mut self.explicit else { return Vec::new() };
         let was_idle = explicit.outstanding.messages == 0;
         let repeats = explicit.take_in_hand(found);
-        let had = explicit.reached;
+        // of the generation before it may be said what lies below the point that this one was rewound to
+        let had = explicit.reached.max(explicit.rewound.before());
         explicit.go_to(found.cursor, found.tally);
         explicit.begin_deadlines(&found.positions, was_idle, allowed, now);
         self.tell(found, Said { at: u32::try_from(now / 1000).unwrap_or(u32::MAX), had }, ring, dropped);

@@ -158,6 +158,11 @@ impl Explicit {
         self.notes.due(now).filter(move |_| overtaking)
     }
 
+    /// Whether it is one of them.
+    pub(super) fn is_due(&self, position: Position, now: u64) -> bool {
+        self.overtaking() && self.notes.is_due(position, now)
+    }
+
     /// Rejected ones that have not come again, where they come again alone.
     pub(super) fn set_aside(&self) -> impl Iterator<Item = Position> + '_ {
         let overtaking = self.overtaking();

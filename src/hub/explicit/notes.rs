@@ -21,6 +21,12 @@ pub(super) struct Note {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notes(BTreeMap<Position, Note>);
 
+impl Note {
+    fn is_due(&self, now: u64) -> bool {
+        self.failed > 0 && !self.sent && self.due <= now
+    }
+}
+
 impl Notes {
     pub(super) fn get(&self, position: Position) -> Option<&Note> {
         self.0.get(&position)
@@ -103,8 +109,11 @@ impl Notes {
 
     /// Those that have failed, are due and have not come again.
     pub(super) fn due(&self, now: u64) -> impl Iterator<Item = Position> + '_ {
-        let due = move |note: &Note| note.failed > 0 && !note.sent && note.due <= now;
-        self.0.iter().filter(move |(_, note)| due(note)).map(|(position, _)| *position)
+        self.0.iter().filter(move |(_, note)| note.is_due(now)).map(|(position, _)| *position)
+    }
+
+    pub(super) fn is_due(&self, position: Position, now: u64) -> bool {
+        self.get(position).is_some_and(|note| note.is_due(now))
     }
 
     /// Those that have failed and have not come again.

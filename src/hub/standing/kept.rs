@@ -14,6 +14,8 @@ pub(in crate::hub) struct Regained {
     pub(in crate::hub) messages: Vec<(Position, u64, Expiry)>,
     /// The end that was dispatched to it.
     pub(in crate::hub) end: Option<End>,
+    /// The last position that the log has given.
+    pub(in crate::hub) last: Position,
 }
 
 impl Standing {
@@ -73,11 +75,8 @@ impl Standing {
             ..Self::new(start, ring)
         };
         if explicit {
-            let delivered = standing.queue.last_waiting().unwrap_or_default();
-            let delivered =
-                delivered.max(if standing.deaf { Position::ZERO } else { ring.last() }).max(passed);
-            let told = kept.gaps.noted.iter().filter(|gap| gap.told.is_some()).map(|gap| gap.through);
-            let delivered = told.fold(delivered, Position::max);
+            // what was acknowledged by itself is gone, and may be acknowledged again
+            let delivered = regained.last.max(passed);
             // of one that was never saved nothing is kept, and yet its messages may have been delivered
             let begun = ExplicitKept::default();
             let kept = kept.explicit.as_ref().unwrap_or(&begun);

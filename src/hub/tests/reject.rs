@@ -165,13 +165,13 @@ fn what_came_again_alone_stays_in_hand_when_what_stands_before_it_is_acknowledge
     let sent = stage.dispatches("l", 3);
     let mut older = stage.try_listen("l", at_most(1)).unwrap();
     assert_eq!((older.next(), older.next()), (Some(got([sent[0]])), Some(got([sent[1]]))));
-    let credit = Some(Credit(messages(1)));
+    let credit = Some(Credit(messages(2)));
     let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
     let rejection = Rejection { delay: Some(Duration::ZERO), last: false, ..first_attempt(sent[1]) };
     stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
-    assert_eq!(stream.rest(), got([sent[1]]));
+    assert_eq!(stream.rest(), got([sent[0], sent[1]]));
     stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
-    assert_eq!((stage.info("l").unacknowledged.messages, stream.rest()), (1, vec![]));
+    assert_eq!((stage.info("l").unacknowledged.messages, stream.rest()), (1, got([sent[2]])));
 }
 
 /// It was told on a stream of another, who read nothing of it.
@@ -211,4 +211,36 @@ async fn what_expires_before_it_comes_again_alone_is_told_at_its_place() {
     tokio::time::advance(Duration::from_secs(2)).await;
     let gap = Lost(GapReason::Expired, sent[0], sent[1], Some(1));
     assert_eq!(stage.listen("l").rest(), [Got(sent[0]), gap, Got(sent[2])]);
+}
+
+/// Whoever acknowledges through it must have had what stands before it.
+#[test]
+fn what_comes_again_alone_comes_at_its_place_on_a_new_stream() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 4);
+    let mut first = stage.listen("l");
+    assert_eq!(first.rest(), got(sent.clone()));
+    let rejection = Rejection { delay: Some(Duration::ZERO), ..first_attempt(sent[2]) };
+    stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
+    assert_eq!(stage.listen("l").rest(), got(sent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_again_comes_once_there_is_credit_for_it() {
+    let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 2);
+    let credit = Some(Credit(messages(1)));
+    let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
+    assert_eq!(stream.rest(), got([sent[0]]));
+    let delay = Some(Duration::from_millis(700));
+    let rejection = Rejection { delay, ..first_attempt(sent[0]) };
+    stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap();
+    assert_eq!(stream.rest(), got([sent[1]]));
+    tokio::time::advance(Duration::from_millis(700)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stream.rest(), []);
+    stage.acknowledge("l", Some(sent[1]), &[]).unwrap();
+    assert_eq!((stream.woken(), stream.rest()), (true, got([sent[0]])));
 }

@@ -12,7 +12,11 @@ impl Ear {
         };
         if overtaking {
             let due = |sent: &Sent| sent.failed > 0 && !sent.in_hand && sent.due <= now;
-            if let Some(again) = self.waiting().find(|(_, sent)| due(sent)) {
+            let mut behind =
+                self.waiting().filter(|(position, sent)| *position > self.at && sent.failed == 0);
+            let first = behind.next().map_or(u64::MAX, |(position, _)| position);
+            let its_turn = |position: u64| position <= self.at || position < first;
+            if let Some(again) = self.waiting().find(|(position, sent)| due(sent) && its_turn(*position)) {
                 return (fits(again.1) && !again.1.expired(now)).then(|| format!("{again:?} is due again"));
             }
         }
@@ -110,18 +114,21 @@ impl Ear {
         assert!(!sent.in_hand, "{position} is in hand");
         assert!(sent.due <= now, "{position} is held back: {sent:?}");
         assert!(sent.wanted || !self.choosy, "{position} is of another type");
-        if overtaking && sent.failed > 0 {
+        let alone = overtaking && sent.failed > 0;
+        let between = self.waiting().find(|(between, other)| {
+            // of what has expired it may be told later, beside
+            let lapsed = alone && other.expired(now);
+            let passed_over = overtaking && other.failed > 0 || self.choosy && !other.wanted || lapsed;
+            *between > self.at && *between < position && !passed_over
+        });
+        assert!(between.is_none(), "{between:?} was skipped before {position}");
+        if alone {
             return;
         }
         // what a bell brings comes in order, too
         let at = if brought { self.brought } else { self.at };
         self.brought = self.brought.max(position);
         assert!(position > at, "{position} comes behind {at}");
-        let between = self.waiting().find(|(between, sent)| {
-            let passed_over = overtaking && sent.failed > 0 || self.choosy && !sent.wanted;
-            *between > self.at && *between < position && !passed_over
-        });
-        assert!(between.is_none(), "{between:?} was skipped before {position}");
         let untold = self.sent.range(..position).find(|(between, sent)| {
             let its_turn = sent.fate != Lost(None) || position > self.floor;
             let lazily = self.on_core && sent.delivery > 0;
@@ -136,7 +143,7 @@ impl Ear {
     pub(in super::super) fn check(&mut self, handed: &Handed, overtaking: bool, now: u64) {
         let Handed { batch, generation, repeats } = handed;
         assert_eq!(*generation, self.generation);
-        let had = self.reached;
+        let had = self.reached.max(self.rewound_at_most.saturating_sub(1));
         batch.gaps.iter().for_each(|gap| self.check_gap(gap, had, overtaking, now));
         let mut expected = Vec::new();
         let mut last = 0;
