@@ -52,6 +52,21 @@ async fn lose_a_pull(proxy: &Proxy, puller: &Client, client: &Client, messages: 
     puller.server().await.expect("it answers");
 }
 
+/// Its token is that of the answer before.
+#[tokio::test]
+async fn what_a_lost_answer_brought_again_comes_with_the_next() {
+    let (server, client) = explicit().await;
+    let proxy = Proxy::before(server.address()).await;
+    let puller = proxy.client();
+    send(&client, 0..2).await;
+    let pulled = puller.pull("c", "l").max_messages(2).await.unwrap();
+    pulled.deliveries[0].reject(Rejection::new("not now").after(Duration::ZERO)).await.unwrap();
+    lose_a_pull(&proxy, &puller, &client, 2).await;
+    let again = puller.pull("c", "l").max_messages(2).await.unwrap();
+    let came: Vec<_> = again.deliveries.iter().map(|delivery| delivery.attempt).collect();
+    assert_eq!(came, [2, 1]);
+}
+
 #[tokio::test]
 async fn what_a_lost_answer_to_a_pull_held_comes_with_the_next() {
     let (server, client) = explicit().await;
