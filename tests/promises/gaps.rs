@@ -270,9 +270,9 @@ async fn what_came_before_a_gap_was_told_does_not_pass_it() {
         wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
     }
     // another gap that ends there, of which it may not have heard
-    wire.acknowledge(known(Gap { after_sequence: gap.after_sequence - 1, ..gap.clone() })).await;
+    wire.acknowledge(known(Gap { after_sequence: gap.after_sequence - 1, ..gap })).await;
     wire.listen("c", "l").await.gap_of(GapReason::Purged, Some(3)).await;
-    let beyond = Gap { through_sequence: gap.through_sequence + 1, ..gap.clone() };
+    let beyond = Gap { through_sequence: gap.through_sequence + 1, ..gap };
     let refused = wire.try_acknowledge(known(beyond)).await.unwrap_err();
     refused.is(Code::FailedPrecondition, "NOT_DELIVERED", &[]);
     wire.acknowledge(known(gap)).await;
