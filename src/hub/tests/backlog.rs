@@ -201,3 +201,14 @@ fn an_end_that_was_dropped_is_not_waited_for() {
     assert!(!second.duplicate);
     assert_eq!(stage.listen("l").rest()[1..], got([sent[1], second.position.0]));
 }
+
+#[test]
+fn an_end_that_was_purged_is_said_again() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let end = || stage.hub.notify_end_of(channel_id("room"), listener_id("l")).unwrap().1;
+    assert!(!end().duplicate);
+    assert!(end().duplicate, "it waits");
+    stage.purge("l", None);
+    assert!(!end().duplicate);
+}

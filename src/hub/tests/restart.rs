@@ -447,3 +447,16 @@ fn settings_and_numbers_survive() {
     assert_eq!((stage.info("a"), stage.hub.get_channel(channel_id("room")).unwrap()), before);
     assert!(stage.broadcast() > birth, "no position is given twice");
 }
+
+#[test]
+fn what_was_acknowledged_by_itself_may_be_so_again_with_what_stands_before_it() {
+    let (stage, log) = stage(room());
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatches("l", 2);
+    assert_eq!(stage.listen("l").rest(), got(sent.clone()));
+    stage.acknowledge("l", None, &[sent[1]]).unwrap();
+    stage.hub.save();
+    let (stage, _) = again(&stage, &log);
+    assert_eq!(stage.acknowledge("l", Some(sent[1]), &[]).unwrap().covered, 1);
+    assert_eq!(stage.listen("l").rest(), []);
+}
