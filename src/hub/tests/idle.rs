@@ -44,3 +44,15 @@ async fn a_stopped_listener_idles_from_when_it_was_stopped() {
     stage.hub.ring_alarms();
     assert!(!there(&stage, "l"));
 }
+
+/// Whoever looks after it has taken its alarm, and somebody comes before it is removed.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_saved_in_the_last_moment_may_idle_out_later() {
+    let stage = Stage::new(room());
+    stage.explicit("l", idle(5));
+    let channel = stage.hub.channel(channel_id("room")).unwrap();
+    let listener = Arc::clone(channel.lock().listener("l").unwrap());
+    stage.hub.silence(&listener, &mut listener.lock());
+    stage.hub.expire_listener(&channel, &listener);
+    assert_eq!(stage.hub.alarms.next(), Some(5_000));
+}
