@@ -124,7 +124,7 @@ impl Hub {
         let now = self.clock_ms();
         let until = now.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
         let ring = state.ring_for(&standing);
-        let until = standing.extend(position, attempt, generation, until, ring)?;
+        let until = standing.extend(position, attempt, generation, (now, until), ring)?;
         standing.idle_since = now;
         self.set_alarm(&channel, &listener, &mut standing, until);
         Ok(until.map(|_| by))

@@ -147,6 +147,7 @@ impl Hub {
         channel.set(&settings);
         let before = state.dead_letter_listener().cloned();
         state.set(settings, at);
+        self.set_holders_alarms(&channel, &state);
         self.keep_what_was_set(&channel, &state, before.as_ref());
         // whoever receives dead letters, or no longer, is told so by a gap once that is safe
         let changed: Vec<_> = before.iter().chain(state.dead_letter_listener()).cloned().collect();
@@ -164,6 +165,16 @@ impl Hub {
             self.announce_dispatch(at, &channel, &listener);
         }
         Ok(info)
+    }
+
+    /// What is in hand may have other times than before.
+    fn set_holders_alarms(&self, channel: &Channel, state: &State) {
+        let now = self.clock_ms();
+        for listener in state.holders() {
+            let mut standing = listener.lock();
+            let next = self.next_moment(&standing, state.ring_for(&standing), now);
+            self.set_alarm(channel, listener, &mut standing, next);
+        }
     }
 
     /// Where it stands with new settings, and who begins or ceases to receive dead letters: safe when the answer is given.

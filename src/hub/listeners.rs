@@ -201,8 +201,12 @@ impl Hub {
         let text = self.text(|| kept::write(&settings));
         let change = Change { whom: Whom::Listener(listener.birth), settings: Some(text), state: None };
         self.log.append(Record::Changed(change)).map_err(Error::from)?;
-        standing.settings = settings;
-        let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
+        let (ring, now) = (state.ring_for(&standing), self.clock_ms());
+        let before = std::mem::replace(&mut standing.settings, settings);
+        if before.ack_deadline != settings.ack_deadline {
+            standing.give_time(ring, now);
+        }
+        let next = self.next_moment(&standing, ring, now);
         self.set_alarm(&channel, &listener, &mut standing, next);
         Ok(self.info_of(&channel, &state, &listener, &mut standing))
     }

@@ -3,6 +3,7 @@
 use super::{
     super::{gap::Span, ring::Ring, standing::Standing, tally::Tally},
     Explicit,
+    notes::Deadline,
 };
 use crate::{error::Error, log::Position};
 
@@ -173,7 +174,8 @@ impl Standing {
         found.filter(|next| next.position == position && !explicit.acknowledged(next))
     }
 
-    /// More time for a message in hand. Tells when it counts as rejected then.
+    /// Other time for a message in hand: in strict order no less than it has as the first, unless it is the first or has none
+    /// at all. Tells when it counts as rejected then.
     ///
     /// # Errors
     /// As a rejection of it.
@@ -182,15 +184,20 @@ impl Standing {
         position: Position,
         attempt: Option<u32>,
         generation: Option<u64>,
-        until: u64,
+        (now, until): (u64, u64),
         ring: &Ring,
     ) -> Result<Option<u64>, Error> {
         self.check_in_hand(position, attempt, generation, ring)?;
         if self.settings.ack_deadline.is_none() {
             return Ok(None);
         }
+        let is_first = || self.first_in_hand(ring).is_some_and(|first| first.position == position);
+        let runs = until <= now
+            || self.explicit.as_ref().is_some_and(|explicit| explicit.overtaking())
+            || is_first();
+        let deadline = if runs { Deadline::At(until) } else { Deadline::NotBefore(until) };
         if let Some(explicit) = &mut self.explicit {
-            explicit.notes.of(position).deadline = Some(until);
+            explicit.notes.of(position).deadline = Some(deadline);
         }
         Ok(Some(until))
     }

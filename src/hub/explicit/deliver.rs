@@ -13,6 +13,7 @@ use super::{
         tally::{Quota, Tally},
     },
     Explicit,
+    notes::Deadline,
 };
 use crate::log::Position;
 
@@ -52,7 +53,7 @@ impl Explicit {
             positions.first().into_iter().for_each(|first| self.notes.forget_deadlines(*first));
         } else if let Some(allowed) = allowed {
             for position in positions {
-                self.notes.of(*position).deadline = Some(now.saturating_add(allowed));
+                self.notes.of(*position).deadline = Some(Deadline::At(now.saturating_add(allowed)));
             }
         }
     }
@@ -168,19 +169,37 @@ impl Standing {
         found.find(|next| !next.expiry.is_past(now))
     }
 
+    /// What its stream has in hand, as it is known of `explicit`, its own.
+    fn all_in_hand<'a>(&'a self, explicit: &'a Explicit, ring: &'a Ring) -> impl Iterator<Item = Next> + 'a {
+        self.merged(ring, self.passed)
+            .take_while(|next| next.position <= explicit.sent || explicit.overtaking())
+            .filter(|next| !explicit.acknowledged(next) && explicit.in_hand(next.position))
+    }
+
     /// Counts anew what is outstanding, where it cannot be told by what has changed.
     pub(in super::super) fn recount(&mut self, ring: &Ring) {
         let Some(explicit) = &self.explicit else { return };
-        let in_hand = self
-            .merged(ring, self.passed)
-            .take_while(|next| next.position <= explicit.sent || explicit.overtaking())
-            .filter(|next| !explicit.acknowledged(next) && explicit.in_hand(next.position));
-        let outstanding = in_hand.fold(Tally::default(), |mut tally, next| {
+        let outstanding = self.all_in_hand(explicit, ring).fold(Tally::default(), |mut tally, next| {
             tally += Tally::one(next.bytes);
             tally
         });
         if let Some(explicit) = &mut self.explicit {
             explicit.outstanding = outstanding;
+        }
+    }
+
+    /// What is in hand has from now on the time that its listener allows, or more where it was given more.
+    pub(in super::super) fn give_time(&mut self, ring: &Ring, now: u64) {
+        let (Some(explicit), Some(allowed)) = (&self.explicit, self.ack_deadline()) else { return };
+        let timed = explicit.overtaking().then(|| self.all_in_hand(explicit, ring));
+        let timed: Vec<_> = timed.into_iter().flatten().map(|next| next.position).collect();
+        let Some(explicit) = &mut self.explicit else { return };
+        explicit.another_is_first(now);
+        explicit.notes.loosen_deadlines();
+        for position in timed {
+            let note = explicit.notes.of(position);
+            let until = now.saturating_add(allowed);
+            note.deadline = Some(Deadline::At(note.deadline.map_or(until, |deadline| deadline.or(until))));
         }
     }
 

@@ -315,7 +315,8 @@ impl Explicit {
 
     /// When the first that is not acknowledged counts as rejected.
     fn deadline(&self, first: Position, allowed: u64) -> u64 {
+        let until = self.first_since.saturating_add(allowed);
         let extended = self.notes.get(first).and_then(|note| note.deadline);
-        extended.unwrap_or_else(|| self.first_since.saturating_add(allowed))
+        extended.map_or(until, |extended| extended.or(until))
     }
 }

@@ -3,6 +3,15 @@
 use crate::log::Position;
 use std::collections::BTreeMap;
 
+/// When a message counts as rejected, where that was said for it alone. A moment in milliseconds of the hub's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deadline {
+    /// Then: its time ran as this was said.
+    At(u64),
+    /// No sooner: its time had not begun.
+    NotBefore(u64),
+}
+
 /// What is known of one message. Moments are in milliseconds of the hub's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Note {
@@ -13,13 +22,28 @@ pub(super) struct Note {
     /// Where others overtake it: it has come again, and is in hand.
     pub(super) sent: bool,
     /// When it counts as rejected, where that was said for it alone.
-    pub(super) deadline: Option<u64>,
+    pub(super) deadline: Option<Deadline>,
 }
 
 /// Notes, by the messages' positions. Each lies behind what is acknowledged and at most as far as what was delivered, so
 /// there are no more than may be outstanding.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notes(BTreeMap<Position, Note>);
+
+impl Deadline {
+    fn moment(self) -> u64 {
+        let (Self::At(moment) | Self::NotBefore(moment)) = self;
+        moment
+    }
+
+    /// When that is for one which would have until a moment else.
+    pub(super) fn or(self, until: u64) -> u64 {
+        match self {
+            Self::At(moment) => moment,
+            Self::NotBefore(moment) => moment.max(until),
+        }
+    }
+}
 
 impl Note {
     fn is_due(&self, now: u64) -> bool {
@@ -90,6 +114,12 @@ impl Notes {
         self.0.range_mut(from..).for_each(|(_, note)| note.deadline = None);
     }
 
+    /// What was said of a deadline shortens no more what each has.
+    pub(super) fn loosen_deadlines(&mut self) {
+        let said = self.0.values_mut().filter_map(|note| note.deadline.as_mut());
+        said.for_each(|deadline| *deadline = Deadline::NotBefore(deadline.moment()));
+    }
+
     /// Those that have failed, up to a position, count as come again.
     pub(super) fn mark_sent(&mut self, through: Position) {
         self.0.range_mut(..=through).for_each(|(_, note)| note.sent = note.failed > 0);
@@ -128,12 +158,12 @@ impl Notes {
 
     /// When each counts as rejected, of those of which that is known.
     pub(super) fn deadlines(&self) -> impl Iterator<Item = (Position, u64)> + '_ {
-        self.0.iter().filter_map(|(position, note)| note.deadline.map(|deadline| (*position, deadline)))
+        self.0.iter().filter_map(|(position, note)| Some((*position, note.deadline?.moment())))
     }
 
     /// Those that count as rejected by now.
     pub(super) fn overdue(&self, now: u64) -> Vec<Position> {
-        let overdue = |note: &Note| note.deadline.is_some_and(|deadline| deadline <= now);
+        let overdue = |note: &Note| note.deadline.is_some_and(|deadline| deadline.moment() <= now);
         self.0.iter().filter(|(_, note)| overdue(note)).map(|(position, _)| *position).collect()
     }
 }

@@ -147,6 +147,11 @@ impl State {
         self.ring.expire(now, &in_hand, expired);
     }
 
+    /// EXPLICIT listeners that have a stream, or had one lately.
+    pub(in crate::hub) fn holders(&self) -> impl Iterator<Item = &Arc<Listener>> {
+        self.holders.values()
+    }
+
     /// An EXPLICIT listener has a stream: broadcasts that it has in hand are not dropped because they have expired.
     pub(in crate::hub) fn holds(&mut self, listener: &Arc<Listener>) {
         self.holders.insert(listener.birth, Arc::clone(listener));

@@ -39,6 +39,8 @@ pub(super) struct Sent {
     /// Which delivery it was; 0: none yet.
     delivery: u64,
     deadline: Option<u64>,
+    /// It had more time before that of the first began.
+    no_sooner: bool,
     /// The gap that told of its loss.
     told_by: Option<Told>,
     /// That gap was acknowledged.
@@ -91,7 +93,7 @@ pub(super) struct Ear {
     /// The first delivery that is not acknowledged, and since when it is that.
     first: Option<(u64, u64, u64)>,
     deliveries: u64,
-    pub(super) ack_deadline: Option<u64>,
+    ack_deadline: Option<u64>,
     pub(super) open: bool,
     /// Its stream wants dispatches alone.
     pub(super) choosy: bool,
@@ -171,6 +173,7 @@ impl Ear {
             in_hand: false,
             delivery: 0,
             deadline: None,
+            no_sooner: false,
             told_by: None,
             settled: false,
         };
@@ -245,7 +248,9 @@ impl Ear {
             return in_hand.filter_map(|(position, sent)| Some((sent.deadline?, position))).collect();
         }
         let of = |(position, _, since): (u64, u64, u64)| {
-            (self.sent[&position].deadline.unwrap_or(since + allowed), position)
+            let Sent { deadline, no_sooner, .. } = &self.sent[&position];
+            let (deadline, until) = (deadline.unwrap_or(since + allowed), since + allowed);
+            (if *no_sooner { deadline.max(until) } else { deadline }, position)
         };
         self.first.into_iter().map(of).collect()
     }

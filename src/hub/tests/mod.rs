@@ -6,6 +6,7 @@ mod backlog;
 mod bells;
 mod bundles;
 mod dead_letters;
+mod deadlines;
 mod endings;
 mod expiry;
 mod explicit_lives;

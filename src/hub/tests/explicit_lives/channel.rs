@@ -51,8 +51,10 @@ impl Life {
     }
 
     pub(super) fn set_deadline(&mut self, listener: usize, deadline: Option<u64>) {
+        self.inspect(listener);
+        let (overtaking, now) = (self.room.overtaking(), self.now());
         let Some(ear) = self.room.ears.get_mut(&listener) else { return };
-        ear.ack_deadline = deadline;
+        ear.allow(deadline, overtaking, now);
         let ack_deadline = deadline.map(Duration::from_millis);
         let changed = |settings| Ok::<_, Error>(ListenerSettings { ack_deadline, ..settings });
         self.hub.update_listener(channel_id("room"), listener_id(LISTENERS[listener]), changed).unwrap();

@@ -83,10 +83,30 @@ impl Ear {
         if there { Ok(()) } else { not_outstanding }
     }
 
-    /// It has until then; false where there is no deadline.
-    pub(in super::super) fn extend(&mut self, position: u64, until: u64) -> bool {
+    /// It has until then, or as the first for longer if it is not yet that; false where there is no deadline.
+    pub(in super::super) fn extend(&mut self, position: u64, until: u64, overtaking: bool) -> bool {
+        let is_first = self.waiting().next().is_some_and(|(first, _)| first == position);
         let sent = self.sent.get_mut(&position).filter(|_| self.ack_deadline.is_some());
-        sent.map(|sent| sent.deadline = Some(until)).is_some()
+        sent.map(|sent| (sent.deadline, sent.no_sooner) = (Some(until), !overtaking && !is_first)).is_some()
+    }
+
+    /// Another deadline: what is in hand has all its time from now on.
+    pub(in super::super) fn allow(&mut self, allowed: Option<u64>, overtaking: bool, now: u64) {
+        if self.ack_deadline != allowed {
+            self.ack_deadline = allowed;
+            self.give_time(overtaking, now);
+        }
+    }
+
+    fn give_time(&mut self, overtaking: bool, now: u64) {
+        let Some(allowed) = self.ack_deadline else { return };
+        for sent in self.sent.values_mut() {
+            sent.no_sooner = true;
+            if overtaking && sent.in_hand {
+                sent.deadline = sent.deadline.max(Some(now + allowed));
+            }
+        }
+        self.first = self.first.map(|(position, delivery, _)| (position, delivery, now));
     }
 
     pub(in super::super) fn is_uncertain(&self, position: u64, now: u64) -> bool {
@@ -183,5 +203,6 @@ impl Ear {
             self.rewound_at_most = at_most;
         }
         self.look_who_is_first(now);
+        self.give_time(redelivery == Redelivery::Overtaking, now);
     }
 }

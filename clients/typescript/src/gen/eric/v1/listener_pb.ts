@@ -168,7 +168,8 @@ export type ListenerSettings = Message<"eric.v1.ListenerSettings"> & {
   /**
    * How long an EXPLICIT listener may take to acknowledge before the message counts as rejected. It runs
    * while a stream is open: for the first unacknowledged message alone, from its delivery or from becoming the
-   * first; where redelivery is OVERTAKING, for each. From 100 ms to 1 day; absent or 0: for ever.
+   * first; where redelivery is OVERTAKING, for each. A change gives what is outstanding the new time from then
+   * on, or more where Extend gave more. From 100 ms to 1 day; absent or 0: for ever.
    *
    * @generated from field: optional google.protobuf.Duration ack_deadline = 2;
    */
