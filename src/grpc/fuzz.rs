@@ -89,7 +89,8 @@ fn message(bytes: &[u8]) {
 fn sound_resume_token(rng: &mut Rng) -> Vec<u8> {
     let mut part = || rng.u64(..) >> rng.u32(0..64);
     let (incarnation, birth, sequence) = (Incarnation::from(part()), Position(part()), Position(part()));
-    ResumeToken { incarnation, birth, sequence }.to_string().into()
+    let turn = std::num::NonZeroU64::new(part());
+    ResumeToken { incarnation, birth, sequence, turn }.to_string().into()
 }
 
 #[test]

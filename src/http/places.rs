@@ -53,6 +53,7 @@ mod tests {
                 incarnation: Incarnation::from(u64::MAX),
                 birth: Position(u64::MAX),
                 sequence: Position(u64::MAX),
+                turn: Some(std::num::NonZeroU64::MAX),
             };
             let place = Place { channel: "c".into(), token: longest };
             let mut text = Vec::new();

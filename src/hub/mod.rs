@@ -355,12 +355,12 @@ impl Hub {
     }
 
     fn token(&self, channel: &Channel, sequence: Position) -> ResumeToken {
-        ResumeToken { incarnation: self.lives.of(sequence), birth: channel.birth, sequence }
+        ResumeToken { incarnation: self.lives.of(sequence), birth: channel.birth, sequence, turn: None }
     }
 
     /// Where a stream stands that has everything of its channel up to a sequence; `token` is any of the same channel.
     pub fn token_at(&self, token: ResumeToken, sequence: Position) -> ResumeToken {
-        ResumeToken { incarnation: self.lives.of(sequence), sequence, ..token }
+        ResumeToken { incarnation: self.lives.of(sequence), sequence, turn: None, ..token }
     }
 
     fn forget(&self, dropped: &[Position]) {

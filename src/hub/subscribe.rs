@@ -24,6 +24,7 @@ use crate::{
     log::Position,
 };
 use std::{
+    num::NonZeroU64,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -121,13 +122,13 @@ impl Hub {
         let life = self.judge(channel, channel.birth, token)?;
         let start = match life {
             Life::None => from.position(&state.ring, self.log.watermark().position()),
-            Life::Same(at) => at,
+            Life::Same(at, _) => at,
             Life::Other => state.ring.floor(),
         };
         let standing = Standing::new(start, &state.ring);
         let cursor = Cursor { at: start, said: start };
         let gap = matches!(life, Life::Other).then(|| other_life(channel.birth, start));
-        Ok((Owner::Watcher(Box::new(standing)), Beginning { cursor, gap }))
+        Ok((Owner::Watcher(Box::new(standing)), Beginning { gap, ..Beginning::at(cursor) }))
     }
 
     fn take_over(
@@ -157,17 +158,19 @@ impl Hub {
         let mut dropped = Vec::new();
         state.settle(&mut standing, &mut dropped);
         let goes_on = options.pull
-            && standing.explicit.as_ref().is_some_and(|it| {
-                it.goes_on(options.session.as_deref(), now) && !life.lacks_some_of(it.sent())
-            });
+            && standing
+                .explicit
+                .as_ref()
+                .is_some_and(|it| it.goes_on(options.session.as_deref(), now) && !life.lacks_some_of(it));
         standing.begin_stream(options.credit.unwrap_or_default().0, goes_on);
+        let turn = standing.explicit.as_ref().filter(|_| options.pull).map(|explicit| explicit.turn());
         let beginning = match life {
             Life::Other => begin_again(&standing, state.ring_for(&standing)),
-            Life::None | Life::Same(_) if standing.explicit.is_some() => {
+            Life::None | Life::Same(..) if standing.explicit.is_some() => {
                 Beginning::at(standing.cursor(Cursor { at: standing.passed, said: Position::ZERO }))
             }
             Life::None => go_on(&standing),
-            Life::Same(at) => {
+            Life::Same(at, _) => {
                 self.move_to(at, &mut state, &listener, &mut standing, &mut dropped);
                 Beginning::at(Cursor { at, said: at })
             }
@@ -189,7 +192,7 @@ impl Hub {
         drop(state);
         self.forget(&dropped);
         channel.end_stream(older, Ending::Failed(taken_over(channel, &listener)));
-        Ok((Owner::Listener(listener), beginning))
+        Ok((Owner::Listener(listener), Beginning { turn, ..beginning }))
     }
 
     /// A token moves the cursor of an AUTOMATIC listener.
@@ -286,7 +289,7 @@ impl Hub {
         if token.sequence > self.log.watermark().position() {
             return Err(Error::ResumeTokenAhead);
         }
-        Ok(Life::Same(token.sequence))
+        Ok(Life::Same(token.sequence, token.turn))
     }
 }
 
@@ -300,16 +303,16 @@ enum Table {
 /// What a token says.
 enum Life {
     None,
-    Same(Position),
+    Same(Position, Option<NonZeroU64>),
     Other,
 }
 
 impl Life {
-    /// Whether its client says that it has not got everything up to there: an answer was lost on its way.
-    fn lacks_some_of(&self, sent: Position) -> bool {
-        match self {
+    /// Whether its client says that it has not got everything that was delivered: an answer was lost on its way.
+    fn lacks_some_of(&self, explicit: &Explicit) -> bool {
+        match *self {
             Self::None => false,
-            Self::Same(at) => *at < sent,
+            Self::Same(at, turn) => turn.map_or(at < explicit.sent(), |turn| turn != explicit.turn()),
             Self::Other => true,
         }
     }
@@ -328,7 +331,7 @@ fn begin_again(standing: &Standing, ring: &Ring) -> Beginning {
     let noted = standing.gaps.first_to_say(standing.start).map_or(standing.passed, |gap| gap.after);
     let through = standing.before_next(ring, standing.start).min(noted);
     let cursor = Cursor { at: through, said: through };
-    Beginning { cursor, gap: Some(other_life(standing.start, through)) }
+    Beginning { gap: Some(other_life(standing.start, through)), ..Beginning::at(cursor) }
 }
 
 /// Whether a stream may begin, in view of the one that is open.

@@ -19,6 +19,7 @@ use crate::{error::Error, log::Position};
 use fetch::{Fetched, Reading};
 use std::{
     future::Future,
+    num::NonZeroU64,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
@@ -40,11 +41,13 @@ pub(super) enum Owner {
 pub(super) struct Beginning {
     pub(super) cursor: Cursor,
     pub(super) gap: Option<super::Gap>,
+    /// The deliveries before it, where its token tells how many there were.
+    pub(super) turn: Option<NonZeroU64>,
 }
 
 impl Beginning {
     pub(super) fn at(cursor: Cursor) -> Self {
-        Self { cursor, gap: None }
+        Self { cursor, gap: None, turn: None }
     }
 }
 
@@ -70,6 +73,8 @@ pub struct Started {
 pub struct Subscription {
     owner: Owner,
     cursor: Cursor,
+    /// How many deliveries there were, where its token tells that.
+    turn: Option<NonZeroU64>,
     /// What is said before all else.
     first_gap: Option<super::Gap>,
     /// It has not looked for itself yet.
@@ -104,6 +109,7 @@ impl Subscription {
             place,
             owner,
             cursor: beginning.cursor,
+            turn: beginning.turn,
             first_gap: beginning.gap,
             fresh: true,
             grant: FIRST_BYTES.min(options.max_bytes),
@@ -157,7 +163,7 @@ impl Subscription {
 
     /// Where it stands.
     pub fn token(&self) -> ResumeToken {
-        self.place.hub.token(&self.place.channel, self.cursor.at)
+        ResumeToken { turn: self.turn, ..self.place.hub.token(&self.place.channel, self.cursor.at) }
     }
 
     /// Its seat, by a number that no other of the hub has.
@@ -247,9 +253,16 @@ impl Subscription {
                 let mut standing = listener.lock();
                 // what is not wanted must be acknowledged for it, too
                 let all = self.types.is_empty() || standing.explicit.is_none();
-                generation = standing.explicit.as_ref().map_or(0, |explicit| explicit.generation());
-                all && standing.seated == Some(self.place.seated)
-                    && standing.take_level(self.cursor, through, tail)
+                let taken = all
+                    && standing.seated == Some(self.place.seated)
+                    && standing.take_level(self.cursor, through, tail);
+                if let Some(explicit) = &standing.explicit {
+                    generation = explicit.generation();
+                    if taken {
+                        self.turn = self.turn.map(|_| explicit.turn());
+                    }
+                }
+                taken
             }
         };
         if !taken {

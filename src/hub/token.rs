@@ -1,9 +1,11 @@
 //! Resume tokens: which life, and how far.
 //!
-//! A token reads `INCARNATION.BIRTH.SEQUENCE.CHECK` in hexadecimal digits. The check is there because a token that
-//! was cut short would otherwise be another valid one.
+//! A token reads `INCARNATION.BIRTH.SEQUENCE.CHECK` in hexadecimal digits, that of a pull from an EXPLICIT listener
+//! `INCARNATION.BIRTH.SEQUENCE.TURN.CHECK`. The check is there because a token that was cut short would otherwise be another
+//! valid one.
 
 use crate::log::Position;
+use std::num::NonZeroU64;
 
 /// A random tag of one start of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +48,19 @@ pub struct ResumeToken {
     pub birth: Position,
     /// Everything up to here was received.
     pub sequence: Position,
+    /// How often something was delivered by then, also where that moved nothing; `None`: it is not told.
+    pub turn: Option<NonZeroU64>,
 }
 
 impl ResumeToken {
     /// No token is longer, in bytes.
-    pub const MAX_BYTES: usize = 16 + 1 + 16 + 1 + 16 + 1 + 4;
+    pub const MAX_BYTES: usize = 16 + 1 + 16 + 1 + 16 + 1 + 16 + 1 + 4;
 
     /// Appends the text. It stands in every batch, so nothing is formatted or allocated for it.
     pub fn write(self, text: &mut Vec<u8>) {
         let start = text.len();
-        for part in [self.incarnation.0, self.birth.0, self.sequence.0] {
+        let turn = self.turn.map(NonZeroU64::get);
+        for part in [self.incarnation.0, self.birth.0, self.sequence.0].into_iter().chain(turn) {
             put_hex(text, part);
             text.push(b'.');
         }
@@ -74,6 +79,10 @@ impl ResumeToken {
             incarnation: Incarnation(parts.next()??),
             birth: Position(parts.next()??),
             sequence: Position(parts.next()??),
+            turn: match parts.next() {
+                None => None,
+                Some(turn) => Some(NonZeroU64::new(turn?)?),
+            },
         };
         parts.next().is_none().then_some(token)
     }
@@ -116,11 +125,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_reads_back_as_it_was_written(incarnation: u64, birth: u64, sequence: u64) {
+        fn a_token_reads_back_as_it_was_written(incarnation: u64, birth: u64, sequence: u64, turn: u64) {
             let token = ResumeToken {
                 incarnation: Incarnation(incarnation),
                 birth: Position(birth),
                 sequence: Position(sequence),
+                turn: NonZeroU64::new(turn),
             };
             let text = token.to_string();
             prop_assert_eq!(ResumeToken::parse(&text), Some(token));

@@ -222,7 +222,7 @@ async fn a_token_of_a_life_that_nobody_knows_begins_anew() {
     for token in [
         ResumeToken { incarnation, ..token },
         ResumeToken { incarnation, sequence: ahead, ..token },
-        ResumeToken { incarnation, birth: Position(0), sequence: Position(0) },
+        ResumeToken { incarnation, birth: Position(0), sequence: Position(0), turn: None },
         ResumeToken { birth: Position(token.birth.0 + 1), ..token },
         ResumeToken { sequence: Position(0), ..token },
     ] {

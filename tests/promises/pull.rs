@@ -1,7 +1,9 @@
 //! A pull delivers next: at most so many, waiting at most so long, and an empty answer is no error.
 
 use crate::support::{
-    TestServer, listener,
+    TestServer, Wire,
+    explicit::{explicit_of, rejection},
+    listener,
     message::{message, numbered, numbers, sent, sized},
     until,
     wire::pull,
@@ -9,7 +11,7 @@ use crate::support::{
 };
 use eric::{
     client::Error,
-    v1::{ChannelSettings, PullRequest, PullResponse},
+    v1::{Batch, ChannelSettings, Gap, PullRequest, PullResponse, Redelivery, Rejection},
 };
 use prost_types::Duration;
 
@@ -159,4 +161,55 @@ async fn the_sdk_pulls_on_behind_a_token() {
     // the answer with the rest was lost: the token of the pull before brings it back
     let again = client.pull("c", "l").max_messages(9).resume_from(first.resume_token).await.unwrap();
     assert_eq!(again.deliveries, rest.deliveries);
+}
+
+/// A pull of one session that tells how far the answers to those before have come.
+async fn pull_behind(wire: &Wire, token: &str) -> Batch {
+    let (resume_token, session) = (token.to_owned(), "s".to_owned());
+    let request = PullRequest { max_messages: 9, resume_token, session, ..pull("c", "l") };
+    let answer = within(wire.call().pull(request)).await.expect("a pull is answered").into_inner();
+    answer.batch.expect("a pull answers a batch")
+}
+
+/// All that comes behind a token, one pull after the other, and the last token.
+async fn pull_all_behind(wire: &Wire, token: &str) -> (Vec<i64>, Vec<Gap>, String) {
+    let (mut deliveries, mut gaps, mut token) = (Vec::new(), Vec::new(), token.to_owned());
+    loop {
+        let batch = pull_behind(wire, &token).await;
+        token = batch.resume_token;
+        if batch.deliveries.is_empty() && batch.gaps.is_empty() {
+            return (deliveries, gaps, token);
+        }
+        deliveries.extend(numbers(&batch.deliveries));
+        gaps.extend(batch.gaps);
+    }
+}
+
+#[tokio::test]
+async fn a_token_tells_of_a_lost_answer_that_brought_a_message_again_and_nothing_new() {
+    let overtaking =
+        ChannelSettings { redelivery: Some(Redelivery::Overtaking.into()), ..Default::default() };
+    let (_server, wire) = explicit_of(overtaking).await;
+    wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
+    let first = pull_behind(&wire, "").await;
+    let delay = Some(Duration::default());
+    wire.reject(Rejection { attempt: 1, delay, ..rejection(first.deliveries[1].sequence) }).await;
+    let lost = pull_behind(&wire, &first.resume_token).await;
+    assert_eq!(numbers(&lost.deliveries), [1]);
+    let (again, _, token) = pull_all_behind(&wire, &first.resume_token).await;
+    assert_eq!(again, [0, 1, 2]);
+    let (more, _, _) = pull_all_behind(&wire, &token).await;
+    assert!(more.is_empty(), "nothing was lost: they go on");
+}
+
+#[tokio::test]
+async fn a_token_tells_of_a_lost_answer_that_brought_a_gap_alone() {
+    let (_server, wire) = explicit_of(ChannelSettings::default()).await;
+    wire.dispatch_all("c", "l", (0..3).map(numbered)).await;
+    let first = pull_behind(&wire, "").await;
+    wire.reject(Rejection { r#final: true, ..rejection(first.deliveries[2].sequence) }).await;
+    let lost = pull_behind(&wire, &first.resume_token).await;
+    assert_eq!((lost.deliveries.len(), lost.gaps.len()), (0, 1));
+    let (again, gaps, _) = pull_all_behind(&wire, &first.resume_token).await;
+    assert_eq!((again, gaps), (vec![0, 1], lost.gaps));
 }

@@ -19,9 +19,8 @@ type Key = [String; 3];
 
 #[derive(Debug, Default)]
 struct Series {
-    /// Where the first of them began; empty: it is not known. An answer may bring something, and its token be that of the one
-    /// before: what was lost is lacked by this one all the same.
-    began: String,
+    /// The token of the last answer; empty: there was none yet.
+    last: String,
     /// The token that tells of an answer that was lost, until what was lost has been asked for.
     lost: Option<String>,
 }
@@ -44,7 +43,7 @@ impl AllSeries {
 pub(super) struct Turn {
     client: Client,
     key: Key,
-    /// The token that tells of it where its answer is lost; empty: none is known.
+    /// The token that tells of it where its answer is lost: that of an answer before; empty: none is known.
     before: String,
     /// What it says of an answer that was lost.
     says: Option<String>,
@@ -52,15 +51,15 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Has a request say what was lost, if anything was: by the token with which the series began, or, where that is not
-    /// known, by coming without a session. `None`: the program says by itself where to begin.
+    /// Has a request say what was lost, if anything was: by the token of the last answer before that, or, where there was
+    /// none, by coming without a session. `None`: the program says by itself where to begin.
     pub(super) fn begin(client: &Client, request: &mut v1::PullRequest) -> Option<Self> {
         if request.session.is_empty() || !request.resume_token.is_empty() {
             return None;
         }
         let key = [&request.channel, &request.listener, &request.session].map(String::clone);
         let (before, says) = match client.series.lock().get(&key) {
-            Some(series) => (series.began.clone(), series.lost.clone()),
+            Some(series) => (series.last.clone(), series.lost.clone()),
             None => Default::default(),
         };
         match says.as_deref() {
@@ -78,11 +77,9 @@ impl Turn {
             self.forget();
             return;
         }
-        let began = answer.started.as_ref().map(|started| started.resume_token.clone()).unwrap_or_default();
+        let last = answer.batch.as_ref().map(|batch| batch.resume_token.clone()).unwrap_or_default();
         self.client.series.change(&self.key, |series| {
-            if series.began.is_empty() {
-                series.began = began;
-            }
+            series.last = last;
             // unless another was lost meanwhile
             if series.lost == self.says {
                 series.lost = None;

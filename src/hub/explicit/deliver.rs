@@ -38,6 +38,10 @@ impl Explicit {
         repeats
     }
 
+    fn count_turn(&mut self) {
+        self.turn = self.turn.saturating_add(1);
+    }
+
     fn go_to(&mut self, cursor: Cursor, tally: Option<Tally>) {
         (self.sent, self.sent_tally, self.said) = (cursor.at, tally, cursor.said);
         self.delivered = self.delivered.max(self.sent);
@@ -93,6 +97,9 @@ impl Standing {
         let Some(explicit) = &mut self.explicit else { return Vec::new() };
         let was_idle = explicit.outstanding.messages == 0;
         let repeats = explicit.take_in_hand(found);
+        if found.positions.len() > unwanted.len() || !found.gaps.is_empty() {
+            explicit.count_turn();
+        }
         // of the generation before it may be said what lies below the point that this one was rewound to
         let had = explicit.reached.max(explicit.rewound.before());
         explicit.go_to(found.cursor, found.tally);
@@ -229,6 +236,7 @@ impl Standing {
             && self.queue.last_waiting().is_none_or(|own| own <= explicit.sent);
         if level {
             explicit.outstanding = outstanding;
+            explicit.count_turn();
             explicit.go_to(Cursor { at: through, ..cursor }, Some(tail.tally));
         }
         level

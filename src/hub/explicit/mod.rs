@@ -22,7 +22,7 @@ use super::{
 use crate::log::Position;
 use holes::Holes;
 use notes::Notes;
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 /// Pulls of one session that are less than this apart, in milliseconds, are one stream.
 pub(super) const PULLS_APART: u64 = 60_000;
@@ -50,6 +50,8 @@ pub(super) struct Explicit {
     notes: Notes,
     credit: Quota,
     redelivery: Redelivery,
+    /// Counts what was delivered at once, from 1.
+    turn: NonZeroU64,
     /// Since when the first that is not acknowledged is the first, and delivered, in milliseconds of the hub's clock.
     first_since: u64,
     /// The stream has sent all that it may.
@@ -80,6 +82,7 @@ impl Explicit {
             notes: Notes::default(),
             credit: super::Credit::default().0,
             redelivery: Redelivery::Strict,
+            turn: NonZeroU64::MIN,
             first_since: 0,
             starved: false,
             stirred: false,
@@ -107,6 +110,10 @@ impl Explicit {
 
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    pub(super) fn turn(&self) -> NonZeroU64 {
+        self.turn
     }
 
     pub(super) fn touched(&self) -> u64 {

@@ -206,7 +206,10 @@ impl Subscription {
             let now = hub.clock_ms();
             let ring = state.ring_for(&standing);
             handed.1 = standing.deliver(next, unwanted, ring, now, &mut dropped);
-            handed.0 = standing.explicit.as_ref().map_or(0, |explicit| explicit.generation());
+            if let Some(explicit) = &standing.explicit {
+                handed.0 = explicit.generation();
+                self.turn = self.turn.map(|_| explicit.turn());
+            }
             let overdue = standing.ack_deadline().map(|allowed| now.saturating_add(allowed));
             hub.set_alarm(channel, listener, &mut standing, overdue);
         } else {

@@ -37,6 +37,8 @@ struct Life {
     timed: bool,
     /// The next stream wants dispatches alone.
     choosy: bool,
+    /// Of each listener's last pull whose answer arrived, and how often something had been brought by then.
+    tokens: [Option<(String, u64)>; 3],
 }
 
 impl Life {
@@ -49,8 +51,17 @@ impl Life {
         let created = hub.create_channel(channel_id("room"), settings.clone(), false).unwrap();
         let room = Room::new(settings, created.channel.birth.0);
         let began = tokio::time::Instant::now();
-        let mut life =
-            Self { hub, log, core, room, streams: [None, None, None], began, timed, choosy: false };
+        let mut life = Self {
+            hub,
+            log,
+            core,
+            room,
+            streams: [None, None, None],
+            began,
+            timed,
+            choosy: false,
+            tokens: [None, None, None],
+        };
         life.register(0);
         life.register(GRAVE);
         life.name(true);
@@ -91,7 +102,7 @@ impl Life {
                 self.listen(listener, session, Some(credit), most, false);
                 self.choosy = false;
             }
-            Pull(listener, session, most) => self.pull(listener, session, most),
+            Pull(listener, session, most, lost) => self.pull(listener, session, most, lost),
             Read(listener, batches) => self.read(listener, batches),
             Leave(listener) => self.leave(listener),
             Stop(listener) => self.stop(listener),
@@ -207,7 +218,7 @@ fn a_gap_is_passed_by_an_acknowledgement_of_the_generation_before() {
         Update(with(Redelivery::Overtaking)),
         Pass(700),
         Update(with(Redelivery::Strict)),
-        Pull(0, None, 1),
+        Pull(0, None, 1, false),
         Dispatch(0, 10, None),
         Acknowledge(0, Some(1), vec![], false, 1),
     ];

@@ -104,6 +104,8 @@ pub(super) struct Ear {
     holder: Option<&'static str>,
     left: Option<Option<&'static str>>,
     pulls: Option<(Option<&'static str>, u64)>,
+    /// So often a stream brought something.
+    pub(super) turns: u64,
 }
 
 /// A channel.

@@ -45,6 +45,7 @@ impl Life {
             return assert!(matches!(answer, Err(Error::InUse { .. })));
         }
         assert_eq!(answer.is_ok(), self.room.ears.remove(&listener).is_some());
+        self.tokens[listener] = None;
         if let Some(mut open) = self.streams[listener].take() {
             assert!(matches!(open.stream.ending(), Ending::Failed(Error::ListenerRemoved { .. })));
         }

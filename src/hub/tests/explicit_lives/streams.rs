@@ -23,8 +23,8 @@ impl Life {
     ) {
         let Some(ear) = self.room.ears.get(&listener) else { return };
         let now = self.now();
-        let goes_on = pull && ear.goes_on(session, now);
-        let left = ear.left_behind(session, now).filter(|_| !goes_on);
+        let pulls_on = pull && ear.goes_on(session, now);
+        let left = ear.left_behind(session, now).filter(|_| !pulls_on);
         if let Some(position) = left {
             self.fail(
                 listener,
@@ -33,12 +33,15 @@ impl Life {
                 "its client went away",
             );
         }
+        let token = self.tokens[listener].clone().filter(|_| pull);
         let options = ListenOptions {
             session: session.map(Into::into),
             credit: credit.map(Credit),
             max_messages: most,
             max_bytes: 1000,
             pull,
+            take_over: TakeOver::Always,
+            resume_token: token.as_ref().map(|(token, _)| token.clone()),
             types: if self.choosy { vec!["d".to_owned()] } else { Vec::new() },
             ..ListenOptions::default()
         };
@@ -50,19 +53,24 @@ impl Life {
             assert!(matches!(older.stream.ending(), Ending::Failed(Error::ListenerTakenOver { .. })));
         }
         let ear = self.room.ears.get_mut(&listener).unwrap();
+        let goes_on = pulls_on && token.is_none_or(|(_, turns)| turns == ear.turns);
         ear.begin(session, Some(credit.unwrap_or(Credit::default().0)), goes_on);
         ear.choosy = self.choosy;
     }
 
-    pub(super) fn pull(&mut self, listener: usize, session: Option<&'static str>, most: usize) {
+    pub(super) fn pull(&mut self, listener: usize, session: Option<&'static str>, most: usize, lost: bool) {
         if !self.room.ears.contains_key(&listener) {
             return;
         }
         self.listen(listener, session, None, most, true);
         self.read(listener, 1);
-        self.streams[listener] = None;
+        let token = self.streams[listener].take().unwrap().stream.subscription.token();
         let now = self.now();
-        self.room.ears.get_mut(&listener).unwrap().leave(true, now);
+        let ear = self.room.ears.get_mut(&listener).unwrap();
+        ear.leave(true, now);
+        if !lost {
+            self.tokens[listener] = Some((token.to_string(), ear.turns));
+        }
     }
 
     pub(super) fn read(&mut self, listener: usize, batches: usize) {

@@ -14,7 +14,8 @@ pub(super) enum Verb {
     Broadcast(usize, Option<u64>),
     /// The last: for dispatches alone.
     Listen(usize, Option<&'static str>, Quota, usize, bool),
-    Pull(usize, Option<&'static str>, usize),
+    /// The last: its answer gets lost.
+    Pull(usize, Option<&'static str>, usize, bool),
     Read(usize, usize),
     Leave(usize),
     Stop(usize),
@@ -92,7 +93,8 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
         14 => (bytes(), ttl()).prop_map(|(bytes, ttl)| Broadcast(bytes, ttl)),
         8 => (listener(), session(), credit, most(), choosy)
             .prop_map(|(l, s, credit, most, choosy)| Listen(l, s, credit, most, choosy && l != GRAVE)),
-        3 => (listener(), session(), select(vec![1, 3])).prop_map(|(l, s, most)| Pull(l, s, most)),
+        6 => (listener(), session(), select(vec![1, 3]), prop::bool::weighted(0.3))
+            .prop_map(|(l, s, most, lost)| Pull(l, s, most, lost)),
         24 => (listener(), 1..4_usize).prop_map(|(l, batches)| Read(l, batches)),
         2 => listener().prop_map(Leave),
         1 => listener().prop_map(Stop),

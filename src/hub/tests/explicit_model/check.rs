@@ -143,6 +143,7 @@ impl Ear {
     pub(in super::super) fn check(&mut self, handed: &Handed, overtaking: bool, now: u64) {
         let Handed { batch, generation, repeats } = handed;
         assert_eq!(*generation, self.generation);
+        self.turns += 1;
         let had = self.reached.max(self.rewound_at_most.saturating_sub(1));
         batch.gaps.iter().for_each(|gap| self.check_gap(gap, had, overtaking, now));
         let mut expected = Vec::new();

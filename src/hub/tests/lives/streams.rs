@@ -16,7 +16,8 @@ impl Life {
         };
         let birth = self.rooms.get(&channel).map_or(0, |room| room.birth);
         let incarnation = self.hub.incarnation();
-        let token = ResumeToken { incarnation, birth: Position(birth), sequence: Position(sequence) };
+        let token =
+            ResumeToken { incarnation, birth: Position(birth), sequence: Position(sequence), turn: None };
         (Some(token.to_string()), Some(sequence))
     }
 
