@@ -30,6 +30,8 @@ pub(super) struct Look {
     pub(super) cleared: Position,
     pub(super) lost: u64,
     pub(super) touched: u64,
+    /// How many broadcasts had been marked as expired.
+    pub(super) marked: u64,
     /// There is more, and what is outstanding must be acknowledged first.
     pub(super) starved: bool,
 }

@@ -106,6 +106,7 @@ impl View<'_> {
             cleared: standing.cleared,
             lost: standing.lost,
             touched: standing.explicit.as_ref().map_or(0, |explicit| explicit.touched()),
+            marked: ring.marked(),
             starved: false,
         }
     }

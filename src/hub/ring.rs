@@ -61,6 +61,8 @@ pub(super) struct Ring {
     expired: Position,
     /// None of the kept ones that are not marked as expired is so before this.
     next_expiry: Expiry,
+    /// How many were ever marked so.
+    marked: u64,
 }
 
 impl Ring {
@@ -73,6 +75,7 @@ impl Ring {
             overflowed: Position::ZERO,
             expired: Position::ZERO,
             next_expiry: Expiry::NEVER,
+            marked: 0,
         }
     }
 
@@ -80,6 +83,11 @@ impl Ring {
         self.total += Tally::one(bytes);
         self.next_expiry = self.next_expiry.min(expiry);
         self.kept.push_back(Kept { position, bytes_through: self.total.bytes, expiry });
+    }
+
+    /// How many were ever marked as expired.
+    pub(super) fn marked(&self) -> u64 {
+        self.marked
     }
 
     /// Every broadcast there ever was.
@@ -186,6 +194,7 @@ impl Ring {
         for kept in self.kept.iter_mut().filter(|kept| kept.expiry != Expiry::PAST) {
             if kept.expiry.is_past(now) && !in_hand.holds(kept.position) {
                 kept.expiry = Expiry::PAST;
+                self.marked += 1;
                 expired.push(kept.position);
             }
             self.next_expiry = self.next_expiry.min(kept.expiry.unless_past());

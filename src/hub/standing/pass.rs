@@ -38,10 +38,13 @@ impl Standing {
         }
     }
 
-    /// Whether nothing of what was found was lost or purged meanwhile.
-    pub(in crate::hub) fn still(&self, found: &Look) -> bool {
+    /// Whether nothing of what was found was lost or purged meanwhile, or, where it would be in hand, has expired.
+    pub(in crate::hub) fn still(&self, found: &Look, ring: &Ring) -> bool {
         match &self.explicit {
-            Some(explicit) => explicit.touched() == found.touched && self.cleared == found.cleared,
+            Some(explicit) => {
+                (explicit.touched(), self.cleared, ring.marked())
+                    == (found.touched, found.cleared, found.marked)
+            }
             None => (self.passed, self.cleared, self.lost) == (found.passed, found.cleared, found.lost),
         }
     }

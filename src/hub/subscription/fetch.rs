@@ -195,7 +195,7 @@ impl Subscription {
             // what went meanwhile is a gap, and no part of what is passed
             state.settle(&mut standing, &mut dropped);
         }
-        if standing.seated != Some(*seated) || !standing.still(next) {
+        if standing.seated != Some(*seated) || !standing.still(next, state.ring_for(&standing)) {
             drop(standing);
             drop(state);
             hub.forget(&dropped);

@@ -174,3 +174,24 @@ fn what_a_token_cannot_bring_back_is_said_when_that_is_safe() {
     assert!(stream.woken());
     assert_eq!(stream.rest(), [Lost(Cleared, birth, sent[1], None), Got(sent[2])]);
 }
+
+#[test]
+fn who_is_named_for_dead_letters_is_told_what_he_no_longer_hears_when_that_is_safe() {
+    let (log, stage) = stage(room());
+    stage.explicit("l", ListenerSettings::default());
+    stage.listener("other");
+    let sent = [stage.broadcast(), stage.broadcast()];
+    log.release();
+    let credit = Some(Credit(messages(1)));
+    let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
+    assert_eq!(stream.rest(), got([sent[0]]));
+    // its bell is not for him
+    stage.dispatch("other");
+    stage.update(|settings| settings.dead_letter_listener = Some("l".into()));
+    assert_eq!(stream.rest(), [], "a crash could undo it");
+    log.release();
+    assert!(stream.woken());
+    let told = stream.rest();
+    let [Lost(Cleared, after, through, Some(2))] = told[..] else { panic!("{told:?}") };
+    assert!(after < sent[0] && through > sent[1], "{told:?}");
+}

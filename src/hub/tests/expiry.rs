@@ -279,3 +279,27 @@ async fn what_has_expired_in_nobodys_hand_is_a_gap_and_not_covered() {
     assert_eq!((acknowledge().covered, stage.info("l").lost), (0, 1));
     assert_eq!(stage.listen("l").rest(), got([sent[1]]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_expires_while_it_is_read_is_told_and_not_handed_over() {
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, room());
+    let ack_deadline = Some(Duration::from_millis(400));
+    stage.explicit("l", ListenerSettings { ack_deadline, ..ListenerSettings::default() });
+    let before = stage.broadcast();
+    let sent = stage.hub.broadcast(channel_id("room"), perishable(1)).unwrap().position.0;
+    let hub = Arc::clone(&stage.hub);
+    log.after_read(move || {
+        let channel = hub.channel(channel_id("room")).unwrap();
+        let mut expired = Vec::new();
+        channel.lock().expire(1001, &mut expired);
+        assert_eq!(expired, [Position(sent)]);
+    });
+    let gap = Lost(GapReason::Expired, sent - 1, sent, Some(1));
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), [Got(before), gap]);
+    stage.acknowledge("l", Some(before), &[]).unwrap();
+    tokio::time::advance(Duration::from_millis(400)).await;
+    stage.hub.ring_alarms();
+    assert_eq!(stage.hub.alarms.next(), None, "nothing is in hand");
+}
