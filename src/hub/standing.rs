@@ -86,6 +86,8 @@ pub(super) struct Standing {
     pub(super) alarm: Option<u64>,
     /// The message that says that no more will come, dispatched to it alone.
     pub(super) end: Option<Box<End>>,
+    /// A dead letter was sent back from here since its stream looked.
+    sent_back: bool,
     /// It stands in the channel's list of windows that grow old.
     pub(super) ageing: bool,
     /// That its deliveries failed, or that it was purged, is safe when the log has come to here: what follows from it is
@@ -117,6 +119,7 @@ impl Standing {
             idle_since: 0,
             alarm: None,
             end: None,
+            sent_back: false,
             ageing: false,
             withheld: Position::ZERO,
         };
@@ -240,7 +243,13 @@ impl Standing {
             self.advance(ring, now);
         } else {
             self.queue.remove(position);
+            self.sent_back = true;
         }
+    }
+
+    /// Its stream looks what is next.
+    pub(super) fn is_looked_at(&mut self) {
+        self.sent_back = false;
     }
 
     /// Whether its stream's cursor comes to a message.

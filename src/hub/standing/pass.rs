@@ -38,14 +38,17 @@ impl Standing {
         }
     }
 
-    /// Whether nothing of what was found was lost or purged meanwhile, or, where it would be in hand, has expired.
+    /// Whether nothing of what was found was lost, purged or sent back meanwhile, or, where it would be in hand, has expired.
     pub(in crate::hub) fn still(&self, found: &Look, ring: &Ring) -> bool {
         match &self.explicit {
             Some(explicit) => {
                 (explicit.touched(), self.cleared, ring.marked())
                     == (found.touched, found.cleared, found.marked)
             }
-            None => (self.passed, self.cleared, self.lost) == (found.passed, found.cleared, found.lost),
+            None => {
+                !self.sent_back
+                    && (self.passed, self.cleared, self.lost) == (found.passed, found.cleared, found.lost)
+            }
         }
     }
 

@@ -155,6 +155,7 @@ impl Subscription {
                 let mut standing = listener.lock();
                 (standing.seated == Some(*seated)).then(|| {
                     state.settle(&mut standing, &mut dropped);
+                    standing.is_looked_at();
                     let cursor = standing.cursor(self.cursor);
                     let view = View { standing: &standing, ring: state.ring_for(&standing), safe, now };
                     let found = view.look(cursor, room);

@@ -152,3 +152,24 @@ fn a_log_that_fails_at_the_last_moment_leaves_a_rejected_message_where_it_was() 
         }
     }
 }
+
+#[test]
+fn a_letter_that_is_sent_back_while_its_stream_reads_it_is_its_receivers_alone() {
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, room());
+    stage.explicit("l", ListenerSettings::default());
+    stage.listener("grave");
+    stage.bury_in("grave");
+    let sent = stage.dispatch("l");
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got([sent]));
+    let letter = stage.reject("l", sent, 0, true).unwrap().dead_letter.unwrap();
+    assert_eq!(stream.rest(), [Lost(GapReason::Rejected, sent - 1, sent, Some(1))]);
+    let hub = Arc::clone(&stage.hub);
+    log.after_read(move || {
+        let answers = hub.requeue(channel_id("room"), listener_id("grave"), &[letter]).unwrap();
+        assert!(answers[0].is_ok());
+    });
+    assert_eq!(stage.listen("grave").rest(), []);
+    assert_eq!(stream.rest().len(), 1);
+}
