@@ -87,8 +87,10 @@ impl Hub {
         let ring = state.ring_for(&standing);
         let covered = standing.acknowledge(covers, generation, ring, now, &mut dropped)?;
         standing.idle_since = now;
-        let allowed = standing.ack_deadline().map(|allowed| now.saturating_add(allowed));
-        self.set_alarm(&channel, &listener, &mut standing, allowed);
+        if standing.ack_deadline().is_some() {
+            let next = self.next_moment(&standing, ring, now);
+            self.set_alarm(&channel, &listener, &mut standing, next);
+        }
         let through = standing.passed;
         let (generation, stirred) = standing
             .explicit

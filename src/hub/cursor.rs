@@ -28,6 +28,8 @@ pub(super) struct Look {
     /// Where the receiver stood when it was looked, to see whether that has changed.
     pub(super) passed: Position,
     pub(super) cleared: Position,
+    pub(super) hears_from: Position,
+    pub(super) deaf: bool,
     pub(super) lost: u64,
     pub(super) touched: u64,
     /// How many broadcasts had been marked as expired.

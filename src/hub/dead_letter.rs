@@ -324,7 +324,10 @@ impl Hub {
         {
             let mut standing = from.lock();
             let ring = state.ring_for(&standing);
-            standing.take_out(position, ring, self.clock_ms());
+            let now = self.clock_ms();
+            standing.take_out(position, ring, now);
+            let next = self.next_moment(&standing, ring, now);
+            self.set_alarm(channel, from, &mut standing, next);
         }
         self.room.changed();
         // it may have held back what stands behind it

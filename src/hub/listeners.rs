@@ -282,6 +282,8 @@ impl Hub {
             if standing.passed > before {
                 standing.begin_with_another(ring, now);
             }
+            let next = self.next_moment(&standing, ring, now);
+            self.set_alarm(&channel, &listener, &mut standing, next);
             // safe when the answer is given; where the log fails just now the caller is told so when he waits for it
             if let Ok(kept) = self.log.append(Record::Changed(self.state_of(&listener, &standing))) {
                 self.withhold(&channel, &listener, standing, kept);

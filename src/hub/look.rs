@@ -104,6 +104,8 @@ impl View<'_> {
             tally: standing.tally_through(cursor.at, ring),
             passed: standing.passed,
             cleared: standing.cleared,
+            hears_from: standing.hears_from,
+            deaf: standing.deaf,
             lost: standing.lost,
             touched: standing.explicit.as_ref().map_or(0, |explicit| explicit.touched()),
             marked: ring.marked(),

@@ -129,7 +129,7 @@ impl State {
             standing.settle(
                 &self.ring,
                 Allowance { since: at, ..self.allowance() },
-                self.now(),
+                || self.now(),
                 &mut Vec::new(),
             );
             let first = standing.first_in_hand(&self.ring);
@@ -242,14 +242,14 @@ impl State {
     /// Makes the rules true that were left aside while nobody looked at a listener.
     pub(super) fn settle(&self, standing: &mut Standing, dropped: &mut Vec<Position>) {
         let ring = self.ring_for(standing);
-        standing.adopt(self.settings.redelivery, ring, self.now());
-        standing.settle(ring, self.allowance(), self.now(), dropped);
+        standing.adopt(self.settings.redelivery, ring, || self.now());
+        standing.settle(ring, self.allowance(), || self.now(), dropped);
     }
 
     /// Takes on the channel's way to redeliver.
     fn adopt(&self, standing: &mut Standing) {
         let ring = if standing.deaf { &self.silence } else { &self.ring };
-        standing.adopt(self.settings.redelivery, ring, self.now());
+        standing.adopt(self.settings.redelivery, ring, || self.now());
     }
 
     fn now(&self) -> u64 {

@@ -243,18 +243,19 @@ impl Subscription {
         }
         let through = tail.batch.token.sequence;
         // most messages have no ttl, and a look at the clock for each stream would cost as much as the rest
-        if tail.expiry != Expiry::NEVER && tail.expiry.is_past(self.place.hub.clock_ms()) {
-            return None;
-        }
+        let hub = &self.place.hub;
+        let lasts = || tail.expiry == Expiry::NEVER || !tail.expiry.is_past(hub.clock_ms());
         let mut generation = 0;
         let taken = match &mut self.owner {
-            Owner::Watcher(standing) => standing.take_level(self.cursor, through, tail),
+            Owner::Watcher(standing) => lasts() && standing.take_level(self.cursor, through, tail),
             Owner::Listener(listener) => {
                 let mut standing = listener.lock();
                 // what is not wanted must be acknowledged for it, too
                 let all = self.types.is_empty() || standing.explicit.is_none();
+                // while it is locked: whoever looks what has expired sees that it is in hand, or is early enough
                 let taken = all
                     && standing.seated == Some(self.place.seated)
+                    && lasts()
                     && standing.take_level(self.cursor, through, tail);
                 if let Some(explicit) = &standing.explicit {
                     generation = explicit.generation();

@@ -7,7 +7,8 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-/// So many listeners are remembered. One that is forgotten has an attempt counted where an answer is lost.
+/// So many listeners are remembered, or more where so many answers were lost. One that is forgotten has an attempt counted
+/// where an answer is lost.
 const MAX_SERIES: usize = 10_000;
 
 /// Where the pulls of a client stand, by channel, listener and session. Only of listeners that acknowledge explicitly:
@@ -33,7 +34,7 @@ impl AllSeries {
     fn change(&self, key: &Key, change: impl FnOnce(&mut Series)) {
         let mut all = self.lock();
         if all.len() >= MAX_SERIES && !all.contains_key(key) {
-            all.clear();
+            all.retain(|_, series| series.lost.is_some());
         }
         change(all.entry(key.clone()).or_default());
     }

@@ -16,6 +16,7 @@ use super::{
     notes::Deadline,
 };
 use crate::log::Position;
+use std::num::NonZeroU64;
 
 impl Explicit {
     /// Where a stream of the listener stands, whatever that stream believes.
@@ -39,7 +40,7 @@ impl Explicit {
     }
 
     fn count_turn(&mut self) {
-        self.turn = self.turn.saturating_add(1);
+        self.turn = self.turn.checked_add(1).unwrap_or(NonZeroU64::MIN);
     }
 
     fn go_to(&mut self, cursor: Cursor, tally: Option<Tally>) {
@@ -57,7 +58,7 @@ impl Explicit {
             positions.first().into_iter().for_each(|first| self.notes.forget_deadlines(*first));
         } else if let Some(allowed) = allowed {
             for position in positions {
-                self.notes.of(*position).deadline = Some(Deadline::At(now.saturating_add(allowed)));
+                self.notes.of(*position).deadline = Some(Deadline::Usual(now.saturating_add(allowed)));
             }
         }
     }
@@ -204,9 +205,9 @@ impl Standing {
         explicit.another_is_first(now);
         explicit.notes.loosen_deadlines();
         for position in timed {
-            let note = explicit.notes.of(position);
-            let until = now.saturating_add(allowed);
-            note.deadline = Some(Deadline::At(note.deadline.map_or(until, |deadline| deadline.or(until))));
+            let (note, until) = (explicit.notes.of(position), now.saturating_add(allowed));
+            let more = note.deadline.filter(|deadline| deadline.or(until) > until);
+            note.deadline = more.or(Some(Deadline::Usual(until)));
         }
     }
 

@@ -22,7 +22,11 @@ use super::{
 use crate::log::Position;
 use holes::Holes;
 use notes::Notes;
-use std::{num::NonZeroU64, sync::Arc};
+use std::{
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU64,
+    sync::Arc,
+};
 
 /// Pulls of one session that are less than this apart, in milliseconds, are one stream.
 pub(super) const PULLS_APART: u64 = 60_000;
@@ -50,7 +54,7 @@ pub(super) struct Explicit {
     notes: Notes,
     credit: Quota,
     redelivery: Redelivery,
-    /// Counts what was delivered at once, from 1.
+    /// Counts what was delivered at once, from anywhere on: no earlier start, or listener of this id, was there.
     turn: NonZeroU64,
     /// Since when the first that is not acknowledged is the first, and delivered, in milliseconds of the hub's clock.
     first_since: u64,
@@ -82,7 +86,7 @@ impl Explicit {
             notes: Notes::default(),
             credit: super::Credit::default().0,
             redelivery: Redelivery::Strict,
-            turn: NonZeroU64::MIN,
+            turn: any_turn(),
             first_since: 0,
             starved: false,
             stirred: false,
@@ -326,4 +330,9 @@ impl Explicit {
         let extended = self.notes.get(first).and_then(|note| note.deadline);
         extended.map_or(until, |extended| extended.or(until))
     }
+}
+
+fn any_turn() -> NonZeroU64 {
+    // as good as random, and for a million listeners far cheaper
+    NonZeroU64::new(RandomState::new().hash_one(0)).unwrap_or(NonZeroU64::MIN)
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 /// When a message counts as rejected, where that was said for it alone. A moment in milliseconds of the hub's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deadline {
+    /// Then: as each delivery has it, where each has one.
+    Usual(u64),
     /// Then: its time ran as this was said.
     At(u64),
     /// No sooner: its time had not begun.
@@ -32,14 +34,14 @@ pub(super) struct Notes(BTreeMap<Position, Note>);
 
 impl Deadline {
     fn moment(self) -> u64 {
-        let (Self::At(moment) | Self::NotBefore(moment)) = self;
+        let (Self::Usual(moment) | Self::At(moment) | Self::NotBefore(moment)) = self;
         moment
     }
 
     /// When that is for one which would have until a moment else.
     pub(super) fn or(self, until: u64) -> u64 {
         match self {
-            Self::At(moment) => moment,
+            Self::Usual(moment) | Self::At(moment) => moment,
             Self::NotBefore(moment) => moment.max(until),
         }
     }
@@ -114,10 +116,12 @@ impl Notes {
         self.0.range_mut(from..).for_each(|(_, note)| note.deadline = None);
     }
 
-    /// What was said of a deadline shortens no more what each has.
+    /// Each has another time than before, or more where that was said for it alone.
     pub(super) fn loosen_deadlines(&mut self) {
-        let said = self.0.values_mut().filter_map(|note| note.deadline.as_mut());
-        said.for_each(|deadline| *deadline = Deadline::NotBefore(deadline.moment()));
+        for note in self.0.values_mut() {
+            let said = note.deadline.filter(|deadline| !matches!(deadline, Deadline::Usual(_)));
+            note.deadline = said.map(|deadline| Deadline::NotBefore(deadline.moment()));
+        }
     }
 
     /// Those that have failed, up to a position, count as come again.

@@ -126,7 +126,7 @@ impl Standing {
 
     /// Takes on a channel's other way to redeliver. Back in strict order everything comes again from the first on, in a new
     /// generation: what was overtaken must not stay so.
-    pub(in super::super) fn adopt(&mut self, redelivery: Redelivery, ring: &Ring, now: u64) {
+    pub(in super::super) fn adopt(&mut self, redelivery: Redelivery, ring: &Ring, now: impl Fn() -> u64) {
         let passed = self.passed;
         let Some(explicit) = self.explicit.as_mut().filter(|explicit| explicit.adopts(redelivery)) else {
             return;
@@ -138,7 +138,7 @@ impl Standing {
         }
         explicit.touch();
         self.recount(ring);
-        self.give_time(ring, now);
+        self.give_time(ring, now());
     }
 
     /// Those that were not acknowledged in time.

@@ -4,23 +4,24 @@ use super::{Allowance, Gap, GapReason, Position, Quota, Ring, Standing, Tally};
 
 impl Standing {
     /// Makes the rules true that were left aside while nobody looked: broadcasts that are gone become a gap, and of
-    /// what is beyond the quota the oldest go.
+    /// what is beyond the quota the oldest go. It asks for the time only where anything has changed: that it has not is the
+    /// rule, for each message that is sent.
     pub(in crate::hub) fn settle(
         &mut self,
         ring: &Ring,
         allowance: Allowance,
-        now: u64,
+        now: impl Fn() -> u64,
         dropped: &mut Vec<Position>,
     ) {
         if self.explicit.is_some() {
-            self.tell_trimmed(ring, now);
+            self.tell_trimmed(ring, &now);
         } else {
             self.note_trimmed(ring);
         }
         let before = self.passed;
         self.drop_beyond(ring, allowance, dropped);
         if self.passed > before {
-            self.begin_with_another(ring, now);
+            self.begin_with_another(ring, now());
         }
     }
 
@@ -60,10 +61,11 @@ impl Standing {
     }
 
     /// Broadcasts that are gone are told of where the last of them stood; an own dispatch before it may still be in hand.
-    fn tell_trimmed(&mut self, ring: &Ring, now: u64) {
+    fn tell_trimmed(&mut self, ring: &Ring, now: impl Fn() -> u64) {
         if self.passed_tally.messages >= ring.dropped().messages {
             return;
         }
+        let now = now();
         let Some(explicit) = &mut self.explicit else { return };
         explicit.forget_holes(ring.dropped().messages, ring);
         let count = self.trimmed(ring);

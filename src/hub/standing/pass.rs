@@ -47,6 +47,7 @@ impl Standing {
             }
             None => {
                 !self.sent_back
+                    && (self.hears_from, self.deaf) == (found.hears_from, found.deaf)
                     && (self.passed, self.cleared, self.lost) == (found.passed, found.cleared, found.lost)
             }
         }

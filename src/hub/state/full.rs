@@ -24,8 +24,8 @@ impl State {
         dropped: &mut Vec<Position>,
     ) -> Option<Arc<Listener>> {
         let allowance = self.allowance();
-        let now = self.now();
-        let Self { fullest, by_birth, ring, .. } = self;
+        let Self { fullest, by_birth, ring, began, .. } = self;
+        let now = || crate::hub::millis(began.elapsed());
         let fullest = fullest.as_mut()?;
         let (by_birth, ring, quota) = (&*by_birth, &*ring, allowance.quota);
         let mut key = |birth: Position, slack: fn(&Standing, &Ring) -> i64| {

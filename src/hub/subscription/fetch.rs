@@ -147,7 +147,7 @@ impl Subscription {
         let now = hub.clock_ms();
         let found = match &mut self.owner {
             Owner::Watcher(standing) => {
-                standing.settle(&state.ring, UNBOUNDED, now, &mut dropped);
+                standing.settle(&state.ring, UNBOUNDED, || now, &mut dropped);
                 let view = View { standing, ring: &state.ring, safe, now };
                 Some(view.look(self.cursor, room))
             }

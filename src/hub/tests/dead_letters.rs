@@ -173,3 +173,24 @@ fn a_letter_that_is_sent_back_while_its_stream_reads_it_is_its_receivers_alone()
     assert_eq!(stage.listen("grave").rest(), []);
     assert_eq!(stream.rest().len(), 1);
 }
+
+#[test]
+fn who_hears_broadcasts_again_while_his_stream_reads_a_letter_has_no_backlog_of_them() {
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(log.clone(), UNLIMITED, 0, room());
+    stage.explicit("l", ListenerSettings::default());
+    stage.listener("grave");
+    stage.bury_in("grave");
+    stage.broadcasts(3);
+    let sent = stage.dispatch("l");
+    let mut stream = stage.listen("l");
+    stream.rest();
+    let letter = stage.reject("l", sent, 0, true).unwrap().dead_letter.unwrap();
+    let hub = Arc::clone(&stage.hub);
+    log.after_read(move || {
+        let nobody = |settings| Ok::<_, Error>(ChannelSettings { dead_letter_listener: None, ..settings });
+        hub.update_channel(channel_id("room"), nobody).unwrap();
+    });
+    assert_eq!(stage.listen("grave").rest(), got([letter.0]));
+    assert_eq!(stage.info("grave").backlog.messages, 0);
+}

@@ -172,3 +172,74 @@ async fn the_first_may_be_given_less_time_than_it_has() {
     pass(&stage, 1).await;
     assert_eq!(stage.info("l").generation, 2, "no time at all holds for a later one too");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_later_message_that_has_no_time_left_counts_as_rejected_when_it_is_the_first() {
+    let stage = stage(Redelivery::Strict);
+    let sent = stage.dispatches("l", 2);
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    extend(&stage, sent[1], None, 0);
+    pass(&stage, ALLOWED / 2).await;
+    stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
+    pass(&stage, 1).await;
+    assert_eq!(stage.info("l").generation, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_follows_a_message_that_goes_while_it_has_more_time_has_his_own() {
+    let requeue = |stage: &Stage, letter: u64| {
+        let answers = stage.hub.requeue(channel_id("room"), listener_id("l"), &[Position(letter)]).unwrap();
+        assert!(answers[0].is_ok());
+    };
+    let purge = |stage: &Stage, letter: u64| _ = stage.purge("l", Some(letter));
+    for goes in [&requeue as &dyn Fn(&Stage, u64), &purge] {
+        let stage = stage(Redelivery::Strict);
+        stage.explicit("whose", ListenerSettings::default());
+        stage.bury_in("l");
+        let mut source = stage.listen("whose");
+        let letter = |_| {
+            let sent = stage.dispatch("whose");
+            source.rest();
+            stage.reject("whose", sent, 0, true).unwrap().dead_letter.unwrap().0
+        };
+        let letters: Vec<_> = (0..2).map(letter).collect();
+        assert_eq!(pulled(&stage).rest(), got(letters.clone()));
+        extend(&stage, letters[0], None, 3_600_000);
+        pass(&stage, ALLOWED).await;
+        goes(&stage, letters[0]);
+        pass(&stage, ALLOWED - 1).await;
+        assert_eq!(stage.info("l").generation, 0);
+        pass(&stage, 1).await;
+        assert_eq!(stage.info("l").generation, 1);
+    }
+}
+
+/// A pull whose session goes on: nobody hears of what happens meanwhile.
+fn pulled(stage: &Stage) -> Stream {
+    let options = ListenOptions { pull: true, session: Some("s".into()), ..ListenOptions::default() };
+    stage.try_listen("l", options).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_deadline_counts_for_what_is_in_hand_too_unless_more_time_was_given() {
+    for redelivery in [Redelivery::Strict, Redelivery::Overtaking] {
+        let stage = stage(redelivery);
+        set_deadline(&stage, Some(3_600_000));
+        let sent = stage.dispatch("l");
+        let mut stream = stage.listen("l");
+        assert_eq!(stream.rest(), got([sent]));
+        pass(&stage, 100).await;
+        set_deadline(&stage, Some(ALLOWED));
+        pass(&stage, ALLOWED - 1).await;
+        assert_eq!(stream.rest(), got([]), "{redelivery:?}");
+        pass(&stage, 1).await;
+        assert_eq!(stream.rest(), got([sent]), "{redelivery:?}");
+        extend(&stage, sent, Some(2), 5_000);
+        set_deadline(&stage, Some(2 * ALLOWED));
+        pass(&stage, 4_999).await;
+        assert_eq!(stream.rest(), got([]), "{redelivery:?}");
+        pass(&stage, 1).await;
+        assert_eq!(stream.rest(), got([sent]), "{redelivery:?}");
+    }
+}

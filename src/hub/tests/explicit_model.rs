@@ -39,6 +39,8 @@ pub(super) struct Sent {
     /// Which delivery it was; 0: none yet.
     delivery: u64,
     deadline: Option<u64>,
+    /// That was said for it alone.
+    extended: bool,
     /// It had more time before that of the first began.
     no_sooner: bool,
     /// The gap that told of its loss.
@@ -175,6 +177,7 @@ impl Ear {
             in_hand: false,
             delivery: 0,
             deadline: None,
+            extended: false,
             no_sooner: false,
             told_by: None,
             settled: false,

@@ -120,7 +120,7 @@ impl Life {
         };
         let answer = self.hub.extend(channel_id("room"), listener_id(LISTENERS[listener]), &extension);
         match (answer, ear.may_reject(position, back, overtaking)) {
-            (Ok(given), Ok(())) => assert_eq!(given.is_some(), ear.extend(position, now + by, overtaking)),
+            (Ok(given), Ok(())) => assert_eq!(given.is_some(), ear.extend(position, now, by, overtaking)),
             (Err(Error::NotDelivered { .. }), Err(Error::NotOutstanding { .. })) if overtaking => {}
             (Err(Error::NotOutstanding { .. }), Ok(())) if ear.is_uncertain(position, now) => {}
             (Err(Error::NotDelivered { .. }), Ok(())) if ear.is_uncertain(position, now) && overtaking => {}

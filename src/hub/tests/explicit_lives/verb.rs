@@ -102,7 +102,7 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
             .prop_map(|(l, through, singles, heard, back)| Acknowledge(l, through, singles, heard, back)),
         8 => (listener(), vec(0..8_usize, 1..3), delay, prop::bool::weighted(0.2), back())
             .prop_map(|(l, picks, delay, last, back)| Reject(l, picks, delay, last, back)),
-        2 => (listener(), 0..8_usize, select(vec![1, 300, 3000]), back())
+        2 => (listener(), 0..8_usize, select(vec![0, 1, 300, 3000]), back())
             .prop_map(|(l, pick, by, back)| Extend(l, pick, by, back)),
         1 => listener().prop_map(Stale),
         2 => listener().prop_map(Refuse),

@@ -160,6 +160,7 @@ impl Ear {
                 expected.push(Repeat { position: entry.position, attempt: sent.failed + 1 });
             }
             (sent.in_hand, sent.delivery) = (sent.fate == Waits, delivery);
+            sent.extended = false;
             sent.deadline = allowed.filter(|_| overtaking).map(|allowed| now + allowed);
         }
         assert_eq!(*repeats, expected, "{self:?}");

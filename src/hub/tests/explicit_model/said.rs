@@ -84,10 +84,14 @@ impl Ear {
     }
 
     /// It has until then, or as the first for longer if it is not yet that; false where there is no deadline.
-    pub(in super::super) fn extend(&mut self, position: u64, until: u64, overtaking: bool) -> bool {
+    pub(in super::super) fn extend(&mut self, position: u64, now: u64, by: u64, overtaking: bool) -> bool {
+        let until = now + by;
         let is_first = self.waiting().next().is_some_and(|(first, _)| first == position);
         let sent = self.sent.get_mut(&position).filter(|_| self.ack_deadline.is_some());
-        sent.map(|sent| (sent.deadline, sent.no_sooner) = (Some(until), !overtaking && !is_first)).is_some()
+        let Some(sent) = sent else { return false };
+        (sent.deadline, sent.extended, sent.no_sooner) =
+            (Some(until), true, !overtaking && !is_first && by > 0);
+        true
     }
 
     /// Another deadline: what is in hand has all its time from now on.
@@ -101,9 +105,10 @@ impl Ear {
     fn give_time(&mut self, overtaking: bool, now: u64) {
         let Some(allowed) = self.ack_deadline else { return };
         for sent in self.sent.values_mut() {
+            sent.deadline = sent.deadline.filter(|_| sent.extended);
             sent.no_sooner = true;
-            if overtaking && sent.in_hand {
-                sent.deadline = sent.deadline.max(Some(now + allowed));
+            if overtaking && sent.in_hand && sent.deadline < Some(now + allowed) {
+                (sent.deadline, sent.extended) = (Some(now + allowed), false);
             }
         }
         self.first = self.first.map(|(position, delivery, _)| (position, delivery, now));

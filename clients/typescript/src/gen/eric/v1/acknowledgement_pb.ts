@@ -522,7 +522,8 @@ export type Extension = Message<"eric.v1.Extension"> & {
   /**
    * How long from now; 0: it counts as rejected at once. Required. From 0 to 1 day, else INVALID_ARGUMENT,
    * reason INVALID_SETTING. Where redelivery is STRICT, the deadline runs for the first unacknowledged message
-   * alone: a later one has, from when it is the first, what is left of this or `ack_deadline`, whichever is more.
+   * alone: a later one has, from when it is the first, what is left of this or `ack_deadline`, whichever is more;
+   * with 0 it counts as rejected then.
    *
    * @generated from field: google.protobuf.Duration extension = 8;
    */
