@@ -1,6 +1,7 @@
 //! Random lives of EXPLICIT listeners keep every promise of the model.
 
 mod channel;
+mod process;
 mod said;
 mod streams;
 mod time;
@@ -119,6 +120,7 @@ impl Life {
             Pass(millis) => self.pass(millis).await,
             Inspect(listener) => self.inspect(listener),
             Hear => self.hear(),
+            Restart => self.restart(),
         }
     }
 

@@ -106,6 +106,8 @@ pub(super) struct Ear {
     holder: Option<&'static str>,
     left: Option<Option<&'static str>>,
     pulls: Option<(Option<&'static str>, u64)>,
+    /// Its process has brought nothing yet: what is done with is passed with what is.
+    fresh_start: bool,
     /// So often a stream brought something.
     pub(super) turns: u64,
 }
@@ -225,7 +227,7 @@ impl Ear {
         let first = self.waiting().next().map_or(u64::MAX, |(position, _)| position);
         let done = self.sent.range(..first.min(self.delivered + 1)).next_back();
         assert!(
-            done.is_none_or(|(done, _)| *done <= passed),
+            self.fresh_start || done.is_none_or(|(done, _)| *done <= passed),
             "{done:?} is done with, but not passed: {passed}"
         );
     }
@@ -280,6 +282,24 @@ impl Ear {
         } else {
             self.left = Some(self.holder);
         }
+    }
+
+    /// Another process has begun: all that waits counts as delivered, and nothing is in hand.
+    fn restart(&mut self, last: u64) {
+        (self.open, self.holder, self.pulls, self.first) = (false, None, None, None);
+        (self.delivered, self.reached, self.brought, self.fresh_start) = (last, last, 0, true);
+        self.told_here.clear();
+        for sent in self.sent.values_mut() {
+            (sent.in_hand, sent.due, sent.deadline, sent.extended) = (false, 0, None, false);
+            sent.delivery = sent.delivery.max(1);
+        }
+        self.stand_at_first();
+    }
+
+    /// Its stream stands before all that waits.
+    fn stand_at_first(&mut self) {
+        let first = self.waiting().next().map(|(position, _)| position);
+        self.at = first.map_or(self.delivered, |first| self.delivered.min(first - 1));
     }
 
     pub(super) fn stop(&mut self) {

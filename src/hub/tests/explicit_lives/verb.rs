@@ -36,6 +36,8 @@ pub(super) enum Verb {
     Pass(u64),
     Inspect(usize),
     Hear,
+    /// The process ends, and another one begins over what it has saved.
+    Restart,
 }
 
 fn settings(timed: bool, overtaking: bool) -> impl Strategy<Value = ChannelSettings> {
@@ -112,5 +114,6 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
         4 => select(vec![1, 300, 700, 1000, 5000, 61_000]).prop_map(Pass),
         3 => listener().prop_map(Inspect),
         6 => Just(Hear),
+        1 => Just(Restart),
     ]
 }

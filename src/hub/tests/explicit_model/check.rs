@@ -144,6 +144,7 @@ impl Ear {
         let Handed { batch, generation, repeats } = handed;
         assert_eq!(*generation, self.generation);
         self.turns += 1;
+        self.fresh_start = false;
         let had = self.reached.max(self.rewound_at_most.saturating_sub(1));
         batch.gaps.iter().for_each(|gap| self.check_gap(gap, had, overtaking, now));
         let mut expected = Vec::new();

@@ -21,6 +21,13 @@ impl Room {
         self.settings = settings;
     }
 
+    /// Another process has begun, over a log that comes so far.
+    pub(in super::super) fn restart(&mut self, last: u64) {
+        // what was forgotten of acknowledgements makes no backlog overflow
+        self.limited_at = self.limited_at.max(last);
+        self.ears.values_mut().for_each(|ear| ear.restart(last));
+    }
+
     /// Who receives dead letters hears no broadcasts.
     pub(in super::super) fn name(&mut self, grave: Option<usize>, mark: u64, now: u64) {
         if let Some(ear) = grave.filter(|_| self.grave != grave).and_then(|grave| self.ears.get_mut(&grave)) {

@@ -184,8 +184,7 @@ impl Ear {
         self.told_here.clear();
         self.sent.values_mut().for_each(|sent| (sent.in_hand, sent.deadline) = (false, None));
         (self.first, self.brought) = (None, 0);
-        let first = self.waiting().next().map(|(position, _)| position);
-        self.at = first.map_or(self.delivered, |first| self.delivered.min(first - 1));
+        self.stand_at_first();
     }
 
     /// It was sent back to whom it was meant for.
