@@ -4,11 +4,11 @@ use crate::support::{
     Reader, TestServer, Wire,
     explicit::{explicit, explicit_of, extension, rejection, through},
     message::{number, numbered, sequences},
-    refused,
+    refused, until,
 };
 use eric::v1::{
-    Backoff, ChannelSettings, ExtendRequest, Extension, GapReason, ListenerSettings, Redelivery,
-    RegisterRequest, UpdateListenerRequest,
+    Backoff, ChannelSettings, DeadLetterCause, ExtendRequest, Extension, GapReason, ListenerSettings,
+    Redelivery, RegisterRequest, UpdateListenerRequest,
 };
 use prost_types::Duration;
 use tonic::Code;
@@ -59,6 +59,25 @@ async fn who_never_acknowledges_loses_the_first_after_so_many_attempts_and_is_to
     reader.take(3).await;
     let gap = reader.gap_of(GapReason::Rejected, Some(1)).await;
     assert_eq!(gap.through_sequence, sequences[0]);
+}
+
+#[tokio::test]
+async fn what_is_not_acknowledged_in_time_is_a_dead_letter_that_says_so() {
+    let (_server, wire) = with_deadline(deadline(0, 100 * MILLIS)).await;
+    wire.register("c", "dead").await;
+    let dead_letter_listener = Some("dead".to_owned());
+    let settings = ChannelSettings { max_attempts: Some(2), dead_letter_listener, ..Default::default() };
+    wire.update("c", settings).await;
+    let (mut reader, sequences) = three(&wire).await;
+    reader.take(3).await;
+    reader.gap_of(GapReason::Rejected, Some(1)).await;
+    until(async || !wire.messages("c", "dead", 0).await.is_empty()).await;
+    let letters = wire.messages("c", "dead", 0).await;
+    let facts = letters[0].dead_letter.as_ref().unwrap();
+    assert_eq!((number(&letters[0]), facts.cause()), (0, DeadLetterCause::MaxAttempts));
+    assert_eq!(facts.reason, "it was not acknowledged in time");
+    assert_eq!((facts.listener.as_str(), facts.sequence, facts.attempts), ("l", sequences[0], 2));
+    assert!(facts.time.is_some());
 }
 
 #[tokio::test]

@@ -1,30 +1,18 @@
 //! Gaps are said, never silent: wherever a listener cannot get a message, its stream says so at that place.
 
 use crate::support::{
-    Event, Wire,
-    explicit::{explicit, explicit_of, final_rejection, known, singly, through},
+    Event,
+    explicit::{explicit, known, singly, through},
     listener, listener_of,
+    losses::{drops_beyond, losses},
     message::{message, number, numbered, numbers},
     reader::told,
     refused,
     wire::pull,
     within,
 };
-use eric::v1::{
-    Acknowledgement, ChannelSettings, Gap, GapReason, Message, Overflow, PullRequest, PurgeListenerRequest,
-};
-use futures_util::future::BoxFuture;
+use eric::v1::{Acknowledgement, ChannelSettings, Gap, GapReason, PullRequest, PurgeListenerRequest};
 use tonic::Code;
-
-/// A backlog of so many messages, of which the oldest give way.
-fn drops_beyond(messages: i64) -> ChannelSettings {
-    ChannelSettings {
-        dispatch_overflow: Some(Overflow::DropOldest.into()),
-        max_backlog_messages: Some(messages),
-        max_replay_messages: Some(0),
-        ..Default::default()
-    }
-}
 
 #[tokio::test]
 async fn an_overflow_is_a_gap_before_what_is_left() {
@@ -200,44 +188,13 @@ async fn beyond_sixty_four_gaps_that_wait_none_is_forgotten() {
     assert!(events.len() <= 64, "{}", events.len());
 }
 
-/// What makes the messages that wait for an EXPLICIT listener `l` missing, for a reason.
-type Loss = (GapReason, i64, ChannelSettings, fn(Wire) -> BoxFuture<'static, ()>);
-
-fn losses() -> [Loss; 4] {
-    [
-        (GapReason::Overflow, 1, drops_beyond(3), |wire| {
-            Box::pin(async move { drop(wire.dispatch_all("c", "l", (0..4).map(numbered)).await) })
-        }),
-        (GapReason::Purged, 5, ChannelSettings::default(), |wire| {
-            Box::pin(async move {
-                wire.dispatch_all("c", "l", (0..5).map(numbered)).await;
-                wire.purge("c", "l", None).await;
-            })
-        }),
-        (GapReason::Rejected, 1, ChannelSettings::default(), |wire| {
-            Box::pin(async move {
-                let sequence = wire.dispatch("c", "l", numbered(0)).await.sequence;
-                wire.listen("c", "l").await.one().await;
-                wire.reject(final_rejection(sequence, "")).await;
-            })
-        }),
-        (GapReason::Expired, 1, ChannelSettings::default(), |wire| {
-            Box::pin(async move {
-                let ttl = Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 });
-                wire.dispatch("c", "l", Message { ttl, ..numbered(0) }).await;
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            })
-        }),
-    ]
-}
-
 #[tokio::test]
 async fn whoever_acknowledges_is_told_of_a_gap_until_it_is_passed_whatever_its_reason() {
     let named: [fn(Gap) -> Acknowledgement; 3] =
         [|gap| through(gap.through_sequence), known, |gap| singly(&[gap.through_sequence])];
-    for ((reason, count, settings, lose), named) in losses().into_iter().zip(named.iter().cycle()) {
-        let (_server, wire) = explicit_of(settings).await;
-        lose(wire.clone()).await;
+    for (loss, named) in losses().into_iter().zip(named.iter().cycle()) {
+        let (_server, wire, count) = loss.happened().await;
+        let reason = loss.reason;
         let mut gap = Gap::default();
         for _ in 0..3 {
             let mut reader = wire.listen("c", "l").await;

@@ -3,6 +3,7 @@
 mod support;
 
 mod acknowledge;
+mod announced;
 mod backlog;
 mod bad_input;
 mod broadcast;
@@ -30,6 +31,7 @@ mod http_requests;
 mod http_tools;
 mod http_verbs;
 mod idempotency;
+mod in_hand;
 mod limits;
 mod lost_clients;
 mod many_explicit;

@@ -5,7 +5,7 @@ use crate::support::{
     explicit::{rejection, through},
     explicit_listeners,
     http1::Http1,
-    many::{Many, change, changed, of},
+    many::{Many, change, changed, of, unchanged},
     message::numbered,
     message::sequences,
     until,
@@ -13,9 +13,11 @@ use crate::support::{
     within,
 };
 use eric::v1::{
-    Acknowledgement, ChangeListenRequest, ChangeListenResponse, Credit, ListenRequest, ListenResponse,
-    Rejection, Subscription,
+    AcknowledgeRequest, AcknowledgeResponse, AcknowledgeResult, Acknowledgement, ChangeListenRequest,
+    ChangeListenResponse, Credit, ListenRequest, ListenResponse, Rejection, Subscription,
+    acknowledge_result::Outcome,
 };
+use tonic::Code;
 
 fn with_credit(listener: &str, messages: i32) -> Subscription {
     let credit = Credit { max_unacknowledged_messages: messages, max_unacknowledged_bytes: 0 };
@@ -102,6 +104,58 @@ async fn a_browser_gives_one_more_credit_and_acknowledges() {
         }
     }
     assert_eq!((a, b), (sent[..1].to_vec(), sent[..3].to_vec()));
+    let mut other = Http1::connect(server.address()).await;
+    other.post("Acknowledge", &AcknowledgeRequest { items: vec![by("a", sent[0]), by("b", sent[2])] }).await;
+    let answer: AcknowledgeResponse = other.frame().await.unwrap().message();
+    let covered = |result: &AcknowledgeResult| match &result.outcome {
+        Some(Outcome::Acknowledged(acknowledged)) => acknowledged.covered_messages,
+        other => panic!("it was not acknowledged: {other:?}"),
+    };
+    assert_eq!(answer.results.iter().map(covered).collect::<Vec<_>>(), [1, 3]);
+    // which has both go on
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    while a.is_empty() || b.len() < 2 {
+        let part: ListenResponse = browser.frame().await.unwrap().message();
+        for batch in part.batches {
+            if batch.subscription == 1 { &mut a } else { &mut b }.extend(sequences(&batch.deliveries));
+        }
+    }
+    assert_eq!((a, b), (sent[1..2].to_vec(), sent[3..].to_vec()));
+}
+
+#[tokio::test]
+async fn credit_of_a_change_that_is_absurd_is_refused_and_zero_is_the_default() {
+    let (_server, wire) = explicit_listeners(&["a", "b"]).await;
+    let request = ListenRequest { subscriptions: vec![with_credit("a", 2)], max_response_bytes: 0 };
+    let mut stream = Many::try_open(&wire, request).await.unwrap();
+    let add = async |listener: &str, messages, bytes| {
+        let credit = Credit { max_unacknowledged_messages: messages, max_unacknowledged_bytes: bytes };
+        let add = vec![Subscription { credit: Some(credit), ..subscription("c", listener, "") }];
+        let request = ChangeListenRequest { stream: stream.id.clone(), add, remove: Vec::new() };
+        within(wire.call().change_listen(request)).await.expect("the stream is open").into_inner().added
+    };
+    for listener in ["a", "b"] {
+        for (messages, bytes, field) in [
+            (-1, 0, "add[0].credit.max_unacknowledged_messages"),
+            (i32::MIN, 0, "add[0].credit.max_unacknowledged_messages"),
+            (65_537, 0, "add[0].credit.max_unacknowledged_messages"),
+            (i32::MAX, 0, "add[0].credit.max_unacknowledged_messages"),
+            (0, -1, "add[0].credit.max_unacknowledged_bytes"),
+            (1, i64::MIN, "add[0].credit.max_unacknowledged_bytes"),
+        ] {
+            let added = add(listener, messages, bytes).await;
+            unchanged(&added[0]).is(Code::InvalidArgument, "INVALID_SETTING", &[field]);
+        }
+    }
+    assert!(!wire.listener("c", "b").await.connected, "it was not added");
+    wire.broadcast_all("c", (0..1001).map(numbered)).await;
+    let unacknowledged = async |listener| wire.listener("c", listener).await.unacknowledged_messages;
+    until(async || unacknowledged("a").await == 2).await;
+    for (listener, number) in [("a", 1), ("b", 2)] {
+        assert_eq!(changed(&add(listener, 0, 0).await), [number]);
+    }
+    stream.until(|stream| stream.of(1).len() == 1000 && stream.of(2).len() == 1000).await;
+    assert_eq!((unacknowledged("a").await, unacknowledged("b").await), (1000, 1000));
 }
 
 #[tokio::test]
@@ -112,7 +166,7 @@ async fn one_call_answers_for_all_listeners_of_a_stream() {
     stream.until(|stream| (1..=3).all(|number| stream.of(number).len() == 5)).await;
     let answers = wire.acknowledge_all(vec![by("a", sent[4]), by("no", sent[4]), by("d", sent[2])]).await;
     assert_eq!(answers[0].as_ref().unwrap().covered_messages, 5);
-    answers[1].as_ref().unwrap_err().is(tonic::Code::NotFound, "LISTENER_NOT_FOUND", &[]);
+    answers[1].as_ref().unwrap_err().is(Code::NotFound, "LISTENER_NOT_FOUND", &[]);
     assert_eq!(answers[2].as_ref().unwrap().covered_messages, 3);
     for (listener, left) in [("a", 0), ("b", 5), ("d", 2)] {
         assert_eq!(within(wire.listener("c", listener)).await.unacknowledged_messages, left);

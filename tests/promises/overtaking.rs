@@ -2,11 +2,13 @@
 
 use crate::support::{
     Reader, TestServer, Wire,
+    command::told,
     explicit::{by_attempt, explicit_of, extension, final_rejection, rejection, singly, through},
     message::{number, numbered, numbers, sequences},
 };
 use eric::v1::{ChannelSettings, GapReason, Redelivery, Rejection};
 use prost_types::Duration;
+use serde_json::{Value, json};
 use tonic::Code;
 
 const HOUR: Option<Duration> = Some(Duration { seconds: 3600, nanos: 0 });
@@ -124,4 +126,47 @@ async fn back_in_strict_order_all_comes_again_from_the_first_on() {
         let (delivery, attempt, generation) = reader.attempt().await;
         assert_eq!((number(&delivery), attempt, generation), (expected, Some(1), 1));
     }
+}
+
+#[tokio::test]
+async fn an_operator_names_the_attempt_on_the_command_line() {
+    let (server, wire) = explicit_of(overtaking()).await;
+    let sent = wire.broadcast_all("c", (0..2).map(numbered)).await;
+    let [first, second] = [0, 1].map(|at: usize| sent[at].sequence.to_string());
+    let url = server.url();
+    let eric = async |arguments: &[&str]| told(&[arguments, &["--server", &url]].concat()).await;
+    let pulled = async || {
+        let (exit, out, _) = eric(&["pull", "c", "l", "--max", "2", "--json"]).await;
+        assert_eq!(exit, Some(0));
+        let of = |line| {
+            let line: Value = serde_json::from_str(line).expect("each line is an object");
+            (line["delivery"]["sequence"].to_string(), line["delivery"]["attempt"].clone())
+        };
+        out.lines().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(pulled().await, [(first.clone(), Value::Null), (second.clone(), Value::Null)]);
+
+    let (exit, _, said) = eric(&["reject", "c", "l", &first, "--delay", "0s", "--json"]).await;
+    let said: Value = serde_json::from_str(&said).expect("it says one thing");
+    assert_eq!((exit, &said["error"]["reason"]), (Some(4), &json!("INVALID_SETTING")), "{said}");
+    let (exit, out, _) = eric(&["reject", "c", "l", &first, "--attempt", "1", "--delay", "0s"]).await;
+    assert_eq!((exit, out), (Some(0), format!("rejected #{first}, attempt 1: it comes again in 0s\n")));
+    assert_eq!(pulled().await, [(first.clone(), json!(2))], "it comes alone");
+
+    // what came again alone is not acknowledged without its attempt
+    for (arguments, covered) in [
+        (&["--through", &second][..], "1 message"),
+        (&[&first], "0 messages"),
+        (&[&first, "--attempt", "1"], "0 messages"),
+        (&[&first, "--attempt", "2"], "1 message"),
+    ] {
+        let (exit, out, _) = eric(&[&["ack", "c", "l"], arguments].concat()).await;
+        assert!(
+            exit == Some(0) && out.starts_with(&format!("acknowledged {covered};")),
+            "{arguments:?} {out}"
+        );
+    }
+    let (_, out, _) = eric(&["listener", "show", "c", "l", "--json"]).await;
+    let shown: Value = serde_json::from_str(&out).expect("it is an object");
+    assert_eq!((&shown["backlogMessages"], &shown["lostMessages"]), (&json!(0), &json!(0)));
 }

@@ -1,9 +1,17 @@
 //! Whoever watches a channel may ask who listens on it.
 
-use crate::support::{Reader, Wire, channel, http1::Http1, listeners, until, wire::subscription, within};
+use crate::support::{
+    Reader, Wire, channel, command::eric, http1::Http1, listeners, message::numbered, proxy::Proxy, until,
+    wire::subscription, within,
+};
 use eric::v1::{
     ChannelSettings, ListenRequest, Presence, PresenceEvent, Subscription, WatchRequest, WatchResponse,
     WatchSubscription,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout},
 };
 use tonic::Streaming;
 
@@ -166,4 +174,53 @@ async fn a_browser_is_told_too_and_who_did_not_ask_is_not() {
     assert_eq!((told.event(), told.listener.as_str()), (PresenceEvent::Joined, "a"));
     wire.mark("c").await;
     assert_eq!(unasked.before("mark").await, [], "its reader takes no presence");
+}
+
+/// `eric watch`, with presence, and the lines it prints.
+fn printing(url: &str, more: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let arguments = [&["watch", "c", "--presence", "--server", url], more].concat();
+    let mut child = eric(&arguments).spawn().expect("the command is built before its tests");
+    let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    (child, lines)
+}
+
+async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    within(lines.next_line()).await.expect("it prints text").expect("there is another line")
+}
+
+#[tokio::test]
+async fn the_command_line_prints_who_listens_among_what_is_broadcast() {
+    let (server, wire) = listeners(&["a", "b"]).await;
+    with_grace(&wire, 0).await;
+    let asked = Subscription { session: "s".into(), ..subscription("c", "a", "") };
+    let a = wire.try_listen(asked).await.expect("it opens");
+    let proxy = Proxy::before(server.address()).await;
+    let (mut child, mut lines) = printing(&proxy.url(), &["--json"]);
+    let mut told = async || serde_json::from_str::<Value>(&line(&mut lines).await).expect("it is an object");
+    let mut presence = async || {
+        let told = told().await["presence"].clone();
+        assert!(told["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{told}");
+        [&told["event"], &told["listener"], &told["session"]].map(Value::clone)
+    };
+    assert_eq!(presence().await, [json!("PRESENCE_EVENT_PRESENT"), json!("a"), json!("s")]);
+    let b = wire.listen("c", "b").await;
+    assert_eq!(presence().await, [json!("PRESENCE_EVENT_JOINED"), json!("b"), json!("")]);
+    gone(&wire, b, "b").await;
+    assert_eq!(presence().await, [json!("PRESENCE_EVENT_LEFT"), json!("b"), json!("")]);
+    // a new stream begins with who is there
+    proxy.cut();
+    assert_eq!(presence().await, [json!("PRESENCE_EVENT_PRESENT"), json!("a"), json!("s")]);
+    wire.broadcast("c", numbered(7)).await;
+    assert_eq!(told().await["delivery"]["message"]["payload"], 7);
+    wire.notify_end("c", None).await;
+    assert_eq!(told().await["ended"]["cause"], "CHANNEL_CLOSED");
+    assert_eq!(within(child.wait()).await.expect("it ends").code(), Some(0));
+
+    // and for people
+    let (_child, mut lines) = printing(&server.url(), &[]);
+    let said = line(&mut lines).await;
+    assert!(said.starts_with("-- a: present since ") && said.ends_with(", session s"), "{said}");
+    drop(a);
+    let said = line(&mut lines).await;
+    assert!(said.starts_with("-- a: left since "), "{said}");
 }

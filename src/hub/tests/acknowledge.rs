@@ -79,3 +79,46 @@ fn another_life_acknowledges_nothing() {
         assert!(matches!(answer, Err(Error::OtherLife { .. })), "{life:?}: {answer:?}");
     }
 }
+
+#[test]
+fn of_what_stands_behind_the_first_in_hand_so_much_is_sent_and_no_more_until_that_is_acknowledged() {
+    const MOST: usize = 65_536;
+    let stage = Stage::new(ChannelSettings { max_backlog: messages(100_000), ..room() });
+    stage.explicit("l", ListenerSettings::default());
+    let credit = Some(Credit(messages(Credit::MAX_MESSAGES)));
+    let mut stream = stage.try_listen("l", ListenOptions { credit, ..ListenOptions::default() }).unwrap();
+    let sent = stage.broadcasts(67_000);
+    let mut came = 0;
+    while let Some(batch) = stream.next() {
+        let positions = &sent[came..came + batch.len()];
+        assert_eq!(batch, got(positions.to_vec()));
+        let others: Vec<_> = positions.iter().copied().filter(|position| *position != sent[0]).collect();
+        assert_eq!(stage.acknowledge("l", None, &others).unwrap().covered, others.len() as u64);
+        came += batch.len();
+    }
+    assert_eq!(came, MOST);
+    assert_eq!(stage.info("l").unacknowledged.messages, 1, "there is credit enough");
+    assert_eq!(stage.acknowledge("l", Some(sent[0]), &[]).unwrap().covered, 1);
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got(sent[MOST..].to_vec()));
+    assert_eq!(stage.info("l").lost, 0);
+}
+
+/// A token may be told of it, also where nothing was delivered.
+#[test]
+fn where_a_stream_stands_may_be_acknowledged_and_nothing_beyond_it() {
+    let stage = stage();
+    let options = ListenOptions { types: vec!["x".into()], ..ListenOptions::default() };
+    let mut stream = stage.try_listen("l", options).unwrap();
+    let send: [fn(&Stage) -> Vec<u64>; 2] = [|stage| stage.broadcasts(3), |stage| stage.dispatches("l", 2)];
+    for send in send {
+        let last = *send(&stage).last().unwrap();
+        assert!(matches!(stage.acknowledge("l", Some(last), &[]), Err(Error::NotDelivered { .. })));
+        assert_eq!(stream.rest(), []);
+        let token = stream.subscription.token().sequence.0;
+        assert_eq!(token, last);
+        assert!(matches!(stage.acknowledge("l", Some(token + 1), &[]), Err(Error::NotDelivered { .. })));
+        assert_eq!(stage.acknowledge("l", Some(token), &[]).unwrap().through, Position(token));
+        assert!(matches!(stage.acknowledge("l", Some(token + 1), &[]), Err(Error::NotDelivered { .. })));
+    }
+}

@@ -56,3 +56,47 @@ async fn one_that_is_saved_in_the_last_moment_may_idle_out_later() {
     stage.hub.expire_listener(&channel, &listener);
     assert_eq!(stage.hub.alarms.next(), Some(5_000));
 }
+
+/// After so many milliseconds more.
+async fn there_after(stage: &Stage, millis: u64) -> bool {
+    tokio::time::advance(Duration::from_millis(millis)).await;
+    stage.hub.ring_alarms();
+    there(stage, "l")
+}
+
+fn pull(stage: &Stage, session: Option<&str>) {
+    let options = ListenOptions { pull: true, session: session.map(Into::into), ..ListenOptions::default() };
+    assert_eq!(stage.try_listen("l", options).unwrap().next(), None, "nothing waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_pull_and_each_acknowledgement_begins_its_time_anew() {
+    let signs: [fn(&Stage); 3] = [
+        |stage| pull(stage, None),
+        |stage| pull(stage, Some("s")),
+        |stage| assert_eq!(stage.acknowledge("l", None, &[]).unwrap().covered, 0),
+    ];
+    for sign in signs {
+        let stage = Stage::new(room());
+        stage.explicit("l", idle(2));
+        for _ in 0..3 {
+            assert!(there_after(&stage, 1_999).await);
+            sign(&stage);
+        }
+        assert!(there_after(&stage, 1_999).await);
+        assert!(!there_after(&stage, 1).await, "and at its end it goes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_of_the_server_begins_its_time_anew() {
+    let log = Arc::new(Surviving::default());
+    let mut stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, room());
+    stage.explicit("l", idle(2));
+    for _ in 0..3 {
+        assert!(there_after(&stage, 1_999).await);
+        stage = Stage { hub: Hub::new(log.left() as Arc<dyn Log>, UNLIMITED, 0).unwrap() };
+    }
+    assert!(there_after(&stage, 1_999).await);
+    assert!(!there_after(&stage, 1).await);
+}

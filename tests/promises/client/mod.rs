@@ -3,8 +3,11 @@
 mod acknowledging;
 mod bundles;
 mod commands;
+mod gaps;
+mod presence;
 mod pulling;
 mod receiving;
 mod restarted;
 mod sending;
+mod sessions;
 mod support;

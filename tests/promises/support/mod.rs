@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod explicit;
 pub(crate) mod http;
 pub(crate) mod http1;
+pub(crate) mod losses;
 pub(crate) mod many;
 pub(crate) mod message;
 pub(crate) mod peer;
