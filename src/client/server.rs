@@ -52,6 +52,8 @@ pub struct Log {
     pub records: i64,
     /// Records by commits.
     pub mean_batch: f64,
+    /// Commits a second, in the last second or two.
+    pub commits_per_second: f64,
     /// How long half of the commits took at most, or a quarter less.
     pub commit_time_p50: Duration,
     /// Likewise, 99 of 100.
@@ -74,6 +76,7 @@ impl From<v1::Log> for Log {
             sync_interval: duration(log.sync_interval),
             commits: log.commits,
             records: log.records,
+            commits_per_second: log.commits_per_second,
             mean_batch: log.mean_batch,
             commit_time_p50: duration(log.commit_time_p50),
             commit_time_p99: duration(log.commit_time_p99),

@@ -142,7 +142,7 @@ struct Channels {
 }
 
 /// A hub in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HubInfo {
     /// The tag of this start.
     pub incarnation: Incarnation,

@@ -15,7 +15,7 @@ pub enum LogState {
 }
 
 /// A log on disk, in numbers. What is counted begins with the process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Figures {
     /// The size of the file.
     pub file_bytes: u64,
@@ -27,6 +27,8 @@ pub struct Figures {
     pub oldest: Option<i64>,
     /// Commits that are done.
     pub commits: u64,
+    /// How many were done a second, in the last second or two.
+    pub commits_per_second: f64,
     /// The records in them.
     pub records: u64,
     /// So long, or a little less, half of the commits took at most.

@@ -48,6 +48,7 @@ fn log(figures: Figures) -> wire::Log {
         sync_interval: Some(convert::wire_duration(figures.sync_interval)),
         commits: convert::to_i64(figures.commits),
         records: convert::to_i64(figures.records),
+        commits_per_second: figures.commits_per_second,
         mean_batch: figures.records as f64 / figures.commits.max(1) as f64,
         commit_time_p50: Some(convert::wire_duration(figures.commit_p50)),
         commit_time_p99: Some(convert::wire_duration(figures.commit_p99)),

@@ -300,9 +300,14 @@ async fn a_server_tells_the_figures_of_its_log() {
     assert!(p50 > Some((0, 0)) && p50 <= p99 && p99 <= max, "{log:?}");
     let first = wire.messages("c", "l", 1).await[0].accept_time;
     assert_eq!(log.oldest_accept_time, first);
+    crate::support::until(async || {
+        many(&wire, 10).await;
+        wire.server().await.log.unwrap().commits_per_second > 0.0
+    })
+    .await;
     let url = server.url();
     let (text, _) = ends(0, &["info", "--server", &url]).await;
-    assert!(text.contains("write-ahead log") && text.contains("commit time"), "{text}");
+    assert!(text.contains("write-ahead log") && text.contains("a second lately"), "{text}");
     let info = json(0, &["info", "--server", &url]).await;
     assert_eq!(
         (&info["log"]["syncInterval"], &info["log"]["state"]),

@@ -65,9 +65,14 @@ fn log_rows(log: &Log) -> [(&'static str, String); 7] {
         ("file", format!("{}, of which {} are free", size(log.file_bytes), size(log.free_bytes))),
         ("write-ahead log", size(log.wal_bytes)),
         ("oldest message", oldest),
-        ("commits", format!("{}, of {:.1} records in the mean", log.commits, log.mean_batch)),
+        ("commits", commits(log)),
         ("commit time", format!("half at most {}, 99 % {}, longest {}", took[0], took[1], took[2])),
     ]
+}
+
+fn commits(log: &Log) -> String {
+    let Log { commits, commits_per_second, mean_batch, .. } = log;
+    format!("{commits}, {commits_per_second:.0} a second lately, of {mean_batch:.1} records in the mean")
 }
 
 fn log_json(log: &Log) -> Value {
@@ -79,6 +84,7 @@ fn log_json(log: &Log) -> Value {
         "oldestAcceptTime": log.oldest_accept_time.map(time),
         "syncInterval": seconds(log.sync_interval),
         "commits": log.commits,
+        "commitsPerSecond": log.commits_per_second,
         "records": log.records,
         "meanBatch": log.mean_batch,
         "commitTimeP50": seconds(log.commit_time_p50),

@@ -42,6 +42,7 @@ pub(super) fn figures(file: &Path, sync: Sync, shared: &Shared) -> Figures {
         wal_bytes: size(&file.with_extension("db-wal")),
         oldest: Some(shared.seen.oldest.load(Ordering::Relaxed)).filter(|at| *at != 0),
         commits: counts.commits,
+        commits_per_second: counts.commits_per_second,
         records: counts.records,
         commit_p50: counts.within(0.5),
         commit_p99: counts.within(0.99),

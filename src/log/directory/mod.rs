@@ -37,6 +37,7 @@ mod open;
 mod options;
 mod pending;
 mod quota;
+mod rate;
 mod reader;
 mod recover;
 mod rhythm;

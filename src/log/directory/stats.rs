@@ -1,8 +1,9 @@
 //! What the running log has done, counted.
 
+use super::rate::Rate;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Commits are counted by how long they took, in steps of a quarter of an octave: up to 64 µs, 80, 96, 112, 128, 160, …;
@@ -22,9 +23,10 @@ impl Default for Took {
 }
 
 /// Counters of a log; they only rise.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stats {
     commits: AtomicU64,
+    rate: Rate,
     records: AtomicU64,
     micros: AtomicU64,
     longest: AtomicU64,
@@ -32,10 +34,12 @@ pub(super) struct Stats {
 }
 
 /// What a log has done since it was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Counts {
     /// Transactions that have become durable.
     pub commits: u64,
+    /// How many did a second, lately.
+    pub commits_per_second: f64,
     /// The records in them: by commits, this is the mean batch.
     pub records: u64,
     /// What the commits took, all in all: the write-ahead log is written and, with [`super::Sync::Always`], synced.
@@ -46,10 +50,18 @@ pub struct Counts {
     pub commits_by_time: Vec<(Duration, u64)>,
 }
 
+impl Default for Stats {
+    fn default() -> Self {
+        let (commits, records, micros, longest, took) = Default::default();
+        Self { commits, rate: Rate::since(Instant::now()), records, micros, longest, took }
+    }
+}
+
 impl Stats {
     pub(super) fn committed(&self, records: u64, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.commits.fetch_add(1, Ordering::Relaxed);
+        let before = self.commits.fetch_add(1, Ordering::Relaxed);
+        self.rate.counted(before + 1, Instant::now());
         self.records.fetch_add(records, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
         self.longest.fetch_max(micros, Ordering::Relaxed);
@@ -64,6 +76,7 @@ impl Stats {
         let by_time = self.took.0.iter().enumerate();
         Counts {
             commits: self.commits(),
+            commits_per_second: self.rate.per_second(self.commits(), Instant::now()),
             records: self.records.load(Ordering::Relaxed),
             commit_time: Duration::from_micros(self.micros.load(Ordering::Relaxed)),
             longest: Duration::from_micros(self.longest.load(Ordering::Relaxed)),
