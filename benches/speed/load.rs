@@ -16,7 +16,7 @@ pub(crate) use events::{Events, Poster};
 pub(crate) use fan_out::{FanOut, Heard, Pace, Publisher};
 pub(crate) use publish::Publish;
 pub(crate) use publishers::Publishers;
-pub(crate) use streams::{Audience, Receivers, Streams, empty_histogram};
+pub(crate) use streams::{Audience, Receivers, Streams, empty_histogram, stream_listener};
 pub(crate) use timed::Timed;
 pub(crate) use unary::{Unary, call_all};
 

@@ -56,7 +56,12 @@ impl Streams {
     /// None yet, in a new channel.
     pub(crate) async fn none(connection: &Connection, channel: &'static str) -> Outcome<Self> {
         setup::channel(connection, channel, setup::defaults()).await?;
-        Ok(Self { record: Arc::default(), readers: JoinSet::new(), opened: 0, channel })
+        Ok(Self::none_yet(channel))
+    }
+
+    /// None yet, in a channel that is there.
+    pub(crate) fn none_yet(channel: &'static str) -> Self {
+        Self { record: Arc::default(), readers: JoinSet::new(), opened: 0, channel }
     }
 
     /// Opens more; whatever is broadcast from now reaches them.
@@ -85,7 +90,7 @@ impl Streams {
                 Ok((verb::WATCH, numbers.map(|_| watch.clone()).collect()))
             }
             Receivers::Listeners => {
-                let listeners: Vec<_> = numbers.map(|number| format!("listener-{number}")).collect();
+                let listeners: Vec<_> = numbers.map(stream_listener).collect();
                 try_join_all(listeners.iter().map(|it| setup::register(control, self.channel, it))).await?;
                 let listen = |listener| messages::frame(&messages::listen(self.channel, listener));
                 Ok((verb::LISTEN, listeners.iter().map(|it| listen(it)).collect()))
@@ -107,6 +112,11 @@ impl Heard for Streams {
     fn len(&self) -> u64 {
         self.opened
     }
+}
+
+/// The listener of a stream.
+pub(crate) fn stream_listener(number: u64) -> String {
+    format!("listener-{number}")
 }
 
 async fn read(mut subscriber: Subscriber, record: Arc<Record>) {

@@ -6,7 +6,7 @@ use crate::{
     Outcome,
     args::Plan,
     client::{Connection, verb},
-    load::{Audience, Receivers, Streams},
+    load::{Audience, Receivers, Streams, stream_listener},
     messages::{Template, message},
     proc::{self, CpuTime},
     report::Crowd,
@@ -33,8 +33,9 @@ const CHANNEL: &str = "crowd";
 const BACKLOG: u64 = 10;
 /// The rejecting ones, on so many streams.
 const STREAMS: u64 = 10;
-/// The others: they see a broadcast each so often.
+/// The others: in a channel of their own they see a broadcast each so often, and as often one in the crowd gets a dispatch.
 const OTHERS: u64 = 100;
+const OTHER_CHANNEL: &str = "others";
 const PACE: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,24 +43,28 @@ pub(super) async fn crowd(plan: &Plan, row: &Row) -> Outcome<Crowd> {
     let server = eric(plan, &["--max-listeners", "2000000"]).await?;
     let connection = Connection::open(server.address).await?;
     setup::channel(&connection, CHANNEL, setup::patient()).await?;
-    let mut others = Streams::none(&connection, "others").await?;
+    let mut watchers = Streams::none(&connection, OTHER_CHANNEL).await?;
     let audience = Audience { receivers: Receivers::Watchers, streams: OTHERS, per_connection: 10 };
-    others.open(server.address, audience).await?;
+    watchers.open(server.address, audience).await?;
 
     let (listeners, empty) = (plan.count(1_000_000), proc::resident_bytes(server.pid())?);
     setup::register_many_explicit(server.address, CHANNEL, listeners).await?;
     fill(server.address).await?;
+    let mut neighbour = Streams::none_yet(CHANNEL);
+    let audience = Audience { receivers: Receivers::Listeners, streams: 1, per_connection: 1 };
+    neighbour.open(server.address, audience).await?;
+    let others = Others { connection, watchers, neighbour };
     sleep(10 * plan.settle).await;
     let bytes_a_listener =
         proc::resident_bytes(server.pid())?.saturating_sub(empty) as f64 / listeners as f64;
 
-    let longest_before = broadcasts(&connection, &others, plan.time).await?;
+    let longest_before = others.longest(plan.time).await?;
     let (each, until) = ((listeners / 100 / STREAMS).max(1), Instant::now() + plan.time + PACE);
     let cpu = CpuTime::of(server.pid())?;
     let (address, runtime) = (server.address, Builder::new_current_thread().enable_all().build()?);
     // on a thread of their own: what they have to do is not to keep the others' clients waiting
     let rejecting = spawn_blocking(move || runtime.block_on(reject_by_streams(address, each, until)));
-    let longest = broadcasts(&connection, &others, plan.time).await?;
+    let longest = others.longest(plan.time).await?;
     let rejections = rejecting.await??;
     let cpu = CpuTime::of(server.pid())?.since(&cpu);
     Ok(Crowd {
@@ -88,19 +93,37 @@ async fn client(address: SocketAddr) -> Outcome<DispatcherServiceClient<Channel>
     Ok(DispatcherServiceClient::new(endpoint.connect().await?))
 }
 
-// The longest time that one took to all the others, in milliseconds.
-async fn broadcasts(connection: &Connection, others: &Streams, time: Duration) -> Outcome<f64> {
-    others.record.take_latency();
-    let (template, mut ticks) = (Template::broadcast("others"), interval(PACE));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        ticks.tick().await;
-        others.record.sent(1, others.len());
-        connection.call(verb::BROADCAST, template.stamp()).await?;
+struct Others {
+    connection: Connection,
+    watchers: Streams,
+    neighbour: Streams,
+}
+
+impl Others {
+    // The longest time that one took to any of them, in milliseconds.
+    async fn longest(&self, time: Duration) -> Outcome<f64> {
+        let Self { connection, watchers, neighbour } = self;
+        let streams = [watchers, neighbour];
+        streams.iter().for_each(|streams| drop(streams.record.take_latency()));
+        let broadcast = Template::broadcast(OTHER_CHANNEL);
+        let dispatch = Template::dispatch(CHANNEL, &stream_listener(0));
+        let mut ticks = interval(PACE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            ticks.tick().await;
+            watchers.record.sent(1, watchers.len());
+            connection.call(verb::BROADCAST, broadcast.stamp()).await?;
+            neighbour.record.sent(1, neighbour.len());
+            connection.call(verb::DISPATCH, dispatch.stamp()).await?;
+        }
+        let mut longest = 0;
+        for streams in streams {
+            streams.record.complete().await?;
+            longest = longest.max(streams.record.take_latency().max());
+        }
+        Ok(longest as f64 / 1e6)
     }
-    others.record.complete().await?;
-    Ok(others.record.take_latency().max() as f64 / 1e6)
 }
 
 async fn reject_by_streams(address: SocketAddr, each: u64, until: Instant) -> Outcome<u64> {
