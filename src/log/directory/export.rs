@@ -1,6 +1,7 @@
 //! Writes what a file holds as JSON lines, as far as it can be read.
 
 use super::{
+    checksum::{COLUMNS, Values},
     doomed,
     last::salvaged_last,
     line::{Channel, Line, Listener, Removed, Row as Message},
@@ -93,8 +94,7 @@ impl Reading<'_> {
             Runs::default()
         });
         let (doomed, now): (Vec<_>, _) = (doomed.iter().collect(), now());
-        let columns = "channel, listener, accepted_at, remember_until, dead_letter, message";
-        self.table("message", "position", columns, |row| {
+        self.table("message", "position", COLUMNS, |row| {
             let position = number(row, 0)?;
             if is_in(&doomed, position) {
                 Ok(outliving(position, row, now))
@@ -167,27 +167,28 @@ fn listener(row: &Row<'_>) -> rusqlite::Result<Line> {
 }
 
 fn message(position: u64, row: &Row<'_>) -> rusqlite::Result<Line> {
-    let letter = row.get_ref(5)?.as_str_or_null()?.map(|_| json(row, 5)).transpose()?;
-    let message = Message {
+    let values = Values::of(row)?;
+    let line = Message {
         position,
-        channel: number(row, 1)?,
-        listener: number_or_null(row, 2)?,
-        accepted_at: row.get(3)?,
-        remember_until: row.get(4)?,
-        dead_letter: letter,
+        channel: values.channel.cast_unsigned(),
+        listener: values.listener.map(i64::cast_unsigned),
+        accepted_at: values.accepted_at,
+        remember_until: values.remember_until,
+        dead_letter: values.dead_letter.map(|_| json(row, 6)).transpose()?,
         id: String::new(),
         kind: String::new(),
         message: String::new(),
     };
-    let message = message.with(row.get_ref(6)?.as_blob()?).ok_or_else(|| super::reader::damaged(6))?;
-    Ok(Line::Message(Box::new(message)))
+    let line = line.with(values.message).ok_or_else(|| super::reader::damaged(8))?;
+    Ok(Line::Message(Box::new(line)))
 }
 
 /// The id of a message that is about to go, where it is still remembered.
 fn outliving(position: u64, row: &Row<'_>, now: i64) -> Option<Line> {
-    let until = row.get::<_, Option<i64>>(4).ok()?.filter(|until| *until > now)?;
-    let id = stored_id(row.get_ref(6).ok()?.as_blob().ok()?)?.to_owned();
-    let (channel, listener) = (number(row, 1).ok()?, number_or_null(row, 2).ok()?);
+    let values = Values::of(row).ok()?;
+    let until = values.remember_until.filter(|until| *until > now)?;
+    let id = stored_id(values.message)?.to_owned();
+    let (channel, listener) = (values.channel.cast_unsigned(), values.listener.map(i64::cast_unsigned));
     Some(Line::Accepted { position, channel, listener, until, id })
 }
 

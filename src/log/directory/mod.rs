@@ -22,6 +22,7 @@ mod aside;
 mod cache;
 mod check;
 mod checkpoints;
+mod checksum;
 mod delete;
 mod doomed;
 mod export;

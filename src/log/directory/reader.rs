@@ -2,6 +2,7 @@
 
 use super::{
     super::{Entry, Kind, LogError, Position},
+    checksum::{COLUMNS, Values},
     letter::from_json,
     trouble,
 };
@@ -51,10 +52,8 @@ fn read_some(
 
 fn scan(connection: &Connection, positions: &[Position], found: &mut Vec<Entry>) -> rusqlite::Result<()> {
     let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return Ok(()) };
-    let mut range = connection.prepare_cached(
-        "SELECT position, accepted_at, listener IS NULL, remember_until IS NOT NULL, dead_letter, message
-        FROM message WHERE position BETWEEN ?1 AND ?2",
-    )?;
+    let sql = format!("SELECT position, {COLUMNS} FROM message WHERE position BETWEEN ?1 AND ?2");
+    let mut range = connection.prepare_cached(&sql)?;
     let mut rows = range.query([first.to_i64(), last.to_i64()])?;
     let mut wanted = positions.iter().peekable();
     while let Some(row) = rows.next()? {
@@ -68,12 +67,11 @@ fn scan(connection: &Connection, positions: &[Position], found: &mut Vec<Entry>)
 }
 
 fn entry(position: Position, row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let kind = if row.get(2)? { Kind::Broadcast } else { Kind::Dispatch };
-    let message = Message::stored(row.get_ref(5)?.as_blob()?, row.get(3)?);
-    let message = message.ok_or_else(|| damaged(5))?;
-    let letter = row.get_ref(4)?.as_str_or_null()?;
-    let dead_letter = letter.map(|json| from_json(json).ok_or_else(|| damaged(4))).transpose()?;
-    Ok(Entry { position, accepted_at: row.get(1)?, kind, message, dead_letter })
+    let Values { listener, accepted_at, remember_until, dead_letter, message, .. } = Values::of(row)?;
+    let kind = if listener.is_none() { Kind::Broadcast } else { Kind::Dispatch };
+    let message = Message::stored(message, remember_until.is_some()).ok_or_else(|| damaged(8))?;
+    let dead_letter = dead_letter.map(|json| from_json(json).ok_or_else(|| damaged(6))).transpose()?;
+    Ok(Entry { position, accepted_at, kind, message, dead_letter })
 }
 
 /// What stands in this column is not what was written.

@@ -2,6 +2,7 @@
 
 use super::{
     super::{Change, DeadLetter, Position, Record, Removal, Text, Whom},
+    checksum::Values,
     delete::delete,
     doomed::doom,
     letter::to_json,
@@ -39,7 +40,7 @@ pub(super) struct Rows<'t> {
 impl<'t> Rows<'t> {
     pub(super) fn new(transaction: &'t Connection, now: i64) -> rusqlite::Result<Self> {
         let message =
-            transaction.prepare_cached("INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+            transaction.prepare_cached("INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
         Ok(Self { transaction, message, now, left: Left::default() })
     }
 
@@ -62,21 +63,17 @@ impl<'t> Rows<'t> {
         let position = position.cast_signed();
         match record {
             Record::Message { channel, listener, accepted_at, remember_until, message, dead_letter } => {
-                let (channel, listener) = (channel.to_i64(), listener.map(Position::to_i64));
-                let expires_at = expires_at(*accepted_at, message, dead_letter.as_deref());
                 let letter = dead_letter.as_deref().map(to_json);
-                let bytes = message.bytes();
-                let row = params![
-                    position,
-                    channel,
-                    listener,
-                    accepted_at,
-                    expires_at,
-                    remember_until,
-                    letter,
-                    bytes
-                ];
-                self.message.execute(row).map(drop)
+                let values = Values {
+                    channel: channel.to_i64(),
+                    listener: listener.map(Position::to_i64),
+                    accepted_at: *accepted_at,
+                    expires_at: expires_at(*accepted_at, message, dead_letter.as_deref()),
+                    remember_until: *remember_until,
+                    dead_letter: letter.as_deref(),
+                    message: message.bytes(),
+                };
+                self.message(position, &values)
             }
             Record::Channel { id, created_at, text } => self.channel(position, id, *created_at, text),
             Record::Listener { channel, id, created_at, explicit, text } => {
@@ -93,6 +90,22 @@ impl<'t> Rows<'t> {
                 self.forget_starts()
             }
         }
+    }
+
+    fn message(&mut self, position: i64, values: &Values<'_>) -> rusqlite::Result<()> {
+        let Values { channel, listener, accepted_at, expires_at, remember_until, dead_letter, message } = values;
+        let row = params![
+            position,
+            channel,
+            listener,
+            accepted_at,
+            expires_at,
+            remember_until,
+            dead_letter,
+            values.checksum(),
+            message
+        ];
+        self.message.execute(row).map(drop)
     }
 
     fn execute(&self, sql: &str, row: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<()> {

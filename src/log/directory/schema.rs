@@ -10,7 +10,7 @@
 //! | `start` | a start of a server: the positions from here on are this incarnation's. Kept of the last 65,536, however little is left of theirs: tokens are told apart by it |
 //! | `channel` | a channel; `birth` is the position of its creation |
 //! | `listener` | a listener; `channel` is the birth of its channel. Without one it is about to go |
-//! | `message` | a message that is kept: `listener` is the birth of its receiver, NULL: a broadcast; `expires_at` and `remember_until` (of its id) in milliseconds; `dead_letter`: why it is one, as JSON; `message`: the bytes of an `eric.v1.Message` |
+//! | `message` | a message that is kept: `listener` is the birth of its receiver, NULL: a broadcast; `expires_at` and `remember_until` (of its id) in milliseconds; `dead_letter`: why it is one, as JSON; `checksum`: the CRC-32 of all of these; `message`: the bytes of an `eric.v1.Message` |
 //! | `accepted` | the id of a message that is gone, remembered `until` (milliseconds) |
 //! | `removed` | what went in the last minutes; `at` in milliseconds; without a listener the channel went |
 //! | `doomed` | messages whose deletion is decided and not yet carried out: `first` through `last`, or, of these, only those at `first` + each of `offsets` (a JSON array) |
@@ -60,6 +60,7 @@ CREATE TABLE message (
     expires_at INTEGER,
     remember_until INTEGER,
     dead_letter TEXT,
+    checksum INTEGER NOT NULL,
     message BLOB NOT NULL
 ) STRICT;
 CREATE TABLE accepted (

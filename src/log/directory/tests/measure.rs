@@ -54,7 +54,7 @@ fn store_alone(rows: usize, page_bytes: u32) -> (f64, f64) {
     for commit in 0..rows / 512 {
         let transaction = connection.transaction().unwrap();
         let mut insert = transaction
-            .prepare_cached("INSERT INTO message VALUES (?1, 1, NULL, 1, NULL, NULL, NULL, ?2)")
+            .prepare_cached("INSERT INTO message VALUES (?1, 1, NULL, 1, NULL, NULL, NULL, 1, ?2)")
             .unwrap();
         for row in 0..512 {
             insert.execute(rusqlite::params![(commit * 512 + row) as i64, message.bytes()]).unwrap();

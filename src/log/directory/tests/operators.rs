@@ -197,6 +197,26 @@ fn a_damaged_page_is_told_and_the_rest_is_exported() {
 }
 
 #[test]
+fn a_single_bit_of_a_message_that_is_another_is_told_and_never_handed_over() {
+    let dir = dir();
+    let positions = filled(dir.path());
+    let path = open::file(dir.path());
+    let mut file = fs::read(&path).unwrap();
+    let id = file.windows(8).position(|bytes| bytes == b"\x0a\x06m-1000").expect("it is in the file");
+    // far behind its id, within its payload
+    file[id + 60] ^= 4;
+    fs::write(&path, file).unwrap();
+    let checked = check(dir.path(), &mut |_| {}).unwrap();
+    assert_eq!((checked.messages, checked.faults.len()), (2_000, 1), "{checked:?}");
+    assert_eq!(export(dir.path(), &mut Vec::new()).unwrap().unreadable, checked.faults);
+    let (_, log) = recovered(dir.path());
+    let mut found = Vec::new();
+    let damaged = positions[1_001];
+    assert_eq!(log.read(&[damaged], &mut found), Err(LogError::Corrupt));
+    assert_eq!(read(&log, &[positions[1_000], positions[1_002]]).len(), 2);
+}
+
+#[test]
 fn what_is_exported_of_a_damaged_file_still_says_how_far_positions_were_given() {
     for table in ["removed", "start"] {
         let [dir, to] = [dir(), dir()];
