@@ -1,7 +1,12 @@
 //! Parts of sound requests: names that exist, numbers that may be those of messages, and the ends of both.
 
-use crate::v1;
+use crate::{
+    hub::{Incarnation, ResumeToken},
+    log::Position,
+    v1,
+};
 use fastrand::Rng;
+use std::num::NonZeroU64;
 
 /// Of the channel and the listeners on the stage, and some that are nobody's.
 const NAMES: [&str; 8] = ["c", "c", "c", "automatic", "explicit", "explicit", "dead", "nobody"];
@@ -51,6 +56,31 @@ pub(super) fn credit(rng: &mut Rng) -> v1::Credit {
     v1::Credit { max_unacknowledged_messages: small(rng), max_unacknowledged_bytes: number(rng) }
 }
 
+/// Mostly none; else of the start that is asked, or of another.
+pub(super) fn token(rng: &mut Rng) -> String {
+    if rng.bool() {
+        return maybe(rng, name).filter(|_| rng.u8(0..8) == 0).unwrap_or_default();
+    }
+    let place = |rng: &mut Rng| Position(number(rng).unsigned_abs());
+    let token = ResumeToken {
+        incarnation: Incarnation::from(rng.u64(0..4).saturating_sub(2)),
+        birth: Position(rng.u64(0..4)),
+        sequence: place(rng),
+        turn: NonZeroU64::new(rng.u64(0..3)),
+    };
+    token.to_string()
+}
+
+/// Mostly whatever is there.
+pub(super) fn birth(rng: &mut Rng) -> i64 {
+    if rng.u8(0..4) > 0 { 0 } else { number(rng) }
+}
+
+pub(super) fn gap(rng: &mut Rng) -> v1::Gap {
+    let (reason, count) = (rng.i32(0..8), maybe(rng, number));
+    v1::Gap { reason, after_sequence: number(rng), through_sequence: number(rng), count }
+}
+
 pub(super) fn subscription(rng: &mut Rng) -> v1::Subscription {
     v1::Subscription {
         channel: channel(rng),
@@ -59,6 +89,7 @@ pub(super) fn subscription(rng: &mut Rng) -> v1::Subscription {
         types: several(rng, name),
         session: maybe(rng, name).unwrap_or_default(),
         take_over: rng.i32(0..4),
+        resume_token: token(rng),
         ..v1::Subscription::default()
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     grpc::{
         codec::WireDecoder, stream::respond, wire::dispatcher_service_server::DispatcherService as Service,
     },
-    hub::{Hub, Limits},
+    hub::{Hub, Incarnation, Limits, ResumeToken},
     log::Memory,
     v1,
     verbs::{
@@ -68,7 +68,7 @@ plain! {
     stop_listener StopListenerRequest start_listener StartListenerRequest
     purge_listener PurgeListenerRequest remove_listener RemoveListenerRequest dispatch DispatchRequest
     broadcast BroadcastRequest notify_end NotifyEndRequest publish_batch PublishBatchRequest
-    pull PullRequest acknowledge AcknowledgeRequest reject RejectRequest extend ExtendRequest
+    acknowledge AcknowledgeRequest reject RejectRequest extend ExtendRequest
     list_messages ListMessagesRequest requeue RequeueRequest get_server GetServerRequest
 }
 
@@ -103,7 +103,8 @@ const VERBS: [Verb; 26] = verbs! {
     listen ListenRequest |rng| { subscriptions: several(rng, subscription) }
     watch WatchRequest |rng| {
         subscriptions: vec![v1::WatchSubscription {
-            channel: channel(rng), start_at: rng.i32(0..4), types: several(rng, name), ..Default::default()
+            channel: channel(rng), start_at: rng.i32(0..4), types: several(rng, name), resume_token: token(rng),
+            ..Default::default()
         }],
         presence: rng.bool(),
     }
@@ -113,25 +114,27 @@ const VERBS: [Verb; 26] = verbs! {
     pull PullRequest |rng| {
         channel: channel(rng), listener: listener(rng), max_messages: small(rng), wait: maybe(rng, duration),
         credit: maybe(rng, credit), types: several(rng, name), take_over: rng.i32(0..4),
+        resume_token: token(rng), session: maybe(rng, name).unwrap_or_default(),
     }
     acknowledge AcknowledgeRequest |rng| {
         items: several(rng, |rng| v1::Acknowledgement {
             channel: channel(rng), listener: listener(rng), generation: maybe(rng, number),
             through_sequence: maybe(rng, number), sequences: numbers(rng), attempts: several(rng, attempt),
-            ..Default::default()
+            gaps: several(rng, gap), birth: birth(rng), ..Default::default()
         }),
     }
     reject RejectRequest |rng| {
         items: several(rng, |rng| v1::Rejection {
             channel: channel(rng), listener: listener(rng), generation: maybe(rng, number),
             sequence: number(rng), attempt: small(rng), delay: maybe(rng, duration), r#final: rng.bool(),
-            ..Default::default()
+            birth: birth(rng), ..Default::default()
         }),
     }
     extend ExtendRequest |rng| {
         items: several(rng, |rng| v1::Extension {
             channel: channel(rng), listener: listener(rng), sequence: number(rng), attempt: small(rng),
-            extension: maybe(rng, duration), ..Default::default()
+            extension: maybe(rng, duration), generation: maybe(rng, number), birth: birth(rng),
+            ..Default::default()
         }),
     }
     list_messages ListMessagesRequest |rng| { channel: channel(rng), listener: listener(rng), page_size: small(rng) }
@@ -208,14 +211,31 @@ impl Stage {
         Self { _open: respond(dispatcher.clone(), Ok(opened)), dispatcher, stream }
     }
 
-    async fn listen(&self, request: wire::ListenRequest) -> Result<(), Status> {
+    /// A token that names no start is one of this one.
+    fn issue(&self, token: &mut String) {
+        if let Some(given) =
+            ResumeToken::parse(token).filter(|token| token.incarnation == Incarnation::from(0))
+        {
+            let incarnation = self.dispatcher.hub.incarnation();
+            *token = ResumeToken { incarnation, ..given }.to_string();
+        }
+    }
+
+    async fn pull(&self, mut request: wire::PullRequest) -> Result<(), Status> {
+        self.issue(&mut request.resume_token);
+        Service::pull(&self.dispatcher, Request::new(request)).await.map(drop)
+    }
+
+    async fn listen(&self, mut request: wire::ListenRequest) -> Result<(), Status> {
+        request.subscriptions.iter_mut().for_each(|asked| self.issue(&mut asked.resume_token));
         let opened =
             self.dispatcher.listen(request).await.map_err(|refusal| self.dispatcher.status(refusal))?;
         said(respond(self.dispatcher.clone(), Ok(opened)).into_body());
         Ok(())
     }
 
-    async fn watch(&self, request: wire::WatchRequest) -> Result<(), Status> {
+    async fn watch(&self, mut request: wire::WatchRequest) -> Result<(), Status> {
+        request.subscriptions.iter_mut().for_each(|asked| self.issue(&mut asked.resume_token));
         let opened =
             self.dispatcher.watch(request).await.map_err(|refusal| self.dispatcher.status(refusal))?;
         said(respond(self.dispatcher.clone(), Ok(opened)).into_body());
@@ -227,6 +247,7 @@ impl Stage {
         if request.stream.is_empty() {
             request.stream.clone_from(&self.stream);
         }
+        request.add.iter_mut().for_each(|asked| self.issue(&mut asked.resume_token));
         Service::change_listen(&self.dispatcher, Request::new(request)).await.map(drop)
     }
 
