@@ -90,7 +90,6 @@ pub(super) fn subscription(rng: &mut Rng) -> v1::Subscription {
         session: maybe(rng, name).unwrap_or_default(),
         take_over: rng.i32(0..4),
         resume_token: token(rng),
-        ..v1::Subscription::default()
     }
 }
 
