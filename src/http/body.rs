@@ -187,4 +187,21 @@ mod tests {
         let (fault, after) = fault(stream::repeat_with(|| PIECE)).await;
         assert!(matches!(fault, Fault::TooLarge(1000)) && after.is_zero(), "{fault}");
     }
+
+    #[tokio::test]
+    async fn whoever_sends_a_faulty_body_is_told_why() {
+        for (fault, status, reason) in [
+            (Fault::Late, 408, "REQUEST_TIMEOUT"),
+            (Fault::TooLarge(7), 413, "MESSAGE_TOO_LARGE"),
+            (Fault::TooMuch, 503, "REQUEST_LIMIT"),
+            (Fault::BrokenOff, 400, "INVALID_REQUEST"),
+        ] {
+            let answer = fault.into_problem().into_response();
+            assert_eq!(answer.status(), status);
+            let told = answer.into_body().collect().await.expect("it is whole").to_bytes();
+            let told: serde_json::Value = serde_json::from_slice(&told).expect("it is JSON");
+            assert_eq!((&told["status"], &told["reason"]), (&status.into(), &reason.into()));
+            assert_eq!(told["detail"], fault.to_string());
+        }
+    }
 }

@@ -15,7 +15,7 @@ export async function play(stage) {
   } finally {
     elsewhere.server.close();
   }
-  stage.assertNoFaults();
+  await stage.assertNoFaults();
 }
 
 async function bundle() {

@@ -6,7 +6,7 @@
 
 import { Stage } from "./stage.mjs";
 
-const STORIES = ["watching", "taking_part", "many", "grpc_web"];
+const STORIES = ["watching", "taking_part", "many", "sending", "queues", "grpc_web"];
 
 /** Longer than any story takes, and shorter than whoever waits for it: what was started is ended in any case. */
 const DEADLINE_MS = 240_000;

@@ -22,7 +22,7 @@ export async function play(stage) {
   await doesOnce(stage, page);
   await restsUnseen(stage);
   await restsUnseenFromTheBeginning(stage);
-  stage.assertNoFaults();
+  await stage.assertNoFaults();
 }
 
 const rows = (page, count) => until(page, (count) => document.querySelectorAll(".list tbody tr").length === count, count);
@@ -123,7 +123,7 @@ async function restsUnseen(stage) {
   await page.clock.install();
   const asked = [];
   page.on("requestfinished", (request) => asked.push(new URL(request.url()).pathname));
-  await page.goto(`${stage.server.url}/#/channels/channel-0`);
+  await stage.console("/channels/channel-0", page);
   await state(page, "open");
   const polls = () => asked.filter((path) => path === "/v1/channels/channel-0").length;
   while (polls() < 3) await page.clock.runFor(1000);
@@ -146,7 +146,7 @@ async function restsUnseenFromTheBeginning(stage) {
   const page = await stage.page();
   await page.clock.install();
   await page.addInitScript(() => Object.defineProperty(document, "hidden", { configurable: true, get: () => true }));
-  await page.goto(`${stage.server.url}/#/channels/channel-0`);
+  await stage.console("/channels/channel-0", page);
   await state(page, "open");
   await page.clock.runFor(31_000);
   await state(page, "hidden");

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { elsewhere } from "./public.mjs";
 import { Server } from "./server.mjs";
 
 /** Longer than anything takes, also on a busy machine. */
@@ -19,6 +20,7 @@ export class Stage {
   #browser;
   #directory;
   #pages = [];
+  #consoles = [];
   #servers = [];
   server;
 
@@ -28,8 +30,8 @@ export class Stage {
     stage.#directory = await mkdtemp(join(tmpdir(), "eric-browser-"));
     stage.#browser = await chromium.launch({
       executablePath: process.env.ERIC_BROWSER,
-      // a sandbox is not to be had everywhere that tests run, and nothing of strangers is opened
-      args: ["--no-sandbox"],
+      // a sandbox is not to be had everywhere that tests run, and nothing of strangers is opened; no name leads anywhere
+      args: ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
     });
     stage.server = await stage.serve();
     return stage;
@@ -42,12 +44,15 @@ export class Stage {
     return server;
   }
 
-  /** A page in a window of its own. What goes wrong in it is an error of the story. */
-  async page({ scheme = "light", width = 1280, height = 900 } = {}) {
-    const context = await this.#browser.newContext({ colorScheme: scheme, viewport: { width, height } });
+  /** A page in a window of its own. What goes wrong in it is an error of the story, and what it asks for is written down. */
+  async page() {
+    const context = await this.#browser.newContext({ colorScheme: "light", viewport: { width: 1280, height: 900 } });
     context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     page.faults = [];
+    page.asked = [];
+    context.on("request", (request) => page.asked.push({ method: request.method(), url: request.url() }));
+    page.on("websocket", (socket) => page.asked.push({ method: "GET", url: socket.url() }));
     page.on("pageerror", (error) => page.faults.push(String(error)));
     page.on("console", (said) => {
       // a browser says so of each answer that is an error, and of each that does not come
@@ -59,8 +64,9 @@ export class Stage {
   }
 
   /** The console, at this place of it. */
-  async console(place = "/", options = {}) {
-    const page = await this.page(options);
+  async console(place, page) {
+    page ??= await this.page();
+    this.#consoles.push(page);
     await page.goto(`${this.server.url}/#${place}`);
     await page.locator("h1").waitFor();
     return page;
@@ -79,9 +85,14 @@ export class Stage {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  /** No page had anything go wrong in it. */
-  assertNoFaults() {
+  /** No page had anything go wrong in it, and the console did all that it did over what is there for everybody. */
+  async assertNoFaults() {
     assert.deepEqual(this.#pages.flatMap((page) => page.faults), []);
+    const document = await this.server.call("GET", "/openapi.json");
+    for (const { asked } of this.#consoles) {
+      assert.ok(asked.some(({ url }) => url.startsWith(`${this.server.url}/v1/`)));
+      assert.deepEqual(elsewhere(asked, this.server.url, document), []);
+    }
   }
 }
 

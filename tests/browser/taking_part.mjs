@@ -25,7 +25,7 @@ export async function play(stage) {
   await purges(stage, page);
   await isAccessible(stage);
   await removes(page);
-  stage.assertNoFaults();
+  await stage.assertNoFaults();
 }
 
 const type = (page, text) => page.keyboard.type(text);

@@ -21,7 +21,7 @@ export async function play(stage) {
   await saysWhatIsMissing(stage, page);
   await goesOnInAnotherLife(stage, page);
   await pictures(stage);
-  stage.assertNoFaults();
+  await stage.assertNoFaults();
 }
 
 async function openByKeyboard(page) {

@@ -339,8 +339,18 @@ async fn the_time_to_wait_is_the_channels_and_the_longest_of_several() {
     }
 }
 
+/// What each of them is sent behind this much of its body, up to so many events.
+async fn bodies(streams: &mut [Events], begun: usize, count: usize) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    for stream in streams {
+        stream.take_some(count).await;
+        bodies.push(stream.body.split_off(begun));
+    }
+    bodies
+}
+
 #[tokio::test]
-async fn what_level_streams_are_sent_is_the_same_bytes_in_one_chunk_a_batch() {
+async fn what_level_streams_are_sent_is_the_same_bytes() {
     let (server, wire) = listener().await;
     for path in [WATCH, "/v1/channels/c/events?format=delivery"] {
         let mut streams = Vec::new();
@@ -348,13 +358,26 @@ async fn what_level_streams_are_sent_is_the_same_bytes_in_one_chunk_a_batch() {
             streams.push(Events::open(server.http(), path).await);
         }
         wire.broadcast_all("c", (0..50).map(numbered)).await;
-        let mut bodies = Vec::new();
-        for stream in &mut streams {
-            stream.take_some(50).await;
-            let opened = stream.body.windows(2).position(|two| two == b"\n\n").unwrap();
-            bodies.push(stream.body.split_off(opened));
-        }
+        let begun = streams[0].body.len();
+        let bodies = bodies(&mut streams, begun, 50).await;
         assert!(bodies.iter().all(|body| *body == bodies[0]), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_ready_comes_in_one_chunk() {
+    let (server, wire) = listener().await;
+    let begun = Events::open(server.http(), WATCH).await;
+    wire.broadcast_all("c", (0..50).map(numbered)).await;
+    for path in [WATCH, "/v1/channels/c/events?format=delivery"] {
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            streams.push(Events::open_from(server.http(), path, &begun.last_id).await);
+        }
+        let bodies = bodies(&mut streams, begun.body.len(), 50).await;
+        for (stream, body) in streams.iter().zip(&bodies) {
+            assert_eq!((body, stream.largest_chunk), (&bodies[0], body.len()), "{path}");
+        }
     }
 }
 

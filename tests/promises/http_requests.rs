@@ -4,7 +4,7 @@ use crate::support::{
     TestServer,
     events::Events,
     http::{Http, call},
-    listener, until,
+    listener, until, within,
 };
 use serde_json::json;
 
@@ -221,6 +221,33 @@ async fn a_text_that_is_no_place_of_the_stream_is_refused() {
     }
 }
 
+/// A broadcast whose body is yet to come, chunk by chunk.
+async fn in_chunks(server: &TestServer) -> Http {
+    let mut http = Http::connect(server.http()).await;
+    let head =
+        format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}transfer-encoding: chunked\r\n\r\n");
+    http.say(head.as_bytes()).await;
+    http
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_body_has_an_end() {
+    use tokio::io::AsyncWriteExt as _;
+    let (server, wire) = listener().await;
+    for (begun, more) in
+        [("1;x", &b"xxxxxxxx"[..]), ("0\r\n", b"x-more: x\r\n"), ("1\r\nx\r\n", b"1;x=x\r\nx\r\n")]
+    {
+        let mut http = in_chunks(&server).await;
+        http.say(begun.as_bytes()).await;
+        let (piece, mut said) = (more.repeat(1000), 0);
+        while within(http.rest_of().write_all(&piece)).await.is_ok() {
+            said += 1;
+            assert!(said < 10_000, "the server reads {begun:?} for ever");
+        }
+    }
+    wire.still_answers().await;
+}
+
 #[tokio::test]
 async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
     let server = TestServer::with(|config| {
@@ -228,18 +255,20 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_there() {
         config.max_batch_bytes = 2000;
     });
     let _wire = server.listener().await;
-    let mut http = Http::connect(server.http()).await;
-    http.say(
-        format!("POST {BROADCAST} HTTP/1.1\r\nhost: localhost\r\n{JSON}transfer-encoding: chunked\r\n\r\n")
-            .as_bytes(),
-    )
-    .await;
-    // it never ends
+    let mut http = in_chunks(&server).await;
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    for _ in 0..31 {
+        http.say(&chunk).await;
+    }
+    http.say(b"18\r\n{\"message\":{\"type\":\"t\"}}\r\n0\r\n\r\n").await;
+    http.answer().await.done();
+    let mut http = in_chunks(&server).await;
+    // it never ends
     for _ in 0..33 {
         http.say(&chunk).await;
     }
-    http.answer().await.problem(413, "MESSAGE_TOO_LARGE");
+    let told = http.answer().await.problem(413, "MESSAGE_TOO_LARGE");
+    assert!(told["detail"].as_str().unwrap().contains("has at most 2"), "{told}");
     // nor does the connection go on with the rest of it
     let mut said = 0;
     use tokio::io::AsyncWriteExt as _;

@@ -25,6 +25,9 @@ use tokio::{
 /// Longer than any of them takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How many examples of a kind the tester makes for each verb, where nobody asks for more.
+const EXAMPLES: u32 = 10;
+
 /// A Python with the tools, or a word about why there is no test.
 fn python() -> Option<OsString> {
     let found = std::env::var_os("ERIC_PYTHON");
@@ -39,8 +42,12 @@ fn tools() -> PathBuf {
 }
 
 async fn run(command: &mut Command) -> (bool, String) {
+    run_within(command, PATIENCE).await
+}
+
+async fn run_within(command: &mut Command, patience: Duration) -> (bool, String) {
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let output: Output = timeout(PATIENCE, command.output()).await.expect("it ends").expect("Python runs");
+    let output: Output = timeout(patience, command.output()).await.expect("it ends").expect("Python runs");
     let told = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&told).into_owned())
 }
@@ -72,11 +79,23 @@ async fn a_tester_that_asks_by_the_description_finds_nothing() {
     furnish(&server.wire().await).await;
     let place = place(&["schemathesis.toml", "hooks.py"]);
     let url = format!("http://{}/openapi.json", server.http());
+    let (examples, seed) = effort();
     let mut command = Command::new(python);
-    command.args(["-m", "schemathesis.cli", "run", &url, "--max-examples", "10"]).current_dir(place.path());
-    let (nothing, told) = run(&mut command).await;
+    command.args(["-m", "schemathesis.cli", "run", &url]).current_dir(place.path());
+    command.args(["--max-examples", &examples.to_string()]);
+    command.args(seed.map(|seed| format!("--seed={seed}")));
+    let (nothing, told) = run_within(&mut command, PATIENCE * examples.div_ceil(EXAMPLES)).await;
     assert!(nothing && told.contains("Stateful"), "{told}");
     server.wire().await.still_answers().await;
+}
+
+/// How many examples, and the seed that they come of where it is not that of the settings: whoever asks for more is not
+/// shown the same again.
+fn effort() -> (u32, Option<u32>) {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("it is a number"));
+    let more = number("ERIC_SCHEMATHESIS_EXAMPLES");
+    let seed = number("ERIC_SCHEMATHESIS_SEED").or_else(|| more.map(|_| fastrand::u32(..)));
+    (more.unwrap_or(EXAMPLES), seed)
 }
 
 /// What the tester's settings name.

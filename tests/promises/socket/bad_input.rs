@@ -1,8 +1,11 @@
 //! Whatever comes in at the socket is answered or ended, and harms nobody else.
 
-use crate::support::{
-    socket::{Socket, rest, served, served_with},
-    within,
+use crate::{
+    http_connections::as_many_as,
+    support::{
+        socket::{Socket, rest, served, served_with},
+        within,
+    },
 };
 use serde_json::json;
 use std::time::Duration;
@@ -131,7 +134,7 @@ async fn who_never_ends_is_cut_off() {
 async fn many_who_say_nothing_hold_nobody_back() {
     let (server, socket) = served();
     let mut idle = Vec::new();
-    for _ in 0..400 {
+    for _ in 0..as_many_as(1000) {
         idle.push(socket.connect().await);
     }
     socket.still_answers().await;
