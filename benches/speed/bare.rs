@@ -7,20 +7,44 @@
 mod answers;
 mod calls;
 mod frame;
+mod keeping;
 
 pub(crate) use answers::BACKLOG;
 
-use crate::Outcome;
+use crate::{Outcome, store::Store};
 use answers::Bare;
-use std::net::SocketAddr;
-use tonic::transport::Server;
+use keeping::Keeping;
+use std::{convert::Infallible, net::SocketAddr, path::Path};
+use tonic::{body::Body, server::NamedService, transport::Server};
+use tower::Service;
 
 /// Makes this program the bare server; an address follows.
 pub(crate) const ARGUMENT: &str = "bare";
 
+/// Makes it the bare server that keeps what it gets in a store; an address and a directory follow.
+pub(crate) const KEEPING: &str = "bare-keeping";
+
 /// Serves until it is killed.
 pub(crate) fn serve(address: SocketAddr) -> Outcome {
+    serve_with(Bare::default(), address)
+}
+
+/// The same, over a store in a directory.
+pub(crate) fn serve_over(directory: &Path, address: SocketAddr) -> Outcome {
+    serve_with(Keeping::over(Store::open(directory)?)?, address)
+}
+
+fn serve_with<S>(service: S, address: SocketAddr) -> Outcome
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let server = Server::builder().tcp_nodelay(true).add_service(Bare::default());
+    let server = Server::builder().tcp_nodelay(true).add_service(service);
     Ok(runtime.block_on(server.serve(address))?)
 }

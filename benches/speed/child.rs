@@ -25,13 +25,16 @@ use tokio::{
 /// How long a server may take until it accepts connections; an unoptimised one on a busy machine is slow.
 const START: Duration = Duration::from_secs(20);
 
-/// Which server this process was started as, and the address to serve on.
-pub(crate) fn asked_for() -> Option<(&'static str, SocketAddr)> {
+/// Serves until it is killed, where this process was started as one of the servers.
+pub(crate) fn serve() -> Option<Outcome> {
     let mut arguments = std::env::args().skip(1);
-    let asked = arguments.next()?;
-    let argument =
-        [crate::bare::ARGUMENT, crate::bare_events::ARGUMENT].into_iter().find(|it| *it == asked)?;
-    Some((argument, arguments.next()?.parse().ok()?))
+    let (asked, address) = (arguments.next()?, arguments.next()?.parse().ok()?);
+    match &*asked {
+        crate::bare::ARGUMENT => Some(crate::bare::serve(address)),
+        crate::bare::KEEPING => Some(crate::bare::serve_over(arguments.next()?.as_ref(), address)),
+        crate::bare_events::ARGUMENT => Some(crate::bare_events::serve(address)),
+        _ => None,
+    }
 }
 
 /// A running server. Dropping it kills it.
@@ -49,6 +52,14 @@ impl Server {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(crate::bare::ARGUMENT).arg(address.to_string());
+        Self::start(command, address).await
+    }
+
+    /// Starts this program again as the bare server that keeps what it gets in a directory.
+    pub(crate) async fn bare_over(directory: &Path) -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(crate::bare::KEEPING).arg(address.to_string()).arg(directory);
         Self::start(command, address).await
     }
 

@@ -12,11 +12,11 @@ pub(crate) fn directory() -> Outcome<TempDir> {
     Ok(tempfile::Builder::new().prefix("speed-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-/// How many transactions Eric's log has committed, modulo 2³², since its file was opened. The index of the write-ahead
+/// How many transactions were committed, modulo 2³², since a file of that name was opened. The index of its write-ahead
 /// log counts them: `iChange` of <https://sqlite.org/walformat.html>.
-pub(crate) fn commits(directory: &Path) -> Outcome<u32> {
+pub(crate) fn commits(directory: &Path, file: &str) -> Outcome<u32> {
     const CHANGE: std::ops::Range<usize> = 8..12;
-    let index = fs::read(directory.join("eric.db-shm"))?;
+    let index = fs::read(directory.join(format!("{file}-shm")))?;
     let change = index.get(CHANGE).ok_or("the index of the write-ahead log is too short")?;
     Ok(u32::from_ne_bytes(change.try_into()?))
 }

@@ -31,12 +31,7 @@ use std::process::ExitCode;
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let outcome = match child::asked_for() {
-        Some((bare::ARGUMENT, address)) => bare::serve(address),
-        Some((_, address)) => bare_events::serve(address),
-        None => measure(&Plan::from_command_line()),
-    };
-    match outcome {
+    match child::serve().unwrap_or_else(|| measure(&Plan::from_command_line())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

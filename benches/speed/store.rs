@@ -13,6 +13,9 @@ use std::{
 };
 use tokio::task::spawn_blocking;
 
+/// Its file's name.
+pub(crate) const FILE: &str = "store.db";
+
 /// A file with messages.
 pub(crate) struct Store {
     connection: Connection,
@@ -33,7 +36,7 @@ pub(crate) struct Stored {
 impl Store {
     /// Makes the file.
     pub(crate) fn open(directory: &Path) -> Outcome<Self> {
-        let connection = Connection::open(directory.join("store.db"))?;
+        let connection = Connection::open(directory.join(FILE))?;
         connection.pragma_update(None, "page_size", 8192)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -74,13 +77,29 @@ impl Store {
     }
 
     fn commit(&mut self, batch: u64) -> Outcome {
-        let transaction = self.connection.transaction()?;
-        let mut insert = transaction.prepare_cached("INSERT INTO message VALUES (?1, ?2)")?;
-        for _ in 0..batch {
-            self.last += 1;
-            insert.execute(params![self.last, self.message])?;
-        }
-        drop(insert);
-        Ok(transaction.commit()?)
+        let Self { connection, message, last, .. } = self;
+        insert(connection, last, std::iter::repeat_n(&**message, batch as usize))
     }
+
+    /// Writes these, and tells the position of the last.
+    pub(crate) fn keep<'m>(&mut self, messages: impl Iterator<Item = &'m [u8]>) -> Outcome<i64> {
+        insert(&mut self.connection, &mut self.last, messages)?;
+        Ok(self.last)
+    }
+}
+
+// In one transaction.
+fn insert<'m>(
+    connection: &mut Connection,
+    last: &mut i64,
+    messages: impl Iterator<Item = &'m [u8]>,
+) -> Outcome {
+    let transaction = connection.transaction()?;
+    let mut insert = transaction.prepare_cached("INSERT INTO message VALUES (?1, ?2)")?;
+    for message in messages {
+        *last += 1;
+        insert.execute(params![*last, message])?;
+    }
+    drop(insert);
+    Ok(transaction.commit()?)
 }

@@ -15,6 +15,7 @@ pub(super) use records::Remembered;
 
 use crate::log::Position;
 use era::Era;
+use records::Part;
 use std::collections::VecDeque;
 
 /// Whoever tends a memory holds its channel's lock for no more than so many at once.
@@ -30,6 +31,9 @@ pub(super) struct Ids {
     len: usize,
     /// For so many there is room in the budget.
     granted: usize,
+    /// When the oldest expires, or one that was the oldest when it was last looked at: to look is to wait for memory.
+    expires: u64,
+    emptied: Part,
 }
 
 impl Ids {
@@ -52,7 +56,9 @@ impl Ids {
 
     /// Remembers an id that is not remembered, and for that, where the budget has no room, forgets the oldest.
     pub(super) fn remember(&mut self, id: Remembered, now: u64, budget: &Budget) {
-        self.forget_expired(now, FOR_EACH);
+        if self.expires <= now {
+            self.forget_expired(now, FOR_EACH);
+        }
         if !self.has_room(budget) {
             budget.count_eviction();
             if self.len == 0 {
@@ -77,29 +83,36 @@ impl Ids {
             self.eras.reserve_exact(1);
             self.eras.push_back(next);
         }
-        self.eras.back_mut().expect("one that is not full").add(id);
+        self.eras.back_mut().expect("one that is not full").add(id, &mut self.emptied);
         self.len += 1;
     }
 
     /// There is one.
     fn forget_oldest(&mut self) {
         let oldest = self.eras.front_mut().expect("no era is empty but the newest");
-        oldest.forget_oldest();
+        let emptied = oldest.forget_oldest();
         self.len -= 1;
         if oldest.is_empty() && oldest.is_full() {
             self.eras.pop_front();
+        }
+        let newest = self.eras.back();
+        if let Some(mut emptied) = emptied.filter(|part| newest.is_some_and(|newest| newest.can_fill(part))) {
+            emptied.clear();
+            self.emptied = emptied;
         }
     }
 
     /// Tells how many went.
     fn forget_expired(&mut self, now: u64, at_most: usize) -> usize {
-        let expired = |ids: &Self| ids.oldest().is_some_and(|oldest| oldest.until <= now);
         let mut gone = 0;
-        while gone < at_most && expired(self) {
+        loop {
+            self.expires = self.oldest().map_or(0, |oldest| oldest.until);
+            if gone == at_most || self.len == 0 || self.expires > now {
+                return gone;
+            }
             self.forget_oldest();
             gone += 1;
         }
-        gone
     }
 
     fn oldest(&self) -> Option<&Remembered> {
@@ -118,6 +131,7 @@ impl Ids {
         if left == 0 {
             return true;
         }
+        (self.expires, self.emptied) = Default::default();
         self.shrink();
         if excess > 0 || self.spare() > self.granted / 4 {
             self.give_back(budget);

@@ -1,5 +1,6 @@
 //! Rows where accepted means on disk: Eric over a directory, the store alone with as many messages a commit as Eric's
-//! commits had, and NATS JetStream with as many messages in flight; by turns, on one disk.
+//! commits had, a bare tonic server over such a store, and NATS JetStream with as many messages in flight; by turns, on one
+//! disk.
 
 use super::{
     Row,
@@ -17,7 +18,7 @@ use crate::{
     nats, proc,
     report::{Kept, Latency, OnDisk},
     setup,
-    store::Store,
+    store::{FILE, Store},
 };
 use eric::v1::publication::Receiver;
 use hdrhistogram::Histogram;
@@ -51,30 +52,58 @@ impl Way {
 }
 
 pub(super) async fn kept(plan: &Plan, row: &Row, way: Way) -> Outcome<OnDisk> {
-    let directory = disk::directory()?;
-    let server = Server::eric_over(directory.path(), &[]).await?;
-    let connections = Connection::open_many(server.address, way.shape().0).await?;
-    setup::channel(&connections[0], CHANNEL, setup::bottomless()).await?;
-    setup::register(&connections[0], CHANNEL, LISTENER).await?;
+    let [eric, bare] = [disk::directory()?, disk::directory()?];
+    let servers = [Server::eric_over(eric.path(), &[]).await?, Server::bare_over(bare.path()).await?];
+    let [eric, bare] = [(eric, "eric.db", "Eric"), (bare, FILE, "bare tonic over the store")];
     match way {
         Way::Batches(_) => {
-            let template = || Template::batch(CHANNEL, &Receiver::Listener(LISTENER.to_owned()), BATCH);
-            let publish = |connection| Publish::new(connection, template(), 1);
-            let load = Publishers(connections.into_iter().map(publish).collect());
-            beside(plan, row, way, Eric::over(directory, server, load)?).await
+            let [of_eric, of_bare] =
+                [publishers(&servers[0], way).await?, publishers(&servers[1], way).await?];
+            let [server, bare_server] = servers;
+            let (eric, bare) =
+                (Served::over(eric, server, of_eric)?, Served::over(bare, bare_server, of_bare)?);
+            beside(plan, row, way, eric, bare).await
         }
         Way::Calls(callers) => {
-            let load = Timed::dispatch(&connections, callers, CHANNEL, LISTENER);
-            beside(plan, row, way, Eric::over(directory, server, load)?).await
+            let [of_eric, of_bare] =
+                [dispatches(&servers[0], way, callers).await?, dispatches(&servers[1], way, callers).await?];
+            let [server, bare_server] = servers;
+            let (eric, bare) =
+                (Served::over(eric, server, of_eric)?, Served::over(bare, bare_server, of_bare)?);
+            beside(plan, row, way, eric, bare).await
         }
     }
 }
 
-async fn beside(plan: &Plan, row: &Row, way: Way, mut eric: Eric<impl Load>) -> Outcome<OnDisk> {
+async fn connected(server: &Server, way: Way) -> Outcome<Vec<Connection>> {
+    let connections = Connection::open_many(server.address, way.shape().0).await?;
+    setup::channel(&connections[0], CHANNEL, setup::bottomless()).await?;
+    setup::register(&connections[0], CHANNEL, LISTENER).await?;
+    Ok(connections)
+}
+
+async fn publishers(server: &Server, way: Way) -> Outcome<Publishers> {
+    let template = || Template::batch(CHANNEL, &Receiver::Listener(LISTENER.to_owned()), BATCH);
+    let publish = |connection| Publish::new(connection, template(), 1);
+    Ok(Publishers(connected(server, way).await?.into_iter().map(publish).collect()))
+}
+
+async fn dispatches(server: &Server, way: Way, callers: usize) -> Outcome<Timed> {
+    Ok(Timed::dispatch(&connected(server, way).await?, callers, CHANNEL, LISTENER))
+}
+
+async fn beside(
+    plan: &Plan,
+    row: &Row,
+    way: Way,
+    mut eric: Served<impl Load>,
+    mut bare: Served<impl Load>,
+) -> Outcome<OnDisk> {
     let (mut store, mut nats) = (Alone::open()?, JetStream::start(way).await?);
     for time in std::iter::once(plan.warm_up).chain(std::iter::repeat_n(plan.time, plan.repetitions)) {
         let batch = eric.run(time).await?;
         store = store.run(batch, time).await?;
+        bare.run(time).await?;
         if let Some(nats) = &mut nats {
             nats.run(time).await?;
         }
@@ -82,7 +111,7 @@ async fn beside(plan: &Plan, row: &Row, way: Way, mut eric: Eric<impl Load>) -> 
     if !plan.quick {
         sleep(disk::CHECKPOINT).await;
     }
-    let mut sides = vec![store.end().await?, eric.end()?];
+    let mut sides = vec![store.end().await?, eric.end()?, bare.end()?];
     sides.extend(nats.map(JetStream::end).transpose()?);
     Ok(OnDisk { name: row.name.to_owned(), sides, goal: row.goal })
 }
@@ -122,27 +151,34 @@ impl Runs {
     }
 }
 
-struct Eric<L> {
+/// A server over gRPC that keeps what it gets in a file.
+struct Served<L> {
     load: L,
     server: Server,
+    file: &'static str,
+    who: &'static str,
     runs: Runs,
     written_before: u64,
     // dropped last: the server writes to it
     directory: TempDir,
 }
 
-impl<L: Load> Eric<L> {
-    fn over(directory: TempDir, server: Server, load: L) -> Outcome<Self> {
+impl<L: Load> Served<L> {
+    fn over(
+        (directory, file, who): (TempDir, &'static str, &'static str),
+        server: Server,
+        load: L,
+    ) -> Outcome<Self> {
         let written_before = proc::written_bytes(server.pid())?;
-        Ok(Self { load, server, runs: Runs::none(), written_before, directory })
+        Ok(Self { load, server, file, who, runs: Runs::none(), written_before, directory })
     }
 
     /// The mean of the messages in a commit.
     async fn run(&mut self, time: Duration) -> Outcome<u64> {
-        let (before, start) = (disk::commits(self.directory.path())?, Instant::now());
+        let (before, start) = (disk::commits(self.directory.path(), self.file)?, Instant::now());
         let messages = self.load.run(time).await?;
         let elapsed = start.elapsed();
-        let commits = disk::commits(self.directory.path())?.wrapping_sub(before).max(1);
+        let commits = disk::commits(self.directory.path(), self.file)?.wrapping_sub(before).max(1);
         let a_commit = messages as f64 / f64::from(commits);
         self.runs.take(messages, elapsed, self.load.take_latency().as_ref())?;
         self.runs.a_commit.push(a_commit);
@@ -151,7 +187,7 @@ impl<L: Load> Eric<L> {
 
     fn end(self) -> Outcome<Kept> {
         let written = proc::written_bytes(self.server.pid())? - self.written_before;
-        Ok(self.runs.end("Eric".to_owned(), written))
+        Ok(self.runs.end(self.who.to_owned(), written))
     }
 }
 

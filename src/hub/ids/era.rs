@@ -3,13 +3,13 @@
 use super::{
     key::Key,
     places::{BUCKET, Places},
-    records::{Records, Remembered},
+    records::{Part, Records, Remembered},
 };
 
 /// By so much larger is the next one while ids become more and more: each that there is costs a look.
 const GROWTH: usize = 4;
 /// In so many parts the records go that belong to a large table.
-const PARTS: usize = 64;
+const PARTS: usize = 128;
 const SMALLEST_PART: usize = 4;
 /// What takes so many times as many ids as there are was made for a burst that is over.
 const FAR_TOO_LARGE: usize = 4;
@@ -66,8 +66,13 @@ impl Era {
     }
 
     /// The oldest goes; there is one.
-    pub(super) fn forget_oldest(&mut self) {
-        self.records.pop();
+    pub(super) fn forget_oldest(&mut self) -> Option<Part> {
+        self.records.pop()
+    }
+
+    /// Whether it goes on with this one.
+    pub(super) fn can_fill(&self, part: &Part) -> bool {
+        part.capacity() == self.records.part()
     }
 
     pub(super) fn bring_near(&self, keys: &[Key]) {
@@ -80,10 +85,10 @@ impl Era {
     }
 
     /// Takes one in; it is not full.
-    pub(super) fn add(&mut self, id: Remembered) {
+    pub(super) fn add(&mut self, id: Remembered, emptied: &mut Part) {
         let Self { records, places, .. } = self;
         places.put(id.key, records.count(), |number| is_of(records, number, id.key));
-        records.push(id);
+        records.push(id, emptied);
     }
 
     /// What it takes, in bytes.

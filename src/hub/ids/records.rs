@@ -13,10 +13,14 @@ pub(in crate::hub) struct Remembered {
     pub(in crate::hub) until: u64,
 }
 
+/// A part of [`Records`]. One whose records have all gone is the next that is filled: memory that is asked for anew is
+/// found page by page.
+pub(super) type Part = Vec<Remembered>;
+
 /// A queue in parts, so that nothing is copied when it grows, and its memory goes with what goes.
 #[derive(Debug)]
 pub(super) struct Records {
-    parts: VecDeque<Vec<Remembered>>,
+    parts: VecDeque<Part>,
     /// A part holds two to this power.
     size: u32,
     /// How many parts have gone.
@@ -52,26 +56,27 @@ impl Records {
         there.then(|| &self.parts[(number >> self.size) - self.gone][number & (self.part() - 1)])
     }
 
-    fn part(&self) -> usize {
+    /// So many are in a part.
+    pub(super) fn part(&self) -> usize {
         1 << self.size
     }
 
-    pub(super) fn push(&mut self, record: Remembered) {
+    pub(super) fn push(&mut self, record: Remembered, emptied: &mut Part) {
         let (number, part) = (self.next, self.part());
         if number & (part - 1) == 0 {
-            self.parts.push_back(Vec::with_capacity(part));
+            let emptied = Some(std::mem::take(emptied)).filter(|emptied| emptied.capacity() == part);
+            self.parts.push_back(emptied.unwrap_or_else(|| Vec::with_capacity(part)));
         }
         self.parts[(number >> self.size) - self.gone].push(record);
         self.next += 1;
     }
 
-    /// The oldest goes; there is one.
-    pub(super) fn pop(&mut self) {
+    /// The oldest goes; there is one. With the last of a part the part goes.
+    pub(super) fn pop(&mut self) -> Option<Part> {
         self.oldest += 1;
-        if self.oldest & (self.part() - 1) == 0 {
-            self.parts.pop_front();
-            self.gone += 1;
-        }
+        let emptied = (self.oldest & (self.part() - 1) == 0).then(|| self.parts.pop_front())?;
+        self.gone += 1;
+        emptied
     }
 
     /// What it takes, in bytes.

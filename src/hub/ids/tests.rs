@@ -122,7 +122,8 @@ fn a_channel_gives_another_one_its_part() {
 /// What it takes, in bytes.
 fn bytes(ids: &Ids) -> u64 {
     let tables = ids.eras.iter().map(Era::bytes).sum::<usize>();
-    (tables + ids.eras.capacity() * size_of::<Era>()) as u64
+    let emptied = ids.emptied.capacity() * size_of::<Remembered>();
+    (tables + emptied + ids.eras.capacity() * size_of::<Era>()) as u64
 }
 
 /// The least that one who has any takes, and a list of eras that is as long as it gets.
