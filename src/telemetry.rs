@@ -12,7 +12,8 @@ use crate::config::{Config, LogFormat, log_filter};
 /// Starts the log that `config` asks for, for the whole process. Once: a second call panics.
 pub(crate) fn init(config: &Config) {
     let filter = log_filter(&config.log_level).expect("the configuration was read: its filter is sound");
-    let log = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // who reads it may have died: to say so where nobody reads would be a panic
+    let log = fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     match config.log_format {
         LogFormat::Text => log.compact().with_ansi(is_coloured()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

@@ -1,7 +1,9 @@
 //! A shutdown hands over what is ready, says that the server goes, and ends: whatever clients do, by its deadline.
 
 use crate::support::{
-    Event, Reader, Refused, TestServer, Wire, listener,
+    Event, Reader, Refused, TestServer, Wire,
+    command::{eric, free_address},
+    listener,
     message::{message, numbered, numbers, sized},
     peer::{PREFACE, Peer},
     raw,
@@ -13,7 +15,7 @@ use crate::support::{
 use eric::v1::{self, BroadcastRequest, ListenRequest, PublishRequest, Subscription, WatchSubscription};
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, process::Command};
 use tonic::{Code, Status};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -312,4 +314,19 @@ async fn a_peer_that_reads_its_stream_by_hand_is_told_by_going_away() {
     peer.read_until(|frame| frame.data()).await;
     while peer.read_politely().await.is_some() {}
     assert_eq!(server.ended().await.cut(), 0);
+}
+
+/// Who kept the server's log may die before it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_whose_log_nobody_reads_any_more_serves_and_ends() {
+    let address = free_address();
+    let mut server = eric(&["serve", "--listen", &address, "--http", "off"]).spawn().unwrap();
+    drop(server.stderr.take());
+    until(async || TcpStream::connect(&address).await.is_ok()).await;
+    let wire = Wire::connect(format!("http://{address}")).await;
+    wire.server().await;
+    let id = server.id().unwrap().to_string();
+    assert!(within(Command::new("kill").args(["-TERM", &id]).status()).await.unwrap().success());
+    assert!(within(server.wait()).await.unwrap().success());
 }
