@@ -75,6 +75,17 @@ impl<'a, T> Guard<'a, T> {
     pub(super) fn lock(mutex: &'a Mutex<T>, mark: &'a Mark, who: Who) -> Self {
         Self { inner: mutex.lock().unwrap_or_else(PoisonError::into_inner), mark, who }
     }
+
+    /// For a change of which it is not known yet whether it is of anything that a log keeps: where it was,
+    /// [`Guard::has_changed`] follows.
+    pub(super) fn unmarked(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// It is on the list.
+    pub(super) fn has_changed(&self) {
+        self.mark.set(self.who);
+    }
 }
 
 impl<T> Deref for Guard<'_, T> {
@@ -87,7 +98,7 @@ impl<T> Deref for Guard<'_, T> {
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.mark.set(self.who);
+        self.has_changed();
         &mut self.inner
     }
 }

@@ -37,22 +37,34 @@ impl Hub {
 
     /// Lets go of some of a channel's windows. True: there may be more.
     fn trim_some(&self, channel: &Channel) -> bool {
-        let mut dropped = Vec::new();
-        let more = channel.lock().trim(self.clock(), &mut dropped);
+        let (mut state, mut dropped) = (channel.lock(), Vec::new());
+        let more = state.unmarked().trim(self.clock(), &mut dropped);
+        if !dropped.is_empty() {
+            state.has_changed();
+        }
+        drop(state);
         self.forget(&dropped);
         more
+    }
+
+    fn expire_some(channel: &Channel, now: u64, expired: &mut Vec<Position>) {
+        let mut state = channel.lock();
+        if state.ring.has_expired(now) {
+            state.expire(now, expired);
+        }
     }
 
     fn finish_upkeep(&self) {
         self.set_calendar();
         let (millis, mut dropped) = (self.clock_ms(), Vec::new());
         for channel in self.every_channel() {
-            channel.lock().expire(millis, &mut dropped);
+            Self::expire_some(&channel, millis, &mut dropped);
             channel.clear_desks();
             Self::tend_presence(&channel);
             self.forget(&dropped);
             dropped.clear();
-            while channel.lock().ids.tend(self.clock_ms(), &self.id_budget) {}
+            // no log is told of these
+            while channel.lock().unmarked().ids.tend(self.clock_ms(), &self.id_budget) {}
         }
         self.save();
         self.id_budget.tell(self.clock_ms());

@@ -8,13 +8,18 @@ use super::{
 use crate::message::Message;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 #[derive(Default)]
 pub(crate) struct Surviving {
     memory: Memory,
     kept: Mutex<Kept>,
+    /// How many changes it was told.
+    pub(crate) told: AtomicUsize,
 }
 
 #[derive(Clone, Default)]
@@ -108,7 +113,7 @@ impl Surviving {
     /// What is left of it where its process ends now: what was deleted and is not saved is there again.
     pub(crate) fn left(&self) -> Arc<Self> {
         let kept = Kept { deleted: Vec::new(), ..self.kept().clone() };
-        Arc::new(Self { memory: self.memory.copy(), kept: Mutex::new(kept) })
+        Arc::new(Self { memory: self.memory.copy(), kept: Mutex::new(kept), ..Self::default() })
     }
 }
 
@@ -150,7 +155,10 @@ impl Log for Surviving {
 
     fn save(&self, changes: &mut dyn FnMut(&mut dyn FnMut(Change))) {
         let deleted = std::mem::take(&mut self.kept().deleted);
-        changes(&mut |change| self.kept().change(change));
+        changes(&mut |change| {
+            self.told.fetch_add(1, Ordering::SeqCst);
+            self.kept().change(change);
+        });
         self.kept().delete(&deleted);
     }
 

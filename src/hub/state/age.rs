@@ -131,9 +131,6 @@ impl State {
 
     /// Lets go of broadcasts that have expired.
     pub(in crate::hub) fn expire(&mut self, now: u64, expired: &mut Vec<Position>) {
-        if !self.ring.has_expired(now) {
-            return;
-        }
         let mut in_hand = InHand::NOTHING;
         self.holders.retain(|_, holder| {
             let standing = holder.lock();

@@ -501,3 +501,25 @@ fn a_token_of_a_pull_from_a_listener_that_was_removed_tells_of_an_answer_that_wa
     let lost = pull(&stage, Some(&token), 9).0;
     assert_eq!(pull(&stage, Some(&token), 9).0, lost);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_log_is_told_nothing_of_those_who_have_not_changed() {
+    let (stage, log) = stage(ChannelSettings { replay_window: Duration::from_secs(3), ..room() });
+    stage.listener("automatic");
+    stage.explicit("explicit", ListenerSettings::default());
+    stage.broadcast();
+    stage.dispatch("automatic");
+    let mut streams = ["automatic", "explicit"].map(|id| stage.listen(id));
+    streams.iter_mut().for_each(|stream| _ = stream.rest());
+    for _ in 0..10 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        stage.hub.upkeep();
+    }
+    let before = log.told.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        stage.hub.ring_alarms();
+        stage.hub.upkeep();
+    }
+    assert_eq!(log.told.load(Ordering::SeqCst), before);
+}
