@@ -39,10 +39,12 @@ bench: ## Measure, in the release profile (BENCH='--only "on disk" --repetitions
 	nats=$$(scripts/tool nats-server || true); nchan=$$(scripts/tool nchan || true); \
 		ERIC_NATS_SERVER=$$nats ERIC_NCHAN=$$nchan cargo bench --bench speed -- $(BENCH)
 
-# In the dev profile, whose checks of arithmetic stay on. About a quarter of an hour: thousands of random lives against the
-# model, then in memory, over a directory, and over one whose server is killed, about once a second.
-soak: ## Try random lives, and count every message of long wild runs, with crashes (SOAK='--kills 600 --seed 1': that one run)
+# In the dev profile, whose checks of arithmetic stay on. Most of an hour: thousands of random lives against the model, and
+# as many of a log whose power is cut, then in memory, over a directory, and over one whose server is killed, about once a
+# second.
+soak: ## Try random lives, cut the power, and count every message of long wild runs, with crashes (SOAK='--kills 600 --seed 1': that one run)
 	$(if $(SOAK),,PROPTEST_CASES=$(or $(PROPTEST_CASES),4000) cargo test --lib lives::)
+	$(if $(SOAK),,ERIC_POWER_CYCLES=$(or $(ERIC_POWER_CYCLES),2000) cargo test --lib power::)
 	cargo test --bench soak -- $(or $(SOAK),--seconds 180)
 	$(if $(SOAK),,cargo test --bench soak -- --seconds 60 --directory)
 	$(if $(SOAK),,cargo test --bench soak -- --kills 300)

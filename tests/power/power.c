@@ -8,7 +8,9 @@
  * write on, so many fail, since the disk is full.
  *
  * While POWER_CONTROL has a file of this name: `full`, every write fails, since the disk is full; `quota`, since a quota
- * is used up; `limit`, since files may grow no more; `fail`, every fsync fails; `hold`, an fsync waits, and so does a read of what stands at POWER_READ_AT; `held` says that one does.
+ * is used up; `limit`, since files may grow no more; `fail`, every fsync fails; `fail-file`, every fsync of the file, and
+ * none of its write-ahead log; `hold`, an fsync waits, and so does a read of what stands at POWER_READ_AT; `held` says that
+ * one does.
  *
  * The index of the write-ahead log and the lock are left alone: a disk need not keep them. Of what is written to see
  * whether there is room, nothing is kept. Names are kept at once.
@@ -316,6 +318,7 @@ int fsync(int descriptor) {
     pthread_mutex_lock(&lock);
     operate();
     int failed = ++syncs == fail_sync_at || asked("fail");
+    failed = failed || (!strcmp(file->name, "eric.db") && asked("fail-file"));
     if (failed) {
         forget(file);
     } else {

@@ -2,8 +2,12 @@
 
 mod backup;
 mod clients;
+mod damage;
 mod far_behind;
 mod faults;
+mod fsync;
 mod refused;
 mod restart;
+mod sent_back;
+mod small_disk;
 mod start;

@@ -93,7 +93,8 @@ impl<'t> Rows<'t> {
     }
 
     fn message(&mut self, position: i64, values: &Values<'_>) -> rusqlite::Result<()> {
-        let Values { channel, listener, accepted_at, expires_at, remember_until, dead_letter, message } = values;
+        let Values { channel, listener, accepted_at, expires_at, remember_until, dead_letter, message } =
+            values;
         let row = params![
             position,
             channel,

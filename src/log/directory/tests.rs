@@ -1,5 +1,6 @@
 //! What the log on disk keeps over the end of its process, and what it does where it cannot.
 
+mod commits;
 mod faults;
 mod life;
 mod measure;

@@ -19,12 +19,12 @@ use eric::v1::{
 use futures_util::{StreamExt as _, stream};
 use tonic::Code;
 
-fn named(number: i64) -> Message {
+pub(super) fn named(number: i64) -> Message {
     Message { id: format!("m-{number}"), ..numbered(number) }
 }
 
 /// A channel `c` with a listener `l`, and these that were accepted.
-async fn begun(server: &Served, accepted: std::ops::Range<i64>) -> Wire {
+pub(super) async fn begun(server: &Served, accepted: std::ops::Range<i64>) -> Wire {
     let wire = server.wire().await;
     wire.create("c").await;
     wire.register("c", "l").await;
@@ -32,13 +32,13 @@ async fn begun(server: &Served, accepted: std::ops::Range<i64>) -> Wire {
     wire
 }
 
-async fn refusal(wire: &Wire, number: i64) -> Refused {
+pub(super) async fn refusal(wire: &Wire, number: i64) -> Refused {
     let refused = wire.try_dispatch("c", "l", named(number)).await.expect_err("the disk takes nothing");
     Refused::of(&refused)
 }
 
 /// What the server says of its log.
-async fn state(wire: &Wire) -> LogState {
+pub(super) async fn state(wire: &Wire) -> LogState {
     wire.server().await.log.expect("it has a directory").state()
 }
 

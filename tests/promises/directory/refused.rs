@@ -10,7 +10,7 @@ use eric::v1::Message;
 use std::{fs, os::unix::fs::MetadataExt as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 /// What a server says that does not start.
-async fn does_not_start(dir: &Path) -> String {
+pub(super) async fn does_not_start(dir: &Path) -> String {
     let (exit, _, err) =
         told(&["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir", path(dir)]).await;
     assert_eq!(exit, Some(1), "{err}");

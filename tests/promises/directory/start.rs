@@ -13,7 +13,14 @@ use crate::support::{
     within,
 };
 use eric::v1::GetServerRequest;
-use std::{fs, net::SocketAddr};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 use tonic::{Code, transport::Channel, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -29,6 +36,9 @@ async fn health(channel: Channel) -> ServingStatus {
     let checked = within(HealthClient::new(channel).check(HealthCheckRequest::default())).await;
     checked.expect("health answers").into_inner().status()
 }
+
+/// So long a start says nothing.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A directory with a thousand messages for the listener `l` of the channel `c`.
 async fn filled() -> Power {
@@ -93,4 +103,38 @@ async fn a_server_that_reads_its_log_back_is_not_serving_and_then_serves() {
 #[tokio::test]
 async fn a_server_serves_nothing_before_its_start_is_on_disk() {
     is_told_while_it_starts(&filled().await, None).await;
+}
+
+/// The same messages many times over.
+fn copy_messages(dir: &Path) {
+    let connection = Connection::open(file(dir)).expect("it is there");
+    let copy = "CREATE TEMP TABLE copy AS SELECT * FROM message;
+        UPDATE copy SET position = position + (SELECT max(position) FROM message);
+        INSERT INTO message SELECT * FROM copy;
+        DROP TABLE copy";
+    for _ in 0..6 {
+        connection.execute_batch(copy).expect("the places behind them are free");
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_takes_long_says_how_far_it_is() {
+    let power = filled().await;
+    copy_messages(&power.dir());
+    let middle = fs::metadata(file(&power.dir())).expect("it is there").len() / 2;
+    power.ask("hold");
+    let served = power.start(&[], Some(middle));
+    power.holds().await;
+    let held = Instant::now();
+    until(async || held.elapsed() > QUIET).await;
+    power.ask_no_more("hold");
+    let served = served.serving().await;
+    let far = |line: &String| {
+        let line: Value = serde_json::from_str(line).expect("each line of its log is a JSON object");
+        (line["message"] == "reading the log").then(|| line["messages"].as_u64().expect("a number"))
+    };
+    let said: Vec<_> = served.said().iter().filter_map(far).collect();
+    assert!(!said.is_empty() && said.iter().all(|messages| (1..64_000).contains(messages)), "{said:?}");
+    assert_eq!(served.wire().await.listener("c", "l").await.backlog_messages, 64_000);
+    served.kill().await;
 }

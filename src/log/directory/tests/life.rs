@@ -345,22 +345,6 @@ fn a_channel_takes_its_listeners_and_messages_along() {
 }
 
 #[test]
-fn many_callers_share_a_commit() {
-    let temporary = temporary(&Options::default());
-    let log: &Directory = &temporary;
-    let channel = channel(log, "c");
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| (0..500).for_each(|_| _ = append(log, channel, "m")));
-        }
-    });
-    settle(log);
-    let counts = log.counts();
-    assert_eq!(counts.records, 4001);
-    assert!(counts.commits < counts.records, "{} commits", counts.commits);
-}
-
-#[test]
 fn what_left_the_cache_is_read_from_the_file() {
     let options = Options { cache_bytes: 4096, ..Options::default() };
     let log = temporary(&options);
