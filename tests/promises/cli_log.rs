@@ -301,7 +301,7 @@ async fn a_server_tells_the_figures_of_its_log() {
     let first = wire.messages("c", "l", 1).await[0].accept_time;
     assert_eq!(log.oldest_accept_time, first);
     crate::support::until(async || {
-        many(&wire, 10).await;
+        wire.dispatch("c", "l", numbered(1)).await;
         wire.server().await.log.unwrap().commits_per_second > 0.0
     })
     .await;

@@ -34,6 +34,8 @@ pub(super) struct Writer {
     /// What was taken and is not durable yet.
     batch: Vec<Item>,
     written: Position,
+    /// Something was written since it looked.
+    unseen: bool,
     look_at: Instant,
 }
 
@@ -41,7 +43,7 @@ impl Writer {
     pub(super) fn new(connection: Connection, shared: Arc<Shared>, file: PathBuf, rhythm: Rhythm) -> Self {
         let written = shared.watermark.position();
         let (upkeep, batch, look_at) = (Upkeep::new(), Vec::new(), Instant::now());
-        Self { connection, shared, file, rhythm, upkeep, batch, written, look_at }
+        Self { connection, shared, file, rhythm, upkeep, batch, written, unseen: false, look_at }
     }
 
     pub(super) fn run(mut self) {
@@ -63,19 +65,34 @@ impl Writer {
             LogState::Failed => return false,
         };
         match self.write(count).and_then(|()| self.rest()) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.look();
+                true
+            }
             Err(error) => self.failed(&error),
         }
     }
 
     /// How long there is nothing to do, unless something comes.
     fn pause(&self) -> Duration {
-        let due = self.rhythm.due().map_or_else(|| self.upkeep.due(), |due| due.min(self.upkeep.due()));
+        let look = self.unseen.then_some(self.look_at);
+        let due = self.rhythm.due().into_iter().chain(look).fold(self.upkeep.due(), Instant::min);
         due.saturating_duration_since(Instant::now())
+    }
+
+    fn look(&mut self) {
+        if self.unseen && self.look_at <= Instant::now() {
+            look(&self.connection, &self.shared);
+            (self.unseen, self.look_at) = (false, Instant::now() + LOOK);
+        }
     }
 
     /// Commits the first so many of the batch.
     fn write(&mut self, count: usize) -> rusqlite::Result<()> {
+        if count == 0 && !self.rhythm.is_due() && self.upkeep.due() > Instant::now() {
+            return Ok(());
+        }
+        self.unseen = true;
         self.rhythm.set(&self.connection)?;
         let now = now();
         let items = &self.batch[..count];
@@ -87,10 +104,6 @@ impl Writer {
         let deleted = self.upkeep.due() <= Instant::now() && self.upkeep.step(&transaction, now)?;
         if left.unmarked || deleted || (count == 0 && self.rhythm.is_due()) {
             mark(&transaction, last, now)?;
-        }
-        if self.look_at <= Instant::now() {
-            look(&transaction, &self.shared);
-            self.look_at = Instant::now() + LOOK;
         }
         let began = Instant::now();
         transaction.commit()?;
