@@ -1,7 +1,8 @@
 //! The verbs by which an EXPLICIT listener says what it is done with.
 
 use super::{
-    Hub, channel::Channel, explicit::Covers, gap::Span, listener::Listener, state::State, token::Incarnation,
+    Hub, channel::Channel, explicit::Covers, gap::Span, listener::Listener, settings::Redelivery,
+    state::State, token::Incarnation,
 };
 use crate::{
     error::Error,
@@ -85,9 +86,12 @@ impl Hub {
         let mut standing = listener.lock();
         self.settle(&state, &mut standing);
         let ring = state.ring_for(&standing);
+        let before = standing.passed;
         let covered = standing.acknowledge(covers, generation, ring, now, &mut dropped)?;
         standing.idle_since = now;
-        if standing.ack_deadline().is_some() {
+        // where others overtake each has its own time from its delivery on
+        let strict = state.settings.redelivery == Redelivery::Strict;
+        if strict && standing.passed > before && standing.ack_deadline().is_some() {
             let next = self.next_moment(&standing, ring, now);
             self.set_alarm(&channel, &listener, &mut standing, next);
         }

@@ -146,8 +146,11 @@ impl Hub {
         let at = self.log.append(Record::Changed(change)).map_err(Error::from)?;
         channel.set(&settings);
         let before = state.dead_letter_listener().cloned();
+        let redelivers = settings.redelivery != state.settings.redelivery;
         state.set(settings, at);
-        self.set_holders_alarms(&channel, &state);
+        if redelivers {
+            self.set_holders_alarms(&channel, &state);
+        }
         self.keep_what_was_set(&channel, &state, before.as_ref());
         // whoever receives dead letters, or no longer, is told so by a gap once that is safe
         let changed: Vec<_> = before.iter().chain(state.dead_letter_listener()).cloned().collect();
@@ -173,7 +176,7 @@ impl Hub {
         for listener in state.holders() {
             let mut standing = listener.lock();
             let next = self.next_moment(&standing, state.ring_for(&standing), now);
-            self.set_alarm(channel, listener, &mut standing, next);
+            self.set_alarm(channel, listener, standing.unmarked(), next);
         }
     }
 

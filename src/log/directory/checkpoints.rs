@@ -1,6 +1,6 @@
 //! Brings the write-ahead log over into the file, off the writer's path.
 
-use super::{super::LogState, options::Options, shared::Shared, trouble};
+use super::{super::LogState, options::Options, room::Room, shared::Shared, trouble};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,
@@ -21,6 +21,7 @@ pub(super) struct Checkpoints {
     page_bytes: i64,
     /// The write-ahead log should begin anew when it has this size. It grows on while the rest is brought over.
     long: i64,
+    room: Room,
     /// So much is brought over at once while writes go on: pages that change often are brought over once.
     at_once: i64,
 }
@@ -40,12 +41,14 @@ impl Checkpoints {
     ) -> rusqlite::Result<Self> {
         let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let (long, at_once) = (options.wal_bytes, options.wal_bytes / 4);
-        Ok(Self { connection, shared, file, page_bytes, long, at_once })
+        let room = Room::beside(options.wal_bytes);
+        Ok(Self { connection, shared, file, page_bytes, long, room, at_once })
     }
 
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         let (mut seen, mut quiet) = (0, 0);
         while self.shared.sleep(LOOK) && self.shared.standing() != LogState::Failed {
+            self.look_for_room();
             let commits = self.shared.stats.commits();
             quiet = if commits == seen { quiet + 1 } else { 0 };
             seen = commits;
@@ -60,6 +63,19 @@ impl Checkpoints {
                 return self.shared.fail();
             }
         }
+    }
+
+    fn look_for_room(&mut self) {
+        let dir = self.file.parent().expect("the file lies in the directory");
+        if !self.room.look(dir, self.shared.seen.free_bytes.load(Ordering::Relaxed)) {
+            return;
+        }
+        if self.room.tight {
+            tracing::error!(dir = %dir.display(), "the disk is full but for what the log itself needs: no message is taken");
+        } else {
+            tracing::info!(dir = %dir.display(), "the disk has room again");
+        }
+        self.shared.lock().tight = self.room.tight;
     }
 
     fn look(&self, all: bool) -> rusqlite::Result<()> {

@@ -3,9 +3,10 @@
 use super::reader::damaged;
 use rusqlite::{Row, types::ValueRef};
 
-/// What a row holds beside its position, which the store orders it by.
+/// What a row holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Values<'r> {
+    pub(super) position: i64,
     pub(super) channel: i64,
     pub(super) listener: Option<i64>,
     pub(super) accepted_at: i64,
@@ -15,9 +16,11 @@ pub(super) struct Values<'r> {
     pub(super) message: &'r [u8],
 }
 
-/// In a statement, in the order in which [`Values::of`] finds them behind the position.
+/// In a statement, behind the position, as [`Values::of`] finds them.
 pub(super) const COLUMNS: &str =
     "channel, listener, accepted_at, expires_at, remember_until, dead_letter, checksum, message";
+
+const NUMBERS: usize = 6;
 
 impl<'r> Values<'r> {
     /// Of a row that has all columns.
@@ -27,6 +30,7 @@ impl<'r> Values<'r> {
     pub(super) fn of(row: &'r Row<'_>) -> rusqlite::Result<Self> {
         let number_or_null = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_i64_or_null()?);
         let values = Self {
+            position: row.get_ref(0)?.as_i64()?,
             channel: row.get_ref(1)?.as_i64()?,
             listener: number_or_null(2)?,
             accepted_at: row.get_ref(3)?.as_i64()?,
@@ -41,21 +45,21 @@ impl<'r> Values<'r> {
 
     /// The CRC-32 of ISO 3309 over all of it, as the signed number of 32 bits that takes least room.
     pub(super) fn checksum(&self) -> i64 {
-        let Self { channel, listener, accepted_at, expires_at, remember_until, dead_letter, message } = *self;
+        let Self { position, channel, listener, accepted_at, expires_at, remember_until, .. } = *self;
         let mut crc = crc32fast::Hasher::new();
-        let mut numbers = [0; 5 * 8 + 1];
-        let all = [Some(channel), listener, Some(accepted_at), expires_at, remember_until];
+        let mut numbers = [0; NUMBERS * 8 + 1];
+        let all = [Some(position), Some(channel), listener, Some(accepted_at), expires_at, remember_until];
         for (at, number) in all.iter().enumerate() {
             numbers[at * 8..][..8].copy_from_slice(&number.unwrap_or_default().to_le_bytes());
             // a number that is missing is none that is 0
-            numbers[5 * 8] |= u8::from(number.is_some()) << at;
+            numbers[NUMBERS * 8] |= u8::from(number.is_some()) << at;
         }
         crc.update(&numbers);
-        if let Some(letter) = dead_letter {
+        if let Some(letter) = self.dead_letter {
             crc.update(&(letter.len() as u64).to_le_bytes());
             crc.update(letter.as_bytes());
         }
-        crc.update(message);
+        crc.update(self.message);
         crc.finalize().cast_signed().into()
     }
 }
@@ -67,6 +71,7 @@ mod tests {
     #[test]
     fn whatever_is_another_has_another_checksum() {
         let one = Values {
+            position: 9,
             channel: 1,
             listener: Some(2),
             accepted_at: 3,
@@ -76,6 +81,7 @@ mod tests {
             message: b"message",
         };
         let others = [
+            Values { position: 8, ..one },
             Values { channel: 2, ..one },
             Values { listener: None, ..one },
             Values { listener: Some(0), ..one },

@@ -1,7 +1,7 @@
 //! What the running log says of itself, without asking the disk: the writer looks now and then.
 
 use super::{
-    super::{Figures, Position},
+    super::{Figures, LogState, Position},
     options::Sync,
     shared::Shared,
 };
@@ -51,6 +51,11 @@ pub(super) fn figures(file: &Path, sync: Sync, shared: &Shared) -> Figures {
             Sync::Always => Duration::ZERO,
             Sync::Interval(interval) => interval,
         },
-        state: shared.standing(),
+        state: standing(shared),
     }
+}
+
+fn standing(shared: &Shared) -> LogState {
+    let state = shared.lock();
+    if state.tight && state.standing == LogState::Writing { LogState::Stalled } else { state.standing }
 }

@@ -42,6 +42,7 @@ mod rate;
 mod reader;
 mod recover;
 mod rhythm;
+mod room;
 mod rows;
 mod runs;
 mod salvage;

@@ -5,7 +5,7 @@ use super::{
         AcceptedId, Position, Recovered, RecoveredChannel, RecoveredListener, RecoveredMessage, Removal,
         Text, Whom, kept_bytes_of,
     },
-    checksum::Values,
+    checksum::{COLUMNS, Values},
     doomed,
     letter::from_json,
     reader::damaged,
@@ -165,7 +165,7 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
     let mut doomed = Passing { runs: doomed.iter().collect(), at: 0 };
     let (mut found, mut sizes, mut progress) = (Found::default(), Rising::default(), Progress::new());
     let sql = format!(
-        "SELECT position, channel, listener, accepted_at, expires_at, remember_until, dead_letter, checksum,
+        "SELECT position, channel, listener, expires_at, remember_until, dead_letter,
             CASE WHEN remember_until > {now} THEN message ELSE length(message) END
         FROM message ORDER BY position"
     );
@@ -181,6 +181,8 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
             return Ok(());
         }
         if !alive {
+            // it is about to be deleted: whose it is must be true
+            sound(connection, position)?;
             found.orphans.push(position);
             return Ok(());
         }
@@ -194,6 +196,13 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
     Ok(Found { sizes: sizes.sizes(), ..found })
 }
 
+/// Whether a row is as it was written.
+fn sound(connection: &Connection, position: u64) -> rusqlite::Result<()> {
+    let sql = format!("SELECT position, {COLUMNS} FROM message WHERE position = ?1");
+    let mut row = connection.prepare_cached(&sql)?;
+    row.query_row([position.cast_signed()], |row| Values::of(row).map(drop))
+}
+
 /// The id of a message that is about to go, where it is still remembered: memory is not told when it goes.
 fn outliving(
     position: u64,
@@ -202,10 +211,10 @@ fn outliving(
     row: &Row<'_>,
 ) -> rusqlite::Result<Option<AcceptedId>> {
     // one that cannot be read is not remembered when its message goes either
-    let ValueRef::Blob(message) = row.get_ref(8)? else { return Ok(None) };
+    let ValueRef::Blob(message) = row.get_ref(6)? else { return Ok(None) };
     let Some(id) = stored_id(message) else { return Ok(None) };
     let (position, channel, listener) = (Position(position), Position(channel), listener.map(Position));
-    Ok(Some(AcceptedId { position, channel, listener, until: row.get(5)?, id: id.into() }))
+    Ok(Some(AcceptedId { position, channel, listener, until: row.get(4)?, id: id.into() }))
 }
 
 fn message(
@@ -214,22 +223,22 @@ fn message(
     listener: Option<u64>,
     row: &Row<'_>,
 ) -> rusqlite::Result<RecoveredMessage> {
-    let content = row.get_ref(8)?;
+    let content = row.get_ref(6)?;
     let (bytes, remembered) = if let ValueRef::Blob(message) = content {
-        let id = stored_id(Values::of(row)?.message).ok_or_else(|| damaged(8))?;
-        (message.len() as u64, Some((id.into(), row.get(5)?)))
+        let id = stored_id(message).ok_or_else(|| damaged(6))?;
+        (message.len() as u64, Some((id.into(), row.get(4)?)))
     } else {
         (content.as_i64()?.cast_unsigned(), None)
     };
-    let letter = row.get_ref(6)?.as_str_or_null()?;
+    let letter = row.get_ref(5)?.as_str_or_null()?;
     Ok(RecoveredMessage {
         position: Position(position),
         channel: Position(channel),
         listener: listener.map(Position),
         bytes,
-        expires_at: row.get_ref(4)?.as_i64_or_null()?,
+        expires_at: row.get_ref(3)?.as_i64_or_null()?,
         remembered,
-        dead_letter: letter.map(|json| from_json(json).ok_or_else(|| damaged(6))).transpose()?,
+        dead_letter: letter.map(|json| from_json(json).ok_or_else(|| damaged(5))).transpose()?,
     })
 }
 

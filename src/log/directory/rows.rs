@@ -65,6 +65,7 @@ impl<'t> Rows<'t> {
             Record::Message { channel, listener, accepted_at, remember_until, message, dead_letter } => {
                 let letter = dead_letter.as_deref().map(to_json);
                 let values = Values {
+                    position,
                     channel: channel.to_i64(),
                     listener: listener.map(Position::to_i64),
                     accepted_at: *accepted_at,
@@ -73,7 +74,7 @@ impl<'t> Rows<'t> {
                     dead_letter: letter.as_deref(),
                     message: message.bytes(),
                 };
-                self.message(position, &values)
+                self.message(&values)
             }
             Record::Channel { id, created_at, text } => self.channel(position, id, *created_at, text),
             Record::Listener { channel, id, created_at, explicit, text } => {
@@ -92,9 +93,17 @@ impl<'t> Rows<'t> {
         }
     }
 
-    fn message(&mut self, position: i64, values: &Values<'_>) -> rusqlite::Result<()> {
-        let Values { channel, listener, accepted_at, expires_at, remember_until, dead_letter, message } =
-            values;
+    fn message(&mut self, values: &Values<'_>) -> rusqlite::Result<()> {
+        let Values {
+            position,
+            channel,
+            listener,
+            accepted_at,
+            expires_at,
+            remember_until,
+            dead_letter,
+            message,
+        } = values;
         let row = params![
             position,
             channel,

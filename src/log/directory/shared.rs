@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) recovered: bool,
     pub(super) pending: Pending,
     pub(super) kept: Kept,
+    /// What is left of the disk is for what makes room: no message is taken.
+    pub(super) tight: bool,
     /// The writer sleeps: only then it has to be woken.
     sleeping: bool,
     closing: bool,
@@ -48,7 +50,8 @@ impl Shared {
         watermark.rise_at_append(pending.last);
         let bytes = AtomicU64::new(kept.bytes());
         let standing = LogState::Writing;
-        let state = State { standing, recovered, pending, kept, sleeping: false, closing: false };
+        let state =
+            State { standing, recovered, pending, kept, tight: false, sleeping: false, closing: false };
         let (work, closed, wal_rest) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
         let (state, stats, seen) = (Mutex::new(state), Stats::default(), Seen::default());
         Self { state, work, closed, bytes, watermark, stats, seen, wal_rest }
@@ -142,9 +145,15 @@ impl State {
         (self.recovered && self.standing == LogState::Writing).then_some(()).ok_or(LogError::Unavailable)
     }
 
+    /// `moves`: it takes the place of another, and is no more than was there.
+    fn has_room(&self, record: &Record, moves: bool) -> bool {
+        let too_much = self.tight && !moves && matches!(record, Record::Message { .. });
+        self.pending.has_room(record) && !too_much
+    }
+
     pub(super) fn append(&mut self, record: Record) -> Result<Position, LogError> {
         self.can_write()?;
-        if !self.pending.has_room(&record) {
+        if !self.has_room(&record, false) {
             return Err(LogError::Unavailable);
         }
         let position = Position(self.pending.last.0 + 1);
@@ -159,7 +168,7 @@ impl State {
         gone: &[Position],
     ) -> Result<Position, LogError> {
         self.can_write()?;
-        if records.first().is_some_and(|first| !self.pending.has_room(first)) {
+        if records.first().is_some_and(|first| !self.has_room(first, !gone.is_empty())) {
             return Err(LogError::Unavailable);
         }
         let first = Position(self.pending.last.0 + 1);

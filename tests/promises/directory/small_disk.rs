@@ -147,7 +147,6 @@ async fn bounded() {
 }
 
 #[tokio::test]
-#[ignore = "what would make room has to be written, too: the log stays as it is until the disk is larger"]
 async fn a_disk_that_is_full_takes_again_what_was_made_room_for() {
     plays("full_and_purged", "64m").await;
 }

@@ -217,6 +217,21 @@ fn a_single_bit_of_a_message_that_is_another_is_told_and_never_handed_over() {
 }
 
 #[test]
+fn a_message_whose_channel_reads_as_one_that_is_not_there_is_damaged_and_not_deleted() {
+    let dir = dir();
+    filled(dir.path());
+    let connection = Connection::open(open::file(dir.path())).unwrap();
+    connection.execute("UPDATE message SET channel = 1000000 WHERE position % 100 = 0", []).unwrap();
+    drop(connection);
+    let faults = check(dir.path(), &mut |_| {}).unwrap().faults;
+    assert!(!faults.is_empty());
+    let log = open(dir.path(), &Options::default());
+    assert_eq!(log.recover(&mut |_| {}), Err(LogError::Corrupt));
+    drop(log);
+    assert_eq!(check(dir.path(), &mut |_| {}).unwrap().faults, faults);
+}
+
+#[test]
 fn what_is_exported_of_a_damaged_file_still_says_how_far_positions_were_given() {
     for table in ["removed", "start"] {
         let [dir, to] = [dir(), dir()];

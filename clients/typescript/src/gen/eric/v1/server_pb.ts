@@ -353,7 +353,7 @@ export enum LogState {
 
   /**
    * It cannot write for now, as on a full disk, and tries again by itself. Until then what it would have to keep is
-   * refused, reason LOG_UNAVAILABLE.
+   * refused, reason LOG_UNAVAILABLE; where the disk has left what the log itself needs, messages alone are.
    *
    * @generated from enum value: LOG_STATE_STALLED = 2;
    */
