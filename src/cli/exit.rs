@@ -150,7 +150,10 @@ fn of(error: &Error) -> Exit {
 fn of_directory(error: &OpenError) -> Exit {
     match error {
         OpenError::Missing { .. } => Exit::NotFound,
-        OpenError::InUse { .. } | OpenError::Newer { .. } | OpenError::Foreign { .. } => Exit::Refused,
+        OpenError::InUse { .. }
+        | OpenError::Newer { .. }
+        | OpenError::Older { .. }
+        | OpenError::Foreign { .. } => Exit::Refused,
         OpenError::Damaged { .. } => Exit::Damaged,
         OpenError::Io { .. } | OpenError::Store { .. } => Exit::Unexpected,
     }

@@ -132,7 +132,7 @@ async fn an_import_that_is_not_whole_leaves_nothing_behind() {
         (&lines[..lines.trim_end().rfind('\n').unwrap()], "the last line is missing"),
         (cut, "is none that `eric log export` has written"),
         ("", "not a whole export"),
-        (&lines.replacen("\"format\":1", "\"format\":2", 1), "format version 2"),
+        (&lines.replacen("\"format\":2", "\"format\":3", 1), "format version 3"),
     ] {
         let (exit, said) = piped(to.path(), lines).await;
         assert_eq!(exit, Some(4), "{said}");

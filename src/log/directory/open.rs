@@ -6,6 +6,7 @@ use super::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use std::{
+    cmp::Ordering,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -43,6 +44,17 @@ pub enum OpenError {
     /// A later version has written it.
     #[error("{} has format version {found}; this version of Eric knows {FORMAT} and none later", file.display())]
     Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// An earlier version has written it.
+    #[error(
+        "{} has format version {found}; this version of Eric knows {FORMAT}: `eric log export` of the version that has written \
+         it writes what `eric log import` of this one takes", file.display()
+    )]
+    Older {
         /// The file.
         file: PathBuf,
         /// Its version.
@@ -176,10 +188,11 @@ pub(super) fn identify(connection: &Connection, file: &Path) -> Result<(), OpenE
         return Err(OpenError::Foreign { file: file.to_owned() });
     }
     let found = number("user_version")?;
-    if found > FORMAT {
-        return Err(OpenError::Newer { file: file.to_owned(), found });
+    match found.cmp(&FORMAT) {
+        Ordering::Less => Err(OpenError::Older { file: file.to_owned(), found }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { file: file.to_owned(), found }),
     }
-    Ok(())
 }
 
 /// A file that was made is there after a power cut only once its directory is on disk.

@@ -21,7 +21,7 @@
 pub(super) const APPLICATION: i32 = 0x6572_6963;
 
 /// What `PRAGMA user_version` says: the version of these tables.
-pub(super) const FORMAT: i32 = 1;
+pub(super) const FORMAT: i32 = 2;
 
 /// Made in a file that has none.
 pub(super) const TABLES: &str = "

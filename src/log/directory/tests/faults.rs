@@ -17,14 +17,17 @@ fn one_process_holds_a_directory() {
 }
 
 #[test]
-fn a_later_format_is_refused() {
+fn a_later_format_is_refused_and_so_is_an_earlier_one() {
     let dir = dir();
     drop(open(dir.path(), &Options::default()));
-    let connection = Connection::open(open::file(dir.path())).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
-    drop(connection);
-    let said = refused(dir.path());
-    assert!(said.contains("eric.db has format version 2; this version of Eric knows 1"), "{said}");
+    for (version, why) in [(3, "knows 2 and none later"), (1, "`eric log export` of the version")] {
+        let connection = Connection::open(open::file(dir.path())).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        drop(connection);
+        let said = refused(dir.path());
+        assert!(said.contains(&format!("eric.db has format version {version};")), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
 }
 
 #[test]
@@ -38,7 +41,7 @@ fn a_database_of_something_else_is_refused() {
 
 #[test]
 fn a_file_that_is_not_ours_is_left_as_it_is() {
-    for (application, version) in [(1, 1), (0x6572_6963, 99)] {
+    for (application, version) in [(1, 2), (0x6572_6963, 99)] {
         let dir = dir();
         let connection = Connection::open(open::file(dir.path())).unwrap();
         connection.execute_batch("PRAGMA auto_vacuum = FULL; CREATE TABLE t (a)").unwrap();

@@ -61,9 +61,9 @@ fn an_import_takes_an_export_as_a_whole_or_not_at_all() {
     assert!(matches!(nothing, Err(ImportError::NotWhole(_))), "{nothing:?}");
     let twice = import(to.path(), &mut &lines.repeat(2)[..]);
     assert!(matches!(twice, Err(ImportError::Line { .. })), "{twice:?}");
-    let newer = String::from_utf8(lines).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+    let newer = String::from_utf8(lines).unwrap().replacen("\"format\":2", "\"format\":3", 1);
     let newer = import(to.path(), &mut newer.as_bytes());
-    assert!(matches!(newer, Err(ImportError::Newer(2))), "{newer:?}");
+    assert!(matches!(newer, Err(ImportError::Newer(3))), "{newer:?}");
     assert!(!open::file(to.path()).exists());
 }
 
