@@ -12,14 +12,14 @@ async fn any_number_of_dispatches_that_have_expired_is_one_gap() {
     stage.explicit("l", ListenerSettings::default());
     let send =
         |ttl| stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0;
-    let sent: Vec<_> = (0..100_000).map(|_| send(1)).collect();
+    let sent: Vec<_> = (0..1_000_000).map(|_| send(1)).collect();
     let last = send(0);
     tokio::time::advance(Duration::from_secs(3)).await;
     stage.hub.ring_alarms();
     assert_eq!(stage.info("l").backlog.messages, 1);
     let mut stream = stage.listen("l");
     let batch = stream.next().unwrap();
-    let gap = Lost(GapReason::Expired, batch_after(&batch), *sent.last().unwrap(), Some(100_000));
+    let gap = Lost(GapReason::Expired, batch_after(&batch), *sent.last().unwrap(), Some(1_000_000));
     assert_eq!(batch, [gap, Got(last)]);
     assert_eq!(stream.next(), None);
 }
@@ -29,13 +29,13 @@ async fn broadcasts_that_have_expired_are_gone_before_anybody_looks() {
     let stage = Stage::new(large());
     stage.explicit("l", ListenerSettings::default());
     let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
-    let sent: Vec<_> = (0..100_000).map(|_| send(1)).collect();
+    let sent: Vec<_> = (0..1_000_000).map(|_| send(1)).collect();
     let last = send(0);
     tokio::time::advance(Duration::from_secs(3)).await;
     stage.hub.upkeep();
     assert_eq!(stage.kept(), 1);
     let batch = stage.listen("l").next().unwrap();
-    let gap = Lost(GapReason::Expired, batch_after(&batch), *sent.last().unwrap(), Some(100_000));
+    let gap = Lost(GapReason::Expired, batch_after(&batch), *sent.last().unwrap(), Some(1_000_000));
     assert_eq!(batch, [gap, Got(last)]);
 }
 

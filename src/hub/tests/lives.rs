@@ -1,5 +1,6 @@
 //! Random lives of a hub, on either kind of desk, keep every promise of the model.
 
+mod process;
 mod streams;
 mod verb;
 
@@ -103,6 +104,7 @@ impl Life {
             }
             Inspect(channel, listener) => self.inspect(channel, listener),
             Hear => self.hear(),
+            Restart => self.restart(),
         }
     }
 

@@ -153,6 +153,13 @@ impl Room {
         self.settings = settings;
     }
 
+    /// Another process has begun, over a log that comes so far: when anything was handed over is known no more, and what was
+    /// forgotten of that makes no backlog overflow.
+    pub(super) fn restart(&mut self, last: u64) {
+        self.limited_at = self.limited_at.max(last);
+        self.changed_at = self.changed_at.max(last);
+    }
+
     /// Registers a listener whose first message lies behind `start`.
     pub(super) fn register(&mut self, listener: usize, birth: u64, start: u64) {
         self.ears.insert(listener, Ear::new(birth, start));

@@ -15,7 +15,7 @@ impl Life {
             Token::Back(back) => newest.saturating_sub(back),
         };
         let birth = self.rooms.get(&channel).map_or(0, |room| room.birth);
-        let incarnation = self.hub.incarnation();
+        let incarnation = self.hub.lives.of(Position(sequence));
         let token =
             ResumeToken { incarnation, birth: Position(birth), sequence: Position(sequence), turn: None };
         (Some(token.to_string()), Some(sequence))

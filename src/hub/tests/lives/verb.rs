@@ -40,6 +40,8 @@ pub(super) enum Verb {
     Inspect(usize, usize),
     /// The core hears its bell.
     Hear,
+    /// The process ends, and another one begins over what it has saved.
+    Restart,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,5 +121,6 @@ pub(super) fn verb(timed: bool) -> impl Strategy<Value = Verb> {
         3 => select(vec![1, 3, 7, 61]).prop_map(Pass),
         3 => (channel(), listener()).prop_map(|(c, l)| Inspect(c, l)),
         8 => Just(Hear),
+        1 => Just(Restart),
     ]
 }
