@@ -24,6 +24,24 @@ async fn pass(stage: &Stage, millis: u64) {
     }
 }
 
+/// Two messages in strict order, which its stream has.
+fn two_in_hand() -> (Stage, Vec<u64>, Stream) {
+    let stage = stage(Redelivery::Strict);
+    let sent = stage.dispatches("l", 2);
+    let mut stream = stage.listen("l");
+    assert_eq!(stream.rest(), got(sent.clone()));
+    (stage, sent, stream)
+}
+
+/// In strict order the first counts as rejected then, and not before.
+async fn fails_after(stage: &Stage, millis: u64) {
+    let before = stage.info("l").generation;
+    pass(stage, millis - 1).await;
+    assert_eq!(stage.info("l").generation, before);
+    pass(stage, 1).await;
+    assert_eq!(stage.info("l").generation, before + 1);
+}
+
 fn set_deadline(stage: &Stage, allowed: Option<u64>) {
     let ack_deadline = allowed.map(Duration::from_millis);
     let changed = |settings| Ok::<_, Error>(ListenerSettings { ack_deadline, ..settings });
@@ -32,10 +50,7 @@ fn set_deadline(stage: &Stage, allowed: Option<u64>) {
 
 #[tokio::test(start_paused = true)]
 async fn the_time_to_acknowledge_begins_when_a_message_becomes_the_first() {
-    let stage = stage(Redelivery::Strict);
-    let sent = stage.dispatches("l", 2);
-    let mut stream = stage.listen("l");
-    assert_eq!(stream.rest(), got(sent.clone()));
+    let (stage, sent, _stream) = two_in_hand();
     pass(&stage, 300).await;
     stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
     pass(&stage, 300).await;
@@ -128,41 +143,26 @@ async fn what_is_in_hand_as_a_channel_begins_to_overtake_has_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn more_time_for_a_later_message_does_not_shorten_what_it_has_as_the_first() {
-    let stage = stage(Redelivery::Strict);
-    let sent = stage.dispatches("l", 2);
-    let mut stream = stage.listen("l");
-    assert_eq!(stream.rest(), got(sent.clone()));
+    let (stage, sent, _stream) = two_in_hand();
     pass(&stage, 300).await;
     extend(&stage, sent[1], None, 150);
     pass(&stage, 50).await;
     stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
-    pass(&stage, ALLOWED - 1).await;
-    assert_eq!(stage.info("l").generation, 0);
-    pass(&stage, 1).await;
-    assert_eq!(stage.info("l").generation, 1);
+    fails_after(&stage, ALLOWED).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_later_message_keeps_the_time_that_it_was_given() {
-    let stage = stage(Redelivery::Strict);
-    let sent = stage.dispatches("l", 2);
-    let mut stream = stage.listen("l");
-    assert_eq!(stream.rest(), got(sent.clone()));
+    let (stage, sent, _stream) = two_in_hand();
     extend(&stage, sent[1], None, 5_000);
     pass(&stage, 100).await;
     stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
-    pass(&stage, 4_899).await;
-    assert_eq!(stage.info("l").generation, 0);
-    pass(&stage, 1).await;
-    assert_eq!(stage.info("l").generation, 1);
+    fails_after(&stage, 4_900).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_may_be_given_less_time_than_it_has() {
-    let stage = stage(Redelivery::Strict);
-    let sent = stage.dispatches("l", 2);
-    let mut stream = stage.listen("l");
-    assert_eq!(stream.rest(), got(sent.clone()));
+    let (stage, sent, mut stream) = two_in_hand();
     extend(&stage, sent[0], None, 10);
     pass(&stage, 10).await;
     assert_eq!(stage.info("l").generation, 1);
@@ -175,10 +175,7 @@ async fn the_first_may_be_given_less_time_than_it_has() {
 
 #[tokio::test(start_paused = true)]
 async fn a_later_message_that_has_no_time_left_counts_as_rejected_when_it_is_the_first() {
-    let stage = stage(Redelivery::Strict);
-    let sent = stage.dispatches("l", 2);
-    let mut stream = stage.listen("l");
-    assert_eq!(stream.rest(), got(sent.clone()));
+    let (stage, sent, _stream) = two_in_hand();
     extend(&stage, sent[1], None, 0);
     pass(&stage, ALLOWED / 2).await;
     stage.acknowledge("l", Some(sent[0]), &[]).unwrap();
@@ -208,10 +205,7 @@ async fn who_follows_a_message_that_goes_while_it_has_more_time_has_his_own() {
         extend(&stage, letters[0], None, 3_600_000);
         pass(&stage, ALLOWED).await;
         goes(&stage, letters[0]);
-        pass(&stage, ALLOWED - 1).await;
-        assert_eq!(stage.info("l").generation, 0);
-        pass(&stage, 1).await;
-        assert_eq!(stage.info("l").generation, 1);
+        fails_after(&stage, ALLOWED).await;
     }
 }
 

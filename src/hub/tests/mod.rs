@@ -18,6 +18,7 @@ mod lives;
 mod log_bytes;
 mod model;
 mod presence;
+mod pulls;
 mod reject;
 mod restart;
 mod resume;

@@ -65,14 +65,14 @@ pub(super) fn assert_kept(hub: &Arc<Hub>, log: &Surviving) {
 }
 
 /// The stage after the end of its hub's process.
-fn again(stage: &Stage, log: &Surviving) -> (Stage, Arc<Surviving>) {
+pub(super) fn again(stage: &Stage, log: &Surviving) -> (Stage, Arc<Surviving>) {
     let left = log.left();
     let hub = Hub::new(Arc::clone(&left) as Arc<dyn Log>, stage.hub.limits, 0).unwrap();
     assert_no_more(&hub, &left);
     (Stage { hub }, left)
 }
 
-fn stage(settings: ChannelSettings) -> (Stage, Arc<Surviving>) {
+pub(super) fn stage(settings: ChannelSettings) -> (Stage, Arc<Surviving>) {
     let log = Arc::new(Surviving::default());
     (Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, settings), log)
 }
@@ -459,47 +459,6 @@ fn what_was_acknowledged_by_itself_may_be_so_again_with_what_stands_before_it() 
     let (stage, _) = again(&stage, &log);
     assert_eq!(stage.acknowledge("l", Some(sent[1]), &[]).unwrap().covered, 1);
     assert_eq!(stage.listen("l").rest(), []);
-}
-
-/// A pull of one session, and the token that its answer tells.
-fn pull(stage: &Stage, token: Option<&str>, max_messages: usize) -> (Vec<Said>, String) {
-    let (session, resume_token) = (Some("s".into()), token.map(str::to_owned));
-    let options =
-        ListenOptions { pull: true, session, resume_token, max_messages, ..ListenOptions::default() };
-    let mut stream = stage.try_listen("l", options).unwrap();
-    (stream.next().unwrap_or_default(), stream.subscription.token().to_string())
-}
-
-#[test]
-fn a_token_of_a_pull_before_a_crash_tells_of_an_answer_that_was_lost_after_it() {
-    let (stage, log) = stage(room());
-    stage.explicit("l", ListenerSettings::default());
-    let sent = stage.dispatches("l", 3);
-    let (came, token) = pull(&stage, None, 1);
-    assert_eq!(came, got([sent[0]]));
-    let (stage, _) = again(&stage, &log);
-    let lost = pull(&stage, Some(&token), 9).0;
-    assert_eq!(lost, got(sent.clone()));
-    assert_eq!(pull(&stage, Some(&token), 9).0, got(sent));
-}
-
-#[test]
-fn a_token_of_a_pull_from_a_listener_that_was_removed_tells_of_an_answer_that_was_lost_after_that() {
-    let (stage, _log) = stage(room());
-    let sent = stage.broadcasts(3);
-    let oldest = || {
-        let mode = AcknowledgementMode::Explicit;
-        let new = NewListener { mode, from: From::Oldest, ..NewListener::default() };
-        stage.hub.register(channel_id("room"), listener_id("l"), new).unwrap();
-    };
-    stage.listener("keeps");
-    oldest();
-    let (came, token) = pull(&stage, None, 1);
-    assert_eq!(came, got([sent[0]]));
-    stage.hub.remove_listener(channel_id("room"), listener_id("l")).unwrap();
-    oldest();
-    let lost = pull(&stage, Some(&token), 9).0;
-    assert_eq!(pull(&stage, Some(&token), 9).0, lost);
 }
 
 #[tokio::test(start_paused = true)]

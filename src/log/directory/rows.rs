@@ -94,26 +94,16 @@ impl<'t> Rows<'t> {
     }
 
     fn message(&mut self, values: &Values<'_>) -> rusqlite::Result<()> {
-        let Values {
-            position,
-            channel,
-            listener,
-            accepted_at,
-            expires_at,
-            remember_until,
-            dead_letter,
-            message,
-        } = values;
         let row = params![
-            position,
-            channel,
-            listener,
-            accepted_at,
-            expires_at,
-            remember_until,
-            dead_letter,
+            values.position,
+            values.channel,
+            values.listener,
+            values.accepted_at,
+            values.expires_at,
+            values.remember_until,
+            values.dead_letter,
             values.checksum(),
-            message
+            values.message
         ];
         self.message.execute(row).map(drop)
     }
