@@ -259,8 +259,15 @@ async fn next_answer(stream: &mut Option<OpenStream>) -> Result<v1::PublishRespo
 mod tests {
     use super::*;
     use crate::client::{Backoff, Message, Publisher};
+    use bytes::Bytes;
+    use futures_util::{FutureExt as _, stream};
+    use http::StatusCode;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
+    use tonic::codec::Codec as _;
+    use tonic_prost::ProstCodec;
 
     fn pipeline(options: PublisherOptions) -> (Pipeline, Publisher) {
         let client = Client::connect("http://127.0.0.1:1").unwrap();
@@ -293,6 +300,29 @@ mod tests {
         assert_eq!(batches(options, &[1; 5]).await, [2, 2, 1]);
         let options = PublisherOptions { max_batch_bytes: 400, ..Default::default() };
         assert_eq!(batches(options, &[100, 100, 100, 1_000, 1]).await, [2, 1, 1, 1]);
+    }
+
+    /// A stream of answers on which none comes.
+    fn silent() -> Streaming<v1::PublishResponse> {
+        let decoder = ProstCodec::<(), v1::PublishResponse>::default().decoder();
+        let nothing = stream::pending::<std::result::Result<Frame<Bytes>, Status>>();
+        Streaming::new_response(decoder, StreamBody::new(nothing), StatusCode::OK, None, None)
+    }
+
+    /// No time passes here: whoever waited for others would not have sent it.
+    #[tokio::test]
+    async fn the_first_goes_at_once_and_what_comes_before_the_next_look_together() {
+        let (mut pipeline, publisher) = pipeline(PublisherOptions::default());
+        let (requests, mut sent) = mpsc::channel(8);
+        pipeline.stream = Some(OpenStream { requests, answers: silent() });
+        let mut run = std::pin::pin!(pipeline.run());
+        for waiting in [1, 3] {
+            for _ in 0..waiting {
+                drop(publisher.broadcast("c", Message::new("t")).await.unwrap());
+            }
+            assert!(run.as_mut().now_or_never().is_none(), "no answer has come");
+            assert_eq!(sent.try_recv().unwrap().publications.len(), waiting);
+        }
     }
 
     #[tokio::test]
