@@ -6,8 +6,12 @@ use super::{
 };
 use crate::log::Change;
 use std::{
+    collections::HashMap,
     env,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -23,7 +27,8 @@ fn driver() {
     log.recover(&mut |found| told.push(found)).expect("the file is sound");
     let Some(places) = places(&log, Places::found(&told)) else { return };
     let earlier = earlier(&log, &told);
-    Driver { log, places, life: env::var("ERIC_POWER_LIFE").expect("the test numbers lives") }.run(&earlier);
+    let life = env::var("ERIC_POWER_LIFE").expect("the test numbers lives");
+    Driver { log, places, life, changed: Mutex::default() }.run(&earlier);
 }
 
 fn options() -> Options {
@@ -86,6 +91,9 @@ struct Driver {
     log: Directory,
     places: Places,
     life: String,
+    /// Where those are of whom something was deleted. Every save tells it of all: a save of one takes along what
+    /// was deleted of another.
+    changed: Mutex<HashMap<Whom, Position>>,
 }
 
 impl Driver {
@@ -139,11 +147,19 @@ impl Driver {
     fn deleting(&self, whom: Whom, accepted: &mut Vec<Position>, series: &str, count: u64) -> bool {
         let Some(positions) = self.together(series, count) else { return false };
         accepted.extend(positions);
+        let last = *accepted.last().expect("some were accepted");
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(whom, last);
         self.log.delete(accepted);
-        let last = accepted.drain(..).next_back().expect("some were accepted");
-        let place = at(whom, last);
-        self.log.save(&mut |change| change(place.clone()));
+        accepted.clear();
+        self.save();
         true
+    }
+
+    fn save(&self) {
+        self.log.save(&mut |change| {
+            let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.iter().for_each(|(&whom, &through)| change(at(whom, through)));
+        });
     }
 
     fn moving(&self, id: &str) -> bool {
