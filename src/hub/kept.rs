@@ -18,6 +18,9 @@ pub(super) struct ChannelKept {
     /// When the backlog's limit was set.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) limited_at: Position,
+    /// Its newest message, which may be gone.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) last: Position,
     pub(super) ring: RingKept,
 }
 

@@ -6,7 +6,7 @@ use crate::hub::kept::ChannelKept;
 impl State {
     /// What is kept of it.
     pub(in crate::hub) fn kept_state(&self) -> ChannelKept {
-        ChannelKept { limited_at: self.limited_at, ring: self.ring.kept_state() }
+        ChannelKept { limited_at: self.limited_at, last: self.last, ring: self.ring.kept_state() }
     }
 
     /// As it was kept, with its broadcasts, and without listeners. `through`: the last position of those who kept it;
@@ -24,7 +24,7 @@ impl State {
         (state.limited_at, state.regained_to) = (kept.limited_at.max(birth), through);
         state.ring = Ring::of_kept(birth, kept.ring);
         state.ring.put_back(broadcasts, gone);
-        state.last = state.ring.last();
+        state.last = state.ring.last().max(kept.last);
         state
     }
 }

@@ -383,6 +383,20 @@ fn what_was_purged_stays_so() {
 }
 
 #[test]
+fn the_newest_message_stays_so_when_it_is_gone() {
+    let (stage, log) = stage(room());
+    stage.explicit("a", ListenerSettings::default());
+    let last = stage.dispatch("a");
+    assert_eq!(stage.listen("a").rest(), got([last]));
+    stage.acknowledge("a", Some(last), &[]).unwrap();
+    stage.hub.save();
+    let (stage, _) = again(&stage, &log);
+    assert_eq!(stage.hub.get_channel(channel_id("room")).unwrap().last, Position(last));
+    let purged = stage.purge("a", Some(last));
+    assert_eq!((purged.through, purged.messages), (Position(last), 0));
+}
+
+#[test]
 fn what_was_removed_is_gone_and_told_so() {
     let (stage, log) = stage(room());
     stage.listeners(&["a", "b"]);
