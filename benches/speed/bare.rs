@@ -11,7 +11,10 @@ mod keeping;
 
 pub(crate) use answers::BACKLOG;
 
-use crate::{Outcome, store::Store};
+use crate::{
+    Outcome,
+    store::{Shrinks, Store},
+};
 use answers::Bare;
 use keeping::Keeping;
 use std::{convert::Infallible, net::SocketAddr, path::Path};
@@ -31,7 +34,7 @@ pub(crate) fn serve(address: SocketAddr) -> Outcome {
 
 /// The same, over a store in a directory.
 pub(crate) fn serve_over(directory: &Path, address: SocketAddr) -> Outcome {
-    serve_with(Keeping::over(Store::open(directory)?)?, address)
+    serve_with(Keeping::over(Store::open(directory, Shrinks::Yes)?)?, address)
 }
 
 fn serve_with<S>(service: S, address: SocketAddr) -> Outcome

@@ -1,7 +1,8 @@
 //! What Eric over a directory is measured against: SQLite and nothing else, kept as one would keep messages in it.
 //!
 //! Its rows hold a position and a message. There is no network and no queue: one thread writes so many rows a
-//! transaction and waits for the disk, again and again. Pages are as large as Eric's; checkpoints are SQLite's own.
+//! transaction and waits for the disk, again and again. Pages are as large as Eric's; checkpoints are SQLite's own. Its file
+//! can shrink, as Eric's can: SQLite writes a page a commit for that. A second that never shrinks tells what that comes to.
 
 use crate::{Outcome, load::empty_histogram, messages, proc};
 use hdrhistogram::Histogram;
@@ -15,6 +16,13 @@ use tokio::task::spawn_blocking;
 
 /// Its file's name.
 pub(crate) const FILE: &str = "store.db";
+
+/// Whether a file can give space back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shrinks {
+    Yes,
+    No,
+}
 
 /// A file with messages.
 pub(crate) struct Store {
@@ -35,9 +43,11 @@ pub(crate) struct Stored {
 
 impl Store {
     /// Makes the file.
-    pub(crate) fn open(directory: &Path) -> Outcome<Self> {
+    pub(crate) fn open(directory: &Path, shrinks: Shrinks) -> Outcome<Self> {
         let connection = Connection::open(directory.join(FILE))?;
         connection.pragma_update(None, "page_size", 8192)?;
+        let vacuum = if shrinks == Shrinks::Yes { "INCREMENTAL" } else { "NONE" };
+        connection.pragma_update(None, "auto_vacuum", vacuum)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let table = "CREATE TABLE message (position INTEGER PRIMARY KEY, message BLOB NOT NULL) STRICT";

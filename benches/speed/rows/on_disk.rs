@@ -18,7 +18,7 @@ use crate::{
     nats, proc,
     report::{Kept, Latency, OnDisk},
     setup,
-    store::{FILE, Store},
+    store::{FILE, Shrinks, Store},
 };
 use eric::v1::publication::Receiver;
 use hdrhistogram::Histogram;
@@ -99,10 +99,12 @@ async fn beside(
     mut eric: Served<impl Load>,
     mut bare: Served<impl Load>,
 ) -> Outcome<OnDisk> {
-    let (mut store, mut nats) = (Alone::open()?, JetStream::start(way).await?);
+    let (mut store, mut nats) = (Alone::open(Shrinks::Yes)?, JetStream::start(way).await?);
+    let mut plain = Alone::open(Shrinks::No)?;
     for time in std::iter::once(plan.warm_up).chain(std::iter::repeat_n(plan.time, plan.repetitions)) {
         let batch = eric.run(time).await?;
         store = store.run(batch, time).await?;
+        plain = plain.run(batch, time).await?;
         bare.run(time).await?;
         if let Some(nats) = &mut nats {
             nats.run(time).await?;
@@ -111,7 +113,9 @@ async fn beside(
     if !plan.quick {
         sleep(disk::CHECKPOINT).await;
     }
-    let mut sides = vec![store.end().await?, eric.end()?, bare.end()?];
+    let store = store.end("the store alone").await?;
+    let mut sides =
+        vec![store, eric.end()?, bare.end()?, plain.end("the store alone, which never shrinks").await?];
     sides.extend(nats.map(JetStream::end).transpose()?);
     Ok(OnDisk { name: row.name.to_owned(), sides, goal: row.goal })
 }
@@ -199,9 +203,9 @@ struct Alone {
 }
 
 impl Alone {
-    fn open() -> Outcome<Self> {
+    fn open(shrinks: Shrinks) -> Outcome<Self> {
         let directory = disk::directory()?;
-        Ok(Self { store: Store::open(directory.path())?, runs: Runs::none(), _directory: directory })
+        Ok(Self { store: Store::open(directory.path(), shrinks)?, runs: Runs::none(), _directory: directory })
     }
 
     async fn run(self, batch: u64, time: Duration) -> Outcome<Self> {
@@ -212,9 +216,9 @@ impl Alone {
         Ok(Self { store, runs, ..self })
     }
 
-    async fn end(self) -> Outcome<Kept> {
+    async fn end(self, who: &str) -> Outcome<Kept> {
         let store = self.store.settle().await?;
-        Ok(self.runs.end("the store alone".to_owned(), store.written))
+        Ok(self.runs.end(who.to_owned(), store.written))
     }
 }
 
