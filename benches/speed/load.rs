@@ -14,7 +14,7 @@ pub(crate) use acknowledged::Acknowledged;
 pub(crate) use drain::Drain;
 pub(crate) use events::{Events, Poster};
 pub(crate) use fan_out::{FanOut, Heard, Pace, Publisher};
-pub(crate) use publish::Publish;
+pub(crate) use publish::{Publish, Publishing};
 pub(crate) use publishers::Publishers;
 pub(crate) use streams::{Audience, Receivers, Streams, empty_histogram, stream_listener};
 pub(crate) use timed::Timed;

@@ -24,7 +24,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -88,6 +88,10 @@ pub(crate) struct EventStream {
     beat: Pin<Box<Sleep>>,
     /// Something was sent since the last look.
     lively: bool,
+    /// The clock knows whom to wake.
+    clocked: bool,
+    /// What came last was all there was.
+    rests: bool,
 }
 
 impl EventStream {
@@ -115,6 +119,8 @@ impl EventStream {
             stage: Stage::Opening,
             beat,
             lively: true,
+            clocked: false,
+            rests: false,
         }
     }
 
@@ -127,6 +133,7 @@ impl EventStream {
 
     /// What comes next, as a chunk; nothing at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.rests = false;
         loop {
             match &self.stage {
                 Stage::Opening => return Poll::Ready(Some(self.opened())),
@@ -185,7 +192,10 @@ impl EventStream {
         {
             match event {
                 // nothing else is there to be gathered
-                Event::Only(handed) if gathered.is_empty() => return Poll::Ready(Some(self.only(&handed))),
+                Event::Only(handed) if gathered.is_empty() => {
+                    self.rests = self.clocked && bundle.rests();
+                    return Poll::Ready(Some(self.only(&handed)));
+                }
                 Event::Only(handed) => self.put_batch(&mut gathered, FIRST, handed, 0),
                 Event::Batch(number, handed) => self.put_batch(&mut gathered, number, handed, 0),
                 Event::Ended(number, ending) => self.put_end(&mut gathered, number, ending),
@@ -273,6 +283,7 @@ impl EventStream {
     }
 
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        self.clocked = true;
         while self.beat.as_mut().poll(context).is_ready() {
             self.beat.as_mut().reset(Instant::now() + LOOK_AFTER);
             let idle = !std::mem::take(&mut self.lively);
@@ -322,7 +333,18 @@ pub(crate) struct Live(Arc<Mutex<EventStream>>);
 impl Live {
     /// What comes next, as a chunk of HTTP/1.1; nothing at the end.
     pub(crate) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_next(context)
+        self.stream().poll_next(context)
+    }
+
+    /// Whether a poll that follows the last one at once would find nothing, so that it need not be made: whatever comes
+    /// next wakes.
+    pub(crate) fn rests(&self) -> bool {
+        let stream = self.stream();
+        stream.rests && !stream.beat.is_elapsed()
+    }
+
+    fn stream(&self) -> MutexGuard<'_, EventStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,8 @@
 //! core. The core takes the mark off *before* it looks what is new, so what is accepted later marks it again. It reads
 //! what is new once, lays it on the desk for all streams that are level, and wakes those who wait.
 
+mod hear;
+
 use super::{
     Hub,
     batch::{Batch, Room},
@@ -17,21 +19,11 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    time::Duration,
 };
-use tokio::{
-    sync::Notify,
-    task::yield_now,
-    time::{Instant, sleep_until},
-};
+use tokio::sync::Notify;
 
 /// What a bell brings at most: as much as one response.
 pub(super) const MAX_TAIL_BYTES: u64 = 256 * 1024;
-/// A core that has woken many streams hears its bell again only after this long, so that more comes with each ring. The
-/// first ring after a pause is heard at once. Timers tick in milliseconds, so it may be one longer.
-const PACE: Duration = Duration::from_micros(900);
-/// A ring that wakes fewer streams is so little work that there is nothing to wait for.
-const WORTH_PACING: usize = 24;
 
 thread_local! {
     static HERE: Cell<usize> = const { Cell::new(OUTSIDE) };
@@ -206,21 +198,6 @@ impl Hub {
         tokio::join!(self.hear(&self.bells.cores[desk]), self.log.watermark().attend(desk));
     }
 
-    async fn hear(&self, core: &Core) {
-        loop {
-            core.wake.notified().await;
-            let began = Instant::now();
-            let rung = std::mem::take(&mut *core.rung());
-            let woken: usize = rung.into_iter().map(|ring| self.answer(ring)).sum();
-            if woken >= WORTH_PACING {
-                // whoever was woken takes what lies on his desk before something else does, and connections write it
-                yield_now().await;
-                yield_now().await;
-                sleep_until(began + PACE).await;
-            }
-        }
-    }
-
     /// Tells how many streams were woken.
     fn answer(&self, ring: Ring) -> usize {
         match ring {
@@ -298,6 +275,7 @@ mod tests {
         super::{settings::ChannelSettings, state::State, unsaved::Mark},
         *,
     };
+    use tokio::time::Instant;
 
     #[test]
     fn what_rings_later_rings_for_each_rise_that_makes_some_of_it_safe_and_is_then_forgotten() {

@@ -76,6 +76,14 @@ impl Bundle {
         open.shared().map_or(Poll::Pending, |shared| shared.poll(closing, context))
     }
 
+    /// Whether a poll that follows the last one at once would find nothing: it need not be made, the next event wakes.
+    pub fn rests(&self) -> bool {
+        match &self.stream.open().members {
+            Members::Alone(alone) => alone.rests(),
+            Members::Many(_) | Members::Nobody | Members::Closed => false,
+        }
+    }
+
     /// A beginning or an end that has yet to be said; deliveries stay.
     pub fn news(&mut self) -> Option<Event> {
         match &mut self.stream.open().members {

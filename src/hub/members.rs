@@ -65,6 +65,10 @@ impl Alone {
         self.subscription.token()
     }
 
+    pub(super) fn rests(&self) -> bool {
+        self.subscription.rests()
+    }
+
     /// What is ready at a shutdown is handed over first.
     fn end(&mut self, ending: Ending) -> Event {
         let going = ending == Ending::Failed(Error::ShuttingDown);

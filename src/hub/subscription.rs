@@ -89,6 +89,8 @@ pub struct Subscription {
     reading: Option<Box<Reading>>,
     /// It does not know yet whether anything is there for it: it is being read, or there is more to look at.
     looking: bool,
+    /// What it handed over last was all there was for it, and more will wake it.
+    rests: bool,
     /// What its end means for what it has delivered.
     close: Close,
     /// Where it also says who listens.
@@ -119,6 +121,7 @@ impl Subscription {
             delay: None,
             reading: None,
             looking: false,
+            rests: false,
             presence,
             close: if options.pull { Close::Pull } else { Close::Client },
         }
@@ -193,6 +196,7 @@ impl Subscription {
     ///
     /// It ends with the reason, as often as it is polled again. Waiting costs nothing: the bell wakes it.
     pub fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ending>> {
+        self.rests = false;
         let Place { channel, seated, .. } = &self.place;
         // before the delay: an end does not wait for it
         let glance = channel.desks[seated.core].look_up(seated.seat, context.waker(), self.cursor.at);
@@ -203,7 +207,7 @@ impl Subscription {
             ready!(delay.as_mut().poll(context));
             self.delay = None;
         }
-        if let Some(handed) = glance.tail.and_then(|tail| self.take(&tail)) {
+        if let Some(handed) = glance.tail.and_then(|tail| self.take(&tail, glance.seen)) {
             return Poll::Ready(Ok(handed));
         }
         if !self.behind(glance.seen) {
@@ -221,6 +225,11 @@ impl Subscription {
         self.looking
     }
 
+    /// Whether a poll that follows the last one at once would find nothing: its waker is known.
+    pub(super) fn rests(&self) -> bool {
+        self.rests
+    }
+
     /// What is still ready, batch after batch, for a stream that has been told to end. What a delay holds is not.
     pub fn last_batch(&mut self) -> Option<Handed> {
         while self.delay.is_none() {
@@ -235,7 +244,7 @@ impl Subscription {
     }
 
     /// Takes what the bell brought, if it is just what comes next.
-    fn take(&mut self, tail: &Tail) -> Option<Handed> {
+    fn take(&mut self, tail: &Tail, seen: Position) -> Option<Handed> {
         let room = Room::new(self.max_messages, self.max_bytes);
         let paced = self.place.channel.paced.load(Ordering::Relaxed);
         if self.fresh || paced || !room.holds(tail.batch.entries.len(), tail.bytes) {
@@ -245,7 +254,7 @@ impl Subscription {
         // most messages have no ttl, and a look at the clock for each stream would cost as much as the rest
         let hub = &self.place.hub;
         let lasts = || tail.expiry == Expiry::NEVER || !tail.expiry.is_past(hub.clock_ms());
-        let mut generation = 0;
+        let (mut generation, mut rests) = (0, seen <= through);
         let taken = match &mut self.owner {
             Owner::Watcher(standing) => lasts() && standing.take_level(self.cursor, through, tail),
             Owner::Listener(listener) => {
@@ -257,6 +266,7 @@ impl Subscription {
                     && standing.seated == Some(self.place.seated)
                     && lasts()
                     && standing.take_level(self.cursor, through, tail);
+                rests &= !standing.has_news(Cursor { at: through, ..self.cursor });
                 if let Some(explicit) = &standing.explicit {
                     generation = explicit.generation();
                     if taken {
@@ -271,7 +281,9 @@ impl Subscription {
         }
         self.cursor.at = through;
         self.place.hub.room.changed();
-        Some(Handed { generation, ..Handed::shared(self.wanted(&tail.batch)?) })
+        let handed = Handed { generation, ..Handed::shared(self.wanted(&tail.batch)?) };
+        self.rests = rests;
+        Some(handed)
     }
 
     /// Whether there may be something that no bell will bring.

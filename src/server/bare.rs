@@ -11,7 +11,11 @@ use std::{
     future::poll_fn,
     io::{self, ErrorKind, Write as _},
     net::Shutdown,
-    task::{Context, Poll, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker, ready},
     time::SystemTime,
 };
 use tokio::net::TcpStream;
@@ -26,14 +30,29 @@ pub(super) struct Bare {
     stream: TcpStream,
     unsent: Bytes,
     live: Option<Live>,
+    client: Option<Arc<Client>>,
     ignored: usize,
+}
+
+/// Who is told that there is something to read. A stream is woken for its events a thousand times before its client says
+/// anything: to ask the socket each time would be a good part of the work.
+struct Client {
+    stirred: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Client {
+    fn wake(self: Arc<Self>) {
+        self.stirred.store(true, Ordering::Release);
+        self.task.wake_by_ref();
+    }
 }
 
 impl Bare {
     /// `unsent` is what was answered before and is not sent yet.
     pub(super) fn new(stream: TcpStream, mut unsent: Vec<u8>, events: Events) -> Self {
         put_head(&mut unsent, &events.headers);
-        Self { stream, unsent: unsent.into(), live: Some(events.live), ignored: 0 }
+        Self { stream, unsent: unsent.into(), live: Some(events.live), client: None, ignored: 0 }
     }
 
     /// Sends events until there are no more, or nobody is there for them.
@@ -49,7 +68,13 @@ impl Bare {
             ready!(self.poll_send(context))?;
             let Some(live) = &mut self.live else { return Poll::Ready(self.close()) };
             match ready!(live.poll_chunk(context)) {
-                Some(chunk) => self.unsent = chunk,
+                Some(chunk) => {
+                    self.unsent = chunk;
+                    if live.rests() {
+                        ready!(self.poll_send(context))?;
+                        return Poll::Pending;
+                    }
+                }
                 None => {
                     self.live = None;
                     self.unsent = Bytes::from_static(LAST_CHUNK);
@@ -69,9 +94,17 @@ impl Bare {
 
     /// Whether the client has closed its side, as hyper, too, takes for its end.
     fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let known = |client: &&Arc<Client>| client.task.will_wake(context.waker());
+        if self.client.as_ref().filter(known).is_some_and(|client| !client.stirred.load(Ordering::Acquire)) {
+            return Poll::Pending;
+        }
+        let task = context.waker().clone();
+        let client = Arc::new(Client { stirred: AtomicBool::new(false), task });
+        let waker = Waker::from(Arc::clone(&client));
+        self.client = Some(client);
         let mut ignored = [0; 256];
         loop {
-            ready!(self.stream.poll_read_ready(context))?;
+            ready!(self.stream.poll_read_ready(&mut Context::from_waker(&waker)))?;
             match self.stream.try_read(&mut ignored) {
                 Ok(0) => return Poll::Ready(Ok(())),
                 Ok(heard) => self.ignored += heard,

@@ -1,11 +1,12 @@
 //! Broadcasts to open streams: one by one, in bursts, or as fast as the publisher is answered.
 
-use super::{Audience, Load, Poster, Streams, call_all, streams::Record};
+use super::{Audience, Load, Poster, Publishing, Streams, call_all, streams::Record};
 use crate::{
     Outcome,
     client::{Connection, verb},
     messages::Template,
 };
+use eric::v1::publication::Receiver;
 use hdrhistogram::Histogram;
 use std::{
     cell::Cell,
@@ -36,6 +37,8 @@ pub(crate) trait Heard {
 pub(crate) enum Publisher {
     /// By Broadcast, in this channel.
     Calls([Connection; 1], Template),
+    /// By Publish, so many in a batch.
+    Batches(Publishing, Template),
     /// Over HTTP/1.1.
     Posts(Poster),
 }
@@ -46,10 +49,25 @@ impl Publisher {
         Self::Calls([connection], Template::broadcast(channel))
     }
 
+    /// One who broadcasts so many in a batch.
+    pub(crate) async fn batches(connection: &Connection, channel: &str, size: usize) -> Outcome<Self> {
+        let batch = Template::batch(channel, &Receiver::Broadcast(true), size);
+        Ok(Self::Batches(Publishing::open(connection).await?, batch))
+    }
+
     /// Publishes so many, and waits until all are answered.
     pub(crate) async fn publish(&mut self, count: usize) -> Outcome {
         match self {
             Self::Posts(poster) => poster.publish(count).await,
+            Self::Batches(stream, batch) => {
+                let (accepted, frames) = (stream.accepted() + count as u64, count as u64 / batch.messages);
+                stream.send(batch, frames)?;
+                let mut answered = 0;
+                while answered < frames {
+                    answered += stream.answered().await?;
+                }
+                if stream.accepted() == accepted { Ok(()) } else { Err("a broadcast was refused".into()) }
+            }
             Self::Calls(connection, broadcast) => {
                 let left = Cell::new(count);
                 let frame = || {

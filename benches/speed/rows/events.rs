@@ -24,6 +24,8 @@ const FIRST: u64 = 100;
 struct Source {
     who: String,
     server: Server,
+    /// Whether it takes batches, by gRPC.
+    grpc: bool,
     events: String,
     publish: String,
     /// What is posted there.
@@ -41,7 +43,7 @@ impl Source {
     fn plain(who: &str, server: Server, directory: Option<TempDir>) -> Self {
         let (events, publish) = (nchan::EVENTS.to_owned(), nchan::PUBLISH.to_owned());
         let body = messages::payload();
-        Self { who: who.to_owned(), server, events, publish, body, _directory: directory }
+        Self { who: who.to_owned(), server, grpc: false, events, publish, body, _directory: directory }
     }
 
     async fn eric() -> Outcome<Self> {
@@ -51,7 +53,7 @@ impl Source {
         let [events, publish] =
             ["events", "broadcast"].map(|at| format!("/v1/channels/{CHANNEL_OF_EVENTS}/{at}"));
         let (who, body) = ("Eric".to_owned(), messages::broadcast_as_json());
-        Ok(Self { who, server, events, publish, body, _directory: None })
+        Ok(Self { who, server, grpc: true, events, publish, body, _directory: None })
     }
 
     /// `None`: nobody says where it is.
@@ -62,8 +64,19 @@ impl Source {
         Ok(Some(Self::plain("nginx with Nchan", server, Some(directory))))
     }
 
-    async fn publisher(&self) -> Outcome<Publisher> {
+    async fn poster(&self) -> Outcome<Publisher> {
         Ok(Publisher::Posts(Poster::open(self.server.http, &self.publish, &self.body).await?))
+    }
+
+    /// What comes at once comes in a batch, where there is such a thing.
+    async fn publisher(&self, pace: Pace) -> Outcome<Publisher> {
+        match pace {
+            Pace::Bursts(count) if count > 1 && self.grpc => {
+                let connection = Connection::open(self.server.address).await?;
+                Publisher::batches(&connection, CHANNEL_OF_EVENTS, count).await
+            }
+            Pace::Bursts(_) | Pace::FlatOut => self.poster().await,
+        }
     }
 
     async fn heard_by(&self, streams: u64) -> Outcome<Events> {
@@ -80,7 +93,9 @@ pub(super) async fn fan_out(plan: &Plan, row: &Row, streams: u64, pace: Pace) ->
     sources.extend(Source::nchan().await?);
     let mut sides = Vec::new();
     for source in &sources {
-        let (heard, publisher) = (source.heard_by(streams).await?, source.publisher().await?);
+        let heard = source.heard_by(streams).await?;
+        // heard by nobody, what counts is what a post costs
+        let publisher = if streams == 0 { source.poster().await? } else { source.publisher(pace).await? };
         sides.push(Side { server: &source.server, load: FanOut::to(heard, publisher, pace, plan.pause) });
     }
     let figures = compare_all(plan, sides).await?;
@@ -96,7 +111,7 @@ pub(super) async fn memory(plan: &Plan, row: &Row) -> Outcome<Memory> {
 }
 
 async fn bytes_a_stream(plan: &Plan, source: &Source) -> Outcome<f64> {
-    let (mut events, mut publisher) = (source.heard_by(FIRST).await?, source.publisher().await?);
+    let (mut events, mut publisher) = (source.heard_by(FIRST).await?, source.poster().await?);
     carry_one(&events, &mut publisher).await?;
     let (count, before) = (plan.count(2_000), rest(plan, source).await?);
     events.open(source.server.http, &source.events, count).await?;

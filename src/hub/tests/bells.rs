@@ -64,6 +64,27 @@ async fn streams_that_are_level_share_one_batch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_rests_once_it_has_all_that_the_bell_could_bring() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listener("l");
+    stage.explicit("e", ListenerSettings::default());
+    let mut streams = [stage.listen("l"), stage.listen("e"), stage.watch(From::New)];
+    assert!(streams.iter_mut().all(|stream| stream.rest().is_empty() && !stream.subscription.rests()));
+    let first = stage.broadcast();
+    core.answer();
+    let level = |stream: &mut Stream| stream.next() == Some(got([first])) && stream.subscription.rests();
+    assert!(streams.iter_mut().all(level));
+    let (second, own) = (stage.broadcast(), [stage.dispatch("l"), stage.dispatch("e")]);
+    core.answer();
+    let [plain, explicit, watcher] = &mut streams;
+    assert!(plain.next() == Some(got([second])) && !plain.subscription.rests());
+    assert_eq!(plain.rest(), got([own[0]]));
+    assert!(explicit.next().is_some() && !explicit.subscription.rests());
+    assert!(watcher.next() == Some(got([second])) && watcher.subscription.rests());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_is_not_level_reads_for_itself_in_order() {
     let (stage, [mut core, _]) = two_cores();
     core.enter();
@@ -135,6 +156,29 @@ async fn what_was_trimmed_before_the_bell_was_heard_is_told_as_a_gap() {
     core.answer();
     assert!(stream.woken());
     assert_eq!(stream.rest(), [Lost(GapReason::Trimmed, birth, sent, Some(1))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_pauses_between_two_rings_and_nobody_else_does() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    stage.listener("l");
+    let mut own = stage.listen("l");
+    let mut crowd: Vec<_> = (0..30).map(|_| stage.watch(From::New)).collect();
+    assert!(crowd.iter_mut().chain([&mut own]).all(|stream| stream.rest().is_empty()));
+    let first = stage.broadcast();
+    core.answer();
+    assert!(crowd.iter_mut().chain([&mut own]).all(|stream| stream.woken() && stream.rest() == got([first])));
+    let later = stage.broadcasts(2);
+    core.answer();
+    assert!(crowd.iter().chain([&own]).all(|stream| !stream.woken()));
+    let dispatched = stage.dispatch("l");
+    core.answer();
+    assert!(own.woken() && crowd.iter().all(|stream| !stream.woken()));
+    assert_eq!(own.rest(), got([later[0], later[1], dispatched]));
+    tokio::time::advance(Duration::from_millis(2)).await;
+    core.answer();
+    assert!(crowd.iter_mut().all(|stream| stream.woken() && stream.rest() == got(later.clone())));
 }
 
 #[test]

@@ -82,8 +82,12 @@ impl Life {
             let waker = Waker::from(Arc::clone(&open.stream.wakes));
             match open.stream.subscription.poll_batch(&mut Context::from_waker(&waker)) {
                 Poll::Ready(handed) => {
-                    open.waits = false;
+                    // whoever reads a stream that rests reads on when he is woken
+                    open.waits = open.stream.subscription.rests();
                     ear.check(&handed.unwrap(), overtaking, now);
+                    if open.waits {
+                        return;
+                    }
                 }
                 Poll::Pending => {
                     open.waits = true;

@@ -127,7 +127,8 @@ impl Life {
             Some(listener) => (&room.ears[&listener], false),
             None => (&open.watcher, true),
         };
-        open.waits = polled.is_pending();
+        // whoever reads a stream that rests reads on when he is woken
+        open.waits = polled.is_pending() || open.stream.subscription.rests();
         let (mut gaps, after) = (Vec::new(), open.place.cursor);
         match polled {
             Poll::Ready(batch) => {
