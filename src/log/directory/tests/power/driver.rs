@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     env,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -148,18 +148,24 @@ impl Driver {
         let Some(positions) = self.together(series, count) else { return false };
         accepted.extend(positions);
         let last = *accepted.last().expect("some were accepted");
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(whom, last);
-        self.log.delete(accepted);
+        {
+            let mut changed = self.changed();
+            changed.insert(whom, last);
+            self.log.delete(accepted);
+        }
         accepted.clear();
         self.save();
         true
     }
 
+    fn changed(&self) -> MutexGuard<'_, HashMap<Whom, Position>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place and the deletions that it tells of are one.
     fn save(&self) {
-        self.log.save(&mut |change| {
-            let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-            changed.iter().for_each(|(&whom, &through)| change(at(whom, through)));
-        });
+        let changed = self.changed();
+        self.log.save(&mut |change| changed.iter().for_each(|(&whom, &through)| change(at(whom, through))));
     }
 
     fn moving(&self, id: &str) -> bool {
