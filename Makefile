@@ -11,8 +11,9 @@ run: ## Serve, with every default
 # --all-targets runs the benches too, in the dev profile and without --bench on their command line:
 # they then measure for two seconds, only to prove that they still run, and the soak counts what four short runs bring.
 # It leaves the doc tests out. Every promise is tested over a log in memory, and then over one in a directory.
-# The seed is fixed: a change passes or fails by what it changes. make soak looks where nobody has looked.
+# The seeds are fixed: a change passes or fails by what it changes. make soak looks where nobody has looked.
 test: export PROPTEST_RNG_SEED ?= 1
+test: export ERIC_POWER_SEED ?= 1
 test: ## Everything that must pass: units, promises, a browser, others' tools and clients, benches and soak for a moment, doc tests
 	grpcurl=$$(scripts/tool grpcurl) && new=$$(scripts/tool eric-sse) && old=$$(scripts/tool eric-sse-0.7) && \
 		python=$$(scripts/tool python) && browser=$$(scripts/tool browser) && \
