@@ -93,9 +93,7 @@ pub(super) async fn fan_out(plan: &Plan, row: &Row, streams: u64, pace: Pace) ->
     sources.extend(Source::nchan().await?);
     let mut sides = Vec::new();
     for source in &sources {
-        let heard = source.heard_by(streams).await?;
-        // heard by nobody, what counts is what a post costs
-        let publisher = if streams == 0 { source.poster().await? } else { source.publisher(pace).await? };
+        let (heard, publisher) = (source.heard_by(streams).await?, source.publisher(pace).await?);
         sides.push(Side { server: &source.server, load: FanOut::to(heard, publisher, pace, plan.pause) });
     }
     let figures = compare_all(plan, sides).await?;
