@@ -288,6 +288,7 @@ impl EventStream {
             self.beat.as_mut().reset(Instant::now() + LOOK_AFTER);
             let idle = !std::mem::take(&mut self.lively);
             if let Some(tokens) = self.bundle.as_mut().and_then(|bundle| bundle.heartbeat(idle)) {
+                self.clocked = false;
                 return Poll::Ready(self.heartbeat(&tokens));
             }
         }

@@ -282,7 +282,10 @@ impl Subscription {
         self.cursor.at = through;
         self.place.hub.room.changed();
         let handed = Handed { generation, ..Handed::shared(self.wanted(&tail.batch)?) };
-        self.rests = rests;
+        self.rests = rests && self.presence.is_none();
+        if self.rests {
+            self.grant = FIRST_BYTES.min(self.max_bytes);
+        }
         Some(handed)
     }
 

@@ -47,7 +47,9 @@ impl Hub {
                 () = &mut pause => return,
                 () = core.wake.notified() => {}
             }
-            for ring in std::mem::take(&mut *core.rung()) {
+            // an answer may ring, here, too: the list is free again before
+            let rung = std::mem::take(&mut *core.rung());
+            for ring in rung {
                 if woken < CROWD && !ring.is_of_a_crowd() {
                     woken += self.answer(ring);
                 } else {

@@ -181,6 +181,27 @@ async fn a_crowd_pauses_between_two_rings_and_nobody_else_does() {
     assert!(crowd.iter_mut().all(|stream| stream.woken() && stream.rest() == got(later.clone())));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_for_one_bell_comes_with_the_next_also_while_a_crowd_pauses() {
+    let (stage, [mut core, _]) = two_cores();
+    core.enter();
+    let mut crowd: Vec<_> = (0..30).map(|_| stage.watch(From::New)).collect();
+    assert!(crowd.iter_mut().all(|stream| stream.rest().is_empty()));
+    let other = channel_id("other");
+    stage.hub.create_channel(other, room(), false).unwrap();
+    let mut stream = Stream::new(
+        stage.hub.subscribe(other, Receiver::Watcher(From::New), ListenOptions::default()).unwrap(),
+    );
+    assert_eq!(stream.rest(), []);
+    stage.broadcast();
+    core.answer();
+    let large = || message("large", 100_000);
+    let sent: Vec<_> = (0..3).map(|_| stage.hub.broadcast(other, large()).unwrap().position.0).collect();
+    core.answer();
+    assert!(stream.woken());
+    assert_eq!(stream.rest(), got(sent));
+}
+
 #[test]
 fn a_desk_never_sees_less_than_before() {
     let desk = desk::Desk::default();

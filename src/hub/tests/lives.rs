@@ -70,6 +70,7 @@ impl Life {
         restart::assert_kept(&self.hub, &self.log);
         self.hear();
         (0..self.streams.len()).for_each(|stream| self.read(stream, 1000));
+        self.nobody_sleeps();
         for (channel, listener) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
             self.inspect(channel, listener);
         }
