@@ -225,4 +225,16 @@ fn a_gap_is_passed_by_an_acknowledgement_of_the_generation_before() {
         Acknowledge(0, Some(1), vec![], false, 1),
     ];
     live(0, true, verbs);
+    let credit = Quota { messages: 1, bytes: 60 };
+    let purged = vec![
+        Deadline(0, None),
+        Dispatch(0, 10, None),
+        Update(with(Redelivery::Overtaking)),
+        Listen(0, None, credit, 1, false),
+        Purge(0, None),
+        Update(with(Redelivery::Strict)),
+        Pull(0, None, 1, false),
+        Acknowledge(0, None, vec![], true, 1),
+    ];
+    live(0, true, purged);
 }

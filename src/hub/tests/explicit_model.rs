@@ -75,6 +75,8 @@ pub(super) struct Ear {
     hears_from: u64,
     /// The channel keeps no broadcast up to here.
     floor: u64,
+    /// It was purged up to here.
+    purged: u64,
     pub(super) sent: BTreeMap<u64, Sent>,
     pub(super) generation: u64,
     rewound: u64,

@@ -139,6 +139,7 @@ impl Room {
                 purged += 1;
             }
         }
+        ear.purged = ear.purged.max(through);
         if purged > 0 {
             ear.at = ear.at.max(through);
         }

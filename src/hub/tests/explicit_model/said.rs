@@ -202,7 +202,8 @@ impl Ear {
             let none = last.max(self.delivered) + 1;
             let first = self.waiting().next().map_or(none, |(position, _)| position);
             let certain = self.waiting().find(|(_, sent)| !self.may_be_gone(sent, now));
-            let at_most = certain.map_or(none, |(position, _)| position);
+            // a purge passes all that was there, whoever it was for
+            let at_most = certain.map_or(none.max(self.purged + 1), |(position, _)| position);
             self.rewind(first);
             self.rewound_at_most = at_most;
         }
