@@ -305,15 +305,23 @@ impl<'a> Trial<'a> {
         self.counted();
     }
 
-    /// `Listener.lost_messages`: "how many messages it lost to gaps".
+    /// `Listener.lost_messages`: "how many messages it lost to gaps, as far as that is known". A crash may forget that a gap
+    /// was told in its last second; whoever acknowledges through it then has acknowledged what it told of.
     fn counted(&mut self) {
-        let missing =
-            self.meant.keys().filter(|sequence| **sequence > self.birth && self.never_came(sequence));
-        let missing = missing.count() as i64;
+        let forgotten = |sequence: &i64| {
+            self.passed.get(sequence).is_some_and(|told| self.crashes.may_forget(*told, self.events.len()))
+        };
+        let missing = self
+            .meant
+            .keys()
+            .filter(|sequence| **sequence > self.birth && self.never_came(sequence) && !forgotten(sequence));
+        let missing: Vec<_> = missing.copied().collect();
         let told_lost = self.told_lost.filter(|_| self.receiver.mode == Mode::Explicit);
-        if let Some(lost) = told_lost.filter(|lost| *lost < missing) {
-            let name = self.receiver.name();
-            self.faults.other.push(format!("{name}: {missing} never came, and GetListener tells of {lost}"));
+        if let Some(lost) = told_lost.filter(|lost| *lost < missing.len() as i64) {
+            let (name, events) = (self.receiver.name(), self.events.iter());
+            let gaps: Vec<_> = events.filter_map(Event::gap).collect();
+            let told = format!("{missing:?} never came, and GetListener tells of {lost}; {gaps:?}");
+            self.faults.other.push(format!("{name}: {told}"));
         }
     }
 }
