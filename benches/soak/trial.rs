@@ -122,7 +122,7 @@ impl<'a> Trial<'a> {
                 Event::HandedOver { through } => self.flight.handed_over(through),
                 Event::Opened { stream, begins } => self.opened(place, stream, begins),
                 Event::Started { stream, birth, at, when } => {
-                    self.is_alive(stream, birth);
+                    self.is_alive(stream, birth, when);
                     self.started(stream, birth, at, when);
                 }
                 Event::Ended { stream } => self.flight.ended(stream),
@@ -155,11 +155,14 @@ impl<'a> Trial<'a> {
     }
 
     /// "A listener that was removed and registered again is another one", and an answer is for ever: one that is removed is
-    /// never there again, and none is there that nobody has registered.
-    fn is_alive(&mut self, stream: Stream, birth: i64) {
+    /// never there again, and none is there that nobody has registered. A registration may be cut off by a crash before it was
+    /// answered, and be forgotten.
+    fn is_alive(&mut self, stream: Stream, birth: i64, when: Duration) {
         let opened = self.streams.get(&stream).map_or(0, |known| known.opened);
         let removed = birth < self.birth && self.born_at < opened;
-        if self.receiver.fleeting() && (removed || !self.books.is_born(self.receiver, birth)) {
+        let registered = self.books.is_born(self.receiver, birth)
+            || self.crashes.may_forget((opened, when), self.events.len());
+        if self.receiver.fleeting() && (removed || !registered) {
             let (name, of) = (self.receiver.name(), self.birth);
             self.faults.other.push(format!("{name}: stream {stream} is of {birth}, and it is of {of}"));
         }
