@@ -2,7 +2,7 @@
 //!
 //! Its rows hold a position and a message. There is no network and no queue: one thread writes so many rows a
 //! transaction and waits for the disk, again and again. Pages are as large as Eric's; checkpoints are SQLite's own. Its file
-//! can shrink, as Eric's can: SQLite writes a page a commit for that. A second that never shrinks tells what that comes to.
+//! never shrinks. A second one's can, as Eric's can, for which SQLite writes a page a commit: it tells what that comes to.
 
 use crate::{Outcome, load::empty_histogram, messages, proc};
 use hdrhistogram::Histogram;

@@ -99,12 +99,12 @@ async fn beside(
     mut eric: Served<impl Load>,
     mut bare: Served<impl Load>,
 ) -> Outcome<OnDisk> {
-    let (mut store, mut nats) = (Alone::open(Shrinks::Yes)?, JetStream::start(way).await?);
-    let mut plain = Alone::open(Shrinks::No)?;
+    let (mut store, mut nats) = (Alone::open(Shrinks::No)?, JetStream::start(way).await?);
+    let mut shrinking = Alone::open(Shrinks::Yes)?;
     for time in std::iter::once(plan.warm_up).chain(std::iter::repeat_n(plan.time, plan.repetitions)) {
         let batch = eric.run(time).await?;
         store = store.run(batch, time).await?;
-        plain = plain.run(batch, time).await?;
+        shrinking = shrinking.run(batch, time).await?;
         bare.run(time).await?;
         if let Some(nats) = &mut nats {
             nats.run(time).await?;
@@ -114,8 +114,8 @@ async fn beside(
         sleep(disk::CHECKPOINT).await;
     }
     let store = store.end("the store alone").await?;
-    let mut sides =
-        vec![store, eric.end()?, bare.end()?, plain.end("the store alone, which never shrinks").await?];
+    let shrinking = shrinking.end("the store alone, whose file can shrink").await?;
+    let mut sides = vec![store, eric.end()?, bare.end()?, shrinking];
     sides.extend(nats.map(JetStream::end).transpose()?);
     Ok(OnDisk { name: row.name.to_owned(), sides, goal: row.goal })
 }
