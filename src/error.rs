@@ -1,6 +1,6 @@
 //! What can be the matter with a call, as states of the world. Each door has one table that says it in its words.
 
-use crate::log::LogError;
+use crate::log::{LogError, Position};
 
 /// Why a call was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -160,6 +160,12 @@ pub enum Error {
         field: &'static str,
         /// What is allowed.
         description: String,
+    },
+    /// Whom a stream is for is not safe yet: a crash could undo it.
+    #[error("what was registered at {} is not safe yet", at.0)]
+    NotSafeYet {
+        /// Where it was registered or created: it is safe when this position is.
+        at: Position,
     },
     /// The server is about to end.
     #[error("the server is shutting down")]

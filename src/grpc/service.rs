@@ -67,7 +67,6 @@ service! {
         list_listeners(ListListenersRequest) -> ListListenersResponse;
         start_listener(StartListenerRequest) -> StartListenerResponse;
         stop_listener(StopListenerRequest) -> StopListenerResponse;
-        change_listen(ChangeListenRequest) -> ChangeListenResponse;
         acknowledge(AcknowledgeRequest) -> AcknowledgeResponse;
         extend(ExtendRequest) -> ExtendResponse;
         list_messages(ListMessagesRequest) -> ListMessagesResponse;
@@ -89,5 +88,6 @@ service! {
         publish_batch(PublishBatchRequest) -> PublishBatchResponse;
         reject(RejectRequest) -> RejectResponse;
         requeue(RequeueRequest) -> RequeueResponse;
+        change_listen(ChangeListenRequest) -> ChangeListenResponse;
     }
 }

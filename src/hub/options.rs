@@ -81,6 +81,9 @@ pub struct ListenOptions {
     pub returns: bool,
     /// A watcher's stream also says who listens, where it is one of [`super::Hub::open_stream`].
     pub presence: bool,
+    /// Only once a registration is safe, since what its stream tells of it holds for ever; until then it is refused with
+    /// [`Error::NotSafeYet`](crate::error::Error::NotSafeYet).
+    pub once_safe: bool,
     /// It is for one batch, and may be followed by others: pulls of one session that are less than 60 s apart are one
     /// stream.
     pub pull: bool,
@@ -98,6 +101,7 @@ impl Default for ListenOptions {
             take_over: TakeOver::default(),
             returns: false,
             presence: false,
+            once_safe: false,
             pull: false,
         }
     }

@@ -34,8 +34,8 @@ impl Hub {
     ///
     /// # Errors
     /// [`Error::ChannelNotFound`], [`Error::ListenerNotFound`] and their like; [`Error::ResumeTokenInvalid`],
-    /// [`Error::ResumeTokenAhead`]; [`Error::NotExplicit`]; [`Error::LimitReached`]; [`Error::ShuttingDown`]. Nothing was
-    /// taken over.
+    /// [`Error::ResumeTokenAhead`]; [`Error::NotExplicit`]; [`Error::NotSafeYet`]; [`Error::LimitReached`];
+    /// [`Error::ShuttingDown`]. Nothing was taken over.
     pub fn subscribe(
         self: &Arc<Self>,
         channel: ChannelId<'_>,
@@ -69,7 +69,7 @@ impl Hub {
         let channel = self.channel(channel)?;
         let place = self.take_place(&channel, table)?;
         let (owner, beginning) = match receiver {
-            Receiver::Watcher(from) => self.watcher(&channel, from, token)?,
+            Receiver::Watcher(from) => self.watcher(&channel, from, token, &options)?,
             Receiver::Listener(id) => self.take_over(&channel, id, token, place.seated, &options)?,
         };
         let presence = options.presence && matches!(owner, Owner::Watcher(_));
@@ -117,8 +117,10 @@ impl Hub {
         channel: &Channel,
         from: From,
         token: Option<ResumeToken>,
+        options: &ListenOptions,
     ) -> Result<(Owner, Beginning), Error> {
         let state = channel.lock_existing()?;
+        self.must_be_safe(channel.birth, options)?;
         let life = self.judge(channel, channel.birth, token)?;
         let start = match life {
             Life::None => from.position(&state.ring, self.log.watermark().position()),
@@ -141,6 +143,7 @@ impl Hub {
     ) -> Result<(Owner, Beginning), Error> {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(channel, &state, id)?;
+        self.must_be_safe(listener.birth, options)?;
         if options.credit.is_some() {
             listener.must_be_explicit(&channel.id)?;
         }
@@ -193,6 +196,13 @@ impl Hub {
         self.forget(&dropped);
         channel.end_stream(older, Ending::Failed(taken_over(channel, &listener)));
         Ok((Owner::Listener(listener), Beginning { turn, ..beginning }))
+    }
+
+    fn must_be_safe(&self, birth: Position, options: &ListenOptions) -> Result<(), Error> {
+        if options.once_safe && birth > self.log.watermark().position() {
+            return Err(Error::NotSafeYet { at: birth });
+        }
+        Ok(())
     }
 
     /// A token moves the cursor of an AUTOMATIC listener.

@@ -118,6 +118,7 @@ impl Exception {
             | Error::LimitReached { .. }
             | Error::ShuttingDown
             | Error::Log(_)
+            | Error::NotSafeYet { .. }
             | Error::NotDelivered { .. }
             | Error::NotOutstanding { .. }
             | Error::StaleGeneration { .. }

@@ -8,9 +8,9 @@ use super::{
 use crate::hub::StreamChange;
 
 impl Dispatcher {
-    pub(crate) fn change_listen(
+    pub(crate) async fn change_listen(
         &self,
-        request: &wire::ChangeListenRequest,
+        request: wire::ChangeListenRequest,
     ) -> Result<wire::ChangeListenResponse, Refusal> {
         convert::at_most(request.add.len(), "add")?;
         convert::at_most(request.remove.len(), "remove")?;
@@ -18,10 +18,18 @@ impl Dispatcher {
         // first, so that one may be removed and added anew in one call
         let removed = request.remove.iter().map(|number| self.outcome(remove(&stream, *number)));
         let removed = removed.collect();
-        let added = request.add.iter().enumerate().map(|(place, asked)| {
-            self.outcome(add(&stream, asked).map_err(|refusal| refusal.within(&format!("add[{place}]"))))
-        });
-        Ok(wire::ChangeListenResponse { added: added.collect(), removed })
+        let mut added = Vec::with_capacity(request.add.len());
+        for (place, asked) in request.add.iter().enumerate() {
+            let number = self.add(&stream, asked).await;
+            added.push(self.outcome(number.map_err(|refusal| refusal.within(&format!("add[{place}]")))));
+        }
+        Ok(wire::ChangeListenResponse { added, removed })
+    }
+
+    async fn add(&self, stream: &StreamChange, asked: &wire::Subscription) -> Result<i32, Refusal> {
+        let (channel, receiver, options) = receive::listener(asked)?;
+        let add = |options| stream.add(channel, receiver, options);
+        Ok(convert::to_i32(self.once_registered(options, add).await?))
     }
 
     fn outcome(&self, changed: Result<i32, Refusal>) -> wire::ChangeListenResult {
@@ -31,11 +39,6 @@ impl Dispatcher {
         };
         wire::ChangeListenResult { outcome: Some(outcome) }
     }
-}
-
-fn add(stream: &StreamChange, asked: &wire::Subscription) -> Result<i32, Refusal> {
-    let (channel, receiver, options) = receive::listener(asked)?;
-    Ok(convert::to_i32(stream.add(channel, receiver, options)?))
 }
 
 fn remove(stream: &StreamChange, number: i32) -> Result<i32, Refusal> {

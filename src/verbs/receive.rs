@@ -2,6 +2,7 @@
 
 use super::{AIM_BYTES, Dispatcher, FIRST, convert, delivery, status::Refusal, wire};
 use crate::{
+    error::Error,
     hub::{Bundle, Credit, Hub, ListenOptions, Quota, Receiver, StreamKind, TakeOver},
     id::{self, ChannelId},
     message::MAX_TYPE_BYTES,
@@ -31,11 +32,7 @@ pub(crate) struct Opened {
 impl Dispatcher {
     pub(crate) async fn listen(&self, request: wire::ListenRequest) -> Result<Opened, Refusal> {
         let most = request.max_response_bytes;
-        self.open(StreamKind::Listen, &request.subscriptions, most, |bundle, asked| {
-            let (channel, receiver, options) = listener(asked)?;
-            Ok(bundle.add(channel, receiver, options)?)
-        })
-        .await
+        self.open(StreamKind::Listen, &request.subscriptions, most, listener).await
     }
 
     /// Listens for one listener, on a stream that carries no other; `returns`: by itself, and not asked for anew.
@@ -44,19 +41,19 @@ impl Dispatcher {
         subscription: wire::Subscription,
         returns: bool,
     ) -> Result<Opened, Refusal> {
-        self.open(StreamKind::Watch, &[subscription], 0, |bundle, asked| {
+        self.open(StreamKind::Watch, &[subscription], 0, |asked| {
             let (channel, receiver, options) = listener(asked)?;
-            Ok(bundle.add(channel, receiver, ListenOptions { returns, ..options })?)
+            Ok((channel, receiver, ListenOptions { returns, ..options }))
         })
         .await
     }
 
     pub(crate) async fn watch(&self, request: wire::WatchRequest) -> Result<Opened, Refusal> {
         let (most, presence) = (request.max_response_bytes, request.presence);
-        self.open(StreamKind::Watch, &request.subscriptions, most, |bundle, asked| {
+        self.open(StreamKind::Watch, &request.subscriptions, most, |asked| {
             let from = convert::start_from(asked.start_at, "start_at")?;
             let options = ListenOptions { presence, ..options(&asked.resume_token, &asked.types)? };
-            Ok(bundle.add(convert::channel_id(&asked.channel)?, Receiver::Watcher(from), options)?)
+            Ok((convert::channel_id(&asked.channel)?, Receiver::Watcher(from), options))
         })
         .await
     }
@@ -67,7 +64,7 @@ impl Dispatcher {
         kind: StreamKind,
         asked: &[T],
         max_response_bytes: i32,
-        add: impl Fn(&Bundle, &T) -> Result<u32, Refusal>,
+        parsed: impl Fn(&T) -> Result<Asked<'_>, Refusal>,
     ) -> Result<Opened, Refusal> {
         if asked.is_empty() {
             return Err(Refusal::missing(SUBSCRIPTIONS));
@@ -80,7 +77,11 @@ impl Dispatcher {
         let bundle = self.hub.open_stream(kind, max_bytes(max_response_bytes))?;
         let mut refused = Vec::new();
         for (place, asked_for) in asked.iter().enumerate() {
-            if let Err(refusal) = add(&bundle, asked_for) {
+            let added = async {
+                let (channel, receiver, options) = parsed(asked_for)?;
+                self.once_registered(options, |options| bundle.add(channel, receiver, options)).await
+            };
+            if let Err(refusal) = added.await {
                 refused.push((bundle.skip(), refusal.within(&format!("{SUBSCRIPTIONS}[{place}]"))));
             }
             if place % OPENED_AT_ONCE == OPENED_AT_ONCE - 1 {
@@ -92,6 +93,21 @@ impl Dispatcher {
             return Err(refused.pop().map_or_else(|| Refusal::missing(SUBSCRIPTIONS), |(_, first)| first));
         }
         Ok(Opened { bundle, refused, max_response_bytes })
+    }
+
+    /// Takes its seat as soon as the registration of whom it is for is safe.
+    pub(super) async fn once_registered<T>(
+        &self,
+        options: ListenOptions,
+        take: impl Fn(ListenOptions) -> Result<T, Error>,
+    ) -> Result<T, Refusal> {
+        let options = ListenOptions { once_safe: true, ..options };
+        loop {
+            match take(options.clone()) {
+                Err(Error::NotSafeYet { at }) => self.hub.durable(at).await?,
+                taken => return Ok(taken?),
+            }
+        }
     }
 
     pub(crate) async fn pull(&self, request: wire::PullRequest) -> Result<wire::PullResponse, Refusal> {
@@ -108,7 +124,8 @@ impl Dispatcher {
         };
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
-        let mut subscription = self.hub.subscribe(channel, Receiver::Listener(listener), options)?;
+        let subscribe = |options| self.hub.subscribe(channel, Receiver::Listener(listener), options);
+        let mut subscription = self.once_registered(options, subscribe).await?;
         let started = delivery::started(FIRST, &subscription.started());
         let handed = select! {
             biased;
@@ -163,10 +180,11 @@ fn max_bytes(max_response_bytes: usize) -> u64 {
     (max_response_bytes - BESIDE_MESSAGES).min(AIM_BYTES) as u64
 }
 
+/// Whom a subscription is for, and how.
+pub(super) type Asked<'a> = (ChannelId<'a>, Receiver<'a>, ListenOptions);
+
 /// A listener's subscription, parsed.
-pub(crate) fn listener(
-    asked: &wire::Subscription,
-) -> Result<(ChannelId<'_>, Receiver<'_>, ListenOptions), Refusal> {
+pub(super) fn listener(asked: &wire::Subscription) -> Result<Asked<'_>, Refusal> {
     let options = ListenOptions {
         credit: asked.credit.map(credit).transpose()?,
         session: session(&asked.session)?,

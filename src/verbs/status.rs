@@ -263,7 +263,7 @@ impl From<Error> for Refusal {
             }
             Error::InvalidSetting { field, description } => Self::setting(field, description),
             Error::ShuttingDown => Self::new(Code::Unavailable, "SHUTTING_DOWN", told).retry(),
-            Error::Log(LogError::Unavailable) => {
+            Error::Log(LogError::Unavailable) | Error::NotSafeYet { .. } => {
                 Self::new(Code::Unavailable, "LOG_UNAVAILABLE", told).retry()
             }
             Error::Log(LogError::Corrupt) => Self::new(Code::Internal, "LOG_CORRUPT", told),

@@ -6,6 +6,7 @@ mod damage;
 mod far_behind;
 mod faults;
 mod fsync;
+mod opened;
 mod refused;
 mod restart;
 mod sent_back;
