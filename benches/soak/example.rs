@@ -221,6 +221,13 @@ fn explicit_examples_of_crashes() -> Vec<Example> {
             (0, 0),
         )
         .wrong(0, 1),
+        example(
+            "and again though another had acknowledged it after the crash",
+            begun(),
+            [SOON].into_iter().chain(done).chain([opened(3, Begins::Afresh), came(3, 6)]),
+            (0, 0),
+        )
+        .wrong(0, 1),
         example("again long before a crash", begun(), again(LATE), (0, 0)).wrong(0, 1),
         example("again before a crash", begun(), before, (0, 0)).wrong(0, 1),
     ]

@@ -59,7 +59,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) crashes: Crashes,
     /// Acknowledgements on their way or answered, by message.
     acknowledging: HashMap<i64, u32>,
-    acknowledged: HashMap<i64, (Stream, usize, Duration)>,
+    /// The answers to them: more than one client may have acknowledged it, also one before a crash and one after it.
+    acknowledged: HashMap<i64, Vec<(Stream, usize, Duration)>>,
     /// AUTOMATIC: what is done with, by the event that opened the stream it came on, or was lost on, and when.
     pub(crate) passed: HashMap<i64, (usize, Duration)>,
     pub(crate) streams: HashMap<Stream, Known>,
@@ -122,7 +123,7 @@ impl<'a> Trial<'a> {
                 Event::HandedOver { through } => self.flight.handed_over(through),
                 Event::Opened { stream, begins } => self.opened(place, stream, begins),
                 Event::Started { stream, birth, at, when } => {
-                    self.is_alive(stream, birth, when);
+                    self.is_alive(stream, birth);
                     self.started(stream, birth, at, when);
                 }
                 Event::Ended { stream } => self.flight.ended(stream),
@@ -131,7 +132,7 @@ impl<'a> Trial<'a> {
                 Event::Acknowledging { sequence } => self.acknowledging(sequence),
                 Event::Acknowledged { stream, sequence, when } => {
                     self.answered(sequence);
-                    self.acknowledged.entry(sequence).or_insert((stream, place, when));
+                    self.acknowledged.entry(sequence).or_default().push((stream, place, when));
                 }
                 Event::NotCovered { sequence, generation } => self.not_covered(sequence, generation),
                 Event::Failed { sequence, attempts, gone } => {
@@ -155,14 +156,11 @@ impl<'a> Trial<'a> {
     }
 
     /// "A listener that was removed and registered again is another one", and an answer is for ever: one that is removed is
-    /// never there again, and none is there that nobody has registered. A registration may be cut off by a crash before it was
-    /// answered, and be forgotten.
-    fn is_alive(&mut self, stream: Stream, birth: i64, when: Duration) {
+    /// never there again, and none is there that nobody has registered.
+    fn is_alive(&mut self, stream: Stream, birth: i64) {
         let opened = self.streams.get(&stream).map_or(0, |known| known.opened);
         let removed = birth < self.birth && self.born_at < opened;
-        let registered = self.books.is_born(self.receiver, birth)
-            || self.crashes.may_forget((opened, when), self.events.len());
-        if self.receiver.fleeting() && (removed || !registered) {
+        if self.receiver.fleeting() && (removed || !self.books.is_born(self.receiver, birth)) {
             let (name, of) = (self.receiver.name(), self.birth);
             self.faults.other.push(format!("{name}: stream {stream} is of {birth}, and it is of {of}"));
         }
@@ -248,15 +246,19 @@ impl<'a> Trial<'a> {
     /// "What was acknowledged never comes again": not on the same stream, nor on one that was opened after the answer; "a
     /// crash apart", which "may redeliver what was acknowledged in its last second": then it waits again.
     fn not_again(&mut self, told: &str, sequence: i64, stream: Stream, known: &Known) {
-        let Some(&(by, place, when)) = self.acknowledged.get(&sequence) else { return };
-        if self.crashes.may_forget((place, when), known.opened) {
+        let Some(answers) = self.acknowledged.get_mut(&sequence) else { return };
+        answers.retain(|(_, place, when)| !self.crashes.may_forget((*place, *when), known.opened));
+        // the first that no crash has taken back
+        let Some(&(by, place, _)) = answers.first() else {
             self.acknowledged.remove(&sequence);
             let on_its_way = self.acknowledging.get(&sequence).is_some_and(|count| *count > 0);
             // a newer stream may have told a gap already, before this one was read to its end
             if !on_its_way && !self.gone.contains(&sequence) {
                 self.waiting.insert(sequence);
             }
-        } else if by == stream || place < known.opened {
+            return;
+        };
+        if by == stream || place < known.opened {
             let history = self.history(sequence);
             self.faults.other.push(format!("{told} came after its acknowledgement was answered; {history}"));
         }
