@@ -89,7 +89,6 @@ fn may_be(reason: GapReason, receiver: &Receiver, message: &Accepted) -> bool {
         // "a resume token of another life"; all that is kept since its birth comes behind the gap
         GapReason::OtherLife => false,
         // nothing grows as old or as large here that it is trimmed
-        GapReason::Trimmed => receiver.mode == Mode::Watcher && receiver.drops,
-        GapReason::Unspecified => false,
+        GapReason::Trimmed | GapReason::Unspecified => false,
     }
 }

@@ -124,7 +124,8 @@ impl Standing {
             withheld: Position::ZERO,
         };
         if start < ring.floor() {
-            let gap = Gap { reason: GapReason::Trimmed, after: start, through: ring.floor(), count: None };
+            let reason = ring.why_gone(start);
+            let gap = Gap { reason, after: start, through: ring.floor(), count: None };
             standing.give_up(gap, ring);
         }
         standing

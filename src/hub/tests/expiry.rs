@@ -40,6 +40,23 @@ async fn broadcasts_that_have_expired_are_gone_before_anybody_looks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watcher_that_comes_back_is_told_why_he_missed_something() {
+    let send =
+        |stage: &Stage, ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let of = |stage: Stage, reason| {
+        let sent = [send(&stage, 1), send(&stage, 1), send(&stage, 0)];
+        (stage, reason, sent)
+    };
+    let one = ChannelSettings { max_backlog: messages(1), max_replay: messages(1), ..room() };
+    let cases = [of(Stage::new(room()), GapReason::Expired), of(Stage::new(one), GapReason::Overflow)];
+    tokio::time::advance(Duration::from_secs(3)).await;
+    for (stage, reason, sent) in cases {
+        stage.hub.upkeep();
+        assert_eq!(stage.watch_from(sent[0]).rest(), [Lost(reason, sent[0], sent[1], None), Got(sent[2])]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_expires_while_it_is_held_back_holds_nothing_back_any_longer() {
     let stage = Stage::new(large());
     stage.explicit("l", ListenerSettings::default());

@@ -248,7 +248,14 @@ impl Stage {
     }
 
     fn watch(&self, from: From) -> Stream {
-        let options = ListenOptions::default();
+        self.watch_with(from, ListenOptions::default())
+    }
+
+    fn watch_from(&self, sequence: u64) -> Stream {
+        self.watch_with(From::New, after(self.token(sequence)))
+    }
+
+    fn watch_with(&self, from: From, options: ListenOptions) -> Stream {
         Stream::new(self.hub.subscribe(channel_id("room"), Receiver::Watcher(from), options).unwrap())
     }
 }
