@@ -19,7 +19,7 @@ use crate::{
 };
 use What::{
     Acknowledged, BatchBesideUnary, Behind, Crowd, Drain, Events, EventsMemory, FanOut, Ids, ListenerMemory,
-    OnDisk, Publish, Recovery, Rejecting, StreamMemory, Unary,
+    OnDisk, Posted, Publish, Recovery, Rejecting, StreamMemory, Unary,
 };
 use on_disk::Way;
 
@@ -40,6 +40,8 @@ enum What {
     BatchBesideUnary,
     /// Streams of Server-Sent Events, so many.
     Events(u64, Pace),
+    /// Events for nobody, each by a request of its own.
+    Posted(Pace),
     EventsMemory,
     /// A drain that acknowledges each batch.
     Acknowledged,
@@ -74,7 +76,7 @@ const fn listeners(streams: u64, per_connection: u64) -> Audience {
 const ONE_BY_ONE: Pace = Pace::Bursts(1);
 const BURSTS: Pace = Pace::Bursts(20);
 
-const ROWS: [Row; 44] = [
+const ROWS: [Row; 45] = [
     row("unary Dispatch, 1 caller", Unary(1), 0.6),
     row("unary Dispatch, 64 callers on 4 connections", Unary(64), 0.6),
     row("Publish in batches of 64, beside one message a frame", Publish, 1.0),
@@ -101,6 +103,7 @@ const ROWS: [Row; 44] = [
         FanOut(listeners(1_000, 1), ONE_BY_ONE),
         0.7,
     ),
+    row("events posted and heard by nobody, one by one", Posted(ONE_BY_ONE), 0.0),
     row("events published and heard by nobody, one by one", Events(0, ONE_BY_ONE), 0.0),
     row("events published and heard by nobody, bursts of 20", Events(0, BURSTS), 0.0),
     row("events to 1 connection, one by one", Events(1, ONE_BY_ONE), 1.1),
@@ -156,6 +159,7 @@ impl Row {
                 report.beside_bare.push(beside_bare::fan_out(plan, self, audience, pace).await?);
             }
             Events(streams, pace) => report.events.push(events::fan_out(plan, self, streams, pace).await?),
+            Posted(pace) => report.events.push(events::posted(plan, self, pace).await?),
             EventsMemory => report.memory.push(events::memory(plan, self).await?),
             BatchBesideUnary => report.beside_itself.push(beside_itself::batch(plan, self).await?),
             Ids => report.beside_itself.push(beside_itself::ids(plan, self).await?),

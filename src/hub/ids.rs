@@ -23,6 +23,21 @@ const AT_ONCE: usize = 4096;
 /// What has expired goes with what comes: more than one of them, so that the memory of a burst gets smaller again.
 const FOR_EACH: usize = 2;
 
+/// Keys that came, by some bits of each: of a run of messages, nearly all have bits of their own.
+#[derive(Default)]
+struct Seen([u64; 16]);
+
+impl Seen {
+    /// False: one like it may have come before.
+    fn add(&mut self, key: Key) -> bool {
+        let bits = key.mark() as usize;
+        let (word, bit) = (&mut self.0[bits / 64 % 16], 1 << (bits % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}
+
 /// The ids of one channel.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
@@ -44,9 +59,12 @@ impl Ids {
         (found.until > now).then_some(found.position)
     }
 
-    /// Brings near what will be looked at for these.
-    pub(super) fn bring_near(&self, keys: &[Key]) {
+    /// Of each of these whether it is new for certain: neither remembered nor, as far as a few bits tell, the same as one
+    /// before it. All are looked for at once, since looks that follow one another wait for memory together.
+    pub(super) fn are_new(&self, keys: &[Key], now: u64) -> Vec<bool> {
         self.eras.iter().for_each(|era| era.bring_near(keys));
+        let mut seen = Seen::default();
+        keys.iter().map(|key| seen.add(*key) && self.find(*key, now).is_none()).collect()
     }
 
     /// Brings near only where these will be put: nobody will look whether they are there.

@@ -46,7 +46,7 @@ impl Hub {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
         let key = self.key(&message, Some(&listener));
-        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room, key };
+        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room, key, is_new: false };
         let accepted = self.take_dispatch(&channel, &mut state, &listener, message, terms)?;
         drop(state);
         if !accepted.duplicate {
@@ -94,7 +94,7 @@ impl Hub {
         let (room, key) = (self.make_room(kept_bytes(&message)), self.key(&message, None));
         let mut state = channel.lock_existing()?;
         let mut dropped = Vec::new();
-        let terms = Terms { admission, now: self.moment(), room, key };
+        let terms = Terms { admission, now: self.moment(), room, key, is_new: false };
         let accepted = self.take_broadcast(&channel, &mut state, message, terms, &mut dropped)?;
         drop(state);
         self.forget(&dropped);
@@ -117,7 +117,7 @@ impl Hub {
         if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: None, duplicate: true });
         }
-        let Terms { admission, now, room, key } = terms;
+        let Terms { admission, now, room, key, .. } = terms;
         let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         room?;
         if admission == Admission::BySettings {
@@ -328,11 +328,13 @@ pub(super) struct Terms {
     pub(super) room: Result<(), Error>,
     /// Under what it is remembered.
     pub(super) key: Option<Key>,
+    /// It was looked for under that, and is not there.
+    pub(super) is_new: bool,
 }
 
 impl Terms {
     fn accepted_before(&self, state: &State) -> Option<Position> {
-        state.ids.find(self.key?, self.now.millis)
+        if self.is_new { None } else { state.ids.find(self.key?, self.now.millis) }
     }
 }
 

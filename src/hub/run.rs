@@ -66,10 +66,11 @@ impl Hub {
         let now = self.moment();
         let receivers: Vec<_> = run.iter().map(|one| self.receiver(channel, &state, one)).collect();
         let keys: Vec<_> = receivers.iter().flatten().filter_map(|(_, key)| *key).collect();
-        state.ids.bring_near(&keys);
+        let mut new = state.ids.are_new(&keys, now.millis).into_iter();
         let results = answers(run.into_iter().zip(receivers), stop_at_error, |(one, receiver)| {
             let (listener, key) = receiver?;
-            let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key };
+            let is_new = key.is_some() && new.next() == Some(true);
+            let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key, is_new };
             self.take(channel, &mut state, (listener, one.message), terms, &mut rings, &mut dropped)
         });
         drop(state);

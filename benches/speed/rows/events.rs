@@ -24,7 +24,7 @@ const FIRST: u64 = 100;
 struct Source {
     who: String,
     server: Server,
-    /// Whether it takes batches, by gRPC.
+    /// Whether it takes a stream of what is published, by gRPC.
     grpc: bool,
     events: String,
     publish: String,
@@ -68,15 +68,17 @@ impl Source {
         Ok(Publisher::Posts(Poster::open(self.server.http, &self.publish, &self.body).await?))
     }
 
-    /// What comes at once comes in a batch, where there is such a thing.
+    /// Who publishes for long opens a stream, where there is such a thing; on it what comes at once comes in a batch.
     async fn publisher(&self, pace: Pace) -> Outcome<Publisher> {
-        match pace {
-            Pace::Bursts(count) if count > 1 && self.grpc => {
-                let connection = Connection::open(self.server.address).await?;
-                Publisher::batches(&connection, CHANNEL_OF_EVENTS, count).await
-            }
-            Pace::Bursts(_) | Pace::FlatOut => self.poster().await,
+        if !self.grpc {
+            return self.poster().await;
         }
+        let at_once = match pace {
+            Pace::Bursts(count) => count,
+            Pace::FlatOut => 1,
+        };
+        let connection = Connection::open(self.server.address).await?;
+        Publisher::batches(&connection, CHANNEL_OF_EVENTS, at_once).await
     }
 
     async fn heard_by(&self, streams: u64) -> Outcome<Events> {
@@ -86,16 +88,44 @@ impl Source {
     }
 }
 
+/// Events that are posted, each by a request of its own, and heard by nobody.
+pub(super) async fn posted(plan: &Plan, row: &Row, pace: Pace) -> Outcome<Served> {
+    let sources = sources().await?;
+    let mut sides = Vec::new();
+    for source in &sources {
+        let publisher = source.poster().await?;
+        sides.push(Side {
+            server: &source.server,
+            load: FanOut::to(Events::none(), publisher, pace, plan.pause),
+        });
+    }
+    served(plan, row, &sources, sides).await
+}
+
 pub(super) async fn fan_out(plan: &Plan, row: &Row, streams: u64, pace: Pace) -> Outcome<Served> {
     let streams = if streams == 0 { 0 } else { plan.count(streams) };
     enough_files(3 * streams)?;
-    let mut sources = vec![Source::bare().await?, Source::eric().await?];
-    sources.extend(Source::nchan().await?);
+    let sources = sources().await?;
     let mut sides = Vec::new();
     for source in &sources {
         let (heard, publisher) = (source.heard_by(streams).await?, source.publisher(pace).await?);
         sides.push(Side { server: &source.server, load: FanOut::to(heard, publisher, pace, plan.pause) });
     }
+    served(plan, row, &sources, sides).await
+}
+
+async fn sources() -> Outcome<Vec<Source>> {
+    let mut sources = vec![Source::bare().await?, Source::eric().await?];
+    sources.extend(Source::nchan().await?);
+    Ok(sources)
+}
+
+async fn served(
+    plan: &Plan,
+    row: &Row,
+    sources: &[Source],
+    sides: Vec<Side<'_, FanOut<Events>>>,
+) -> Outcome<Served> {
     let figures = compare_all(plan, sides).await?;
     let who = sources.iter().map(|source| source.who.clone());
     Ok(Served { name: row.name.to_owned(), sides: who.zip(figures).collect(), goal: row.goal })

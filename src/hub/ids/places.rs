@@ -19,86 +19,110 @@ type Place = u32;
 
 const NUMBER: Place = MOST_PLACES as Place - 1;
 
+/// A table of so many buckets has one more, so that they may begin where a cache line does.
+const LARGE: usize = 64;
+const CACHE_LINE: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Places {
-    buckets: Vec<Bucket>,
-}
-
-/// Where a key stands, or would.
-struct Spot {
-    bucket: usize,
-    place: usize,
+    places: Vec<Place>,
+    /// Where the first bucket begins.
+    start: usize,
+    /// How many buckets there are, less one: a power of two, less one.
+    last: usize,
 }
 
 impl Places {
     /// At least so many, in a number of buckets that is a power of two.
     pub(super) fn at_least(places: usize) -> Self {
         let buckets = places.min(MOST_PLACES).div_ceil(BUCKET).next_power_of_two();
-        Self { buckets: vec![[0; BUCKET]; buckets] }
+        let spare = usize::from(buckets >= LARGE);
+        let places = vec![0; (buckets + spare) * BUCKET];
+        // an address may not tell; then it begins with the first
+        let start = places.as_ptr().align_offset(CACHE_LINE);
+        Self { start: if start < spare * BUCKET { start } else { 0 }, places, last: buckets - 1 }
     }
 
     /// How many there are. A quarter is to stay free, so that a look ends soon.
     pub(super) fn count(&self) -> usize {
-        self.buckets.len() * BUCKET
+        (self.last + 1) * BUCKET
+    }
+
+    fn bucket(&self, bucket: usize) -> &Bucket {
+        self.places[self.start + bucket * BUCKET..].first_chunk().expect("it is whole")
     }
 
     /// Touches what will be looked at. A look waits 100 to 250 ns for memory that is in no cache; of touches, none of which
     /// decides anything, a dozen wait together.
     pub(super) fn bring_near(&self, keys: &[Key]) {
-        let last = self.buckets.len() - 1;
-        let touched = keys.iter().fold(0, |sum, key| sum ^ self.buckets[key.hash() as usize & last][0]);
+        let touched = keys.iter().fold(0, |sum, key| sum ^ self.bucket(self.first(*key))[0]);
         // so that it is done
         black_box(touched);
     }
 
     /// The number that stands under a key; `is_its` tells whether a number is this key's.
     pub(super) fn find(&self, key: Key, is_its: impl Fn(usize) -> bool) -> Option<usize> {
-        let Spot { bucket, place } = self.spot(key, is_its);
-        number(self.buckets[bucket][place])
+        let mut bucket = self.first(key);
+        loop {
+            let places = self.bucket(bucket);
+            if let Some(place) = place_of(places, key, &is_its) {
+                return number(places[place]);
+            }
+            if !is_full(places) {
+                return None;
+            }
+            bucket = self.next(bucket);
+        }
     }
 
     /// Puts a number under a key, in place of the one that stands there.
     pub(super) fn put(&mut self, key: Key, number: usize, is_its: impl Fn(usize) -> bool) {
-        let Spot { bucket, place } = self.spot(key, is_its);
-        self.buckets[bucket][place] = mark(key) | (number as Place + 1);
+        let mut bucket = self.first(key);
+        loop {
+            let places = self.bucket(bucket);
+            let free = || (!is_full(places)).then(|| taken(places));
+            if let Some(place) = place_of(places, key, &is_its).or_else(free) {
+                self.places[self.start + bucket * BUCKET + place] = mark(key) | (number as Place + 1);
+                return;
+            }
+            bucket = self.next(bucket);
+        }
     }
 
-    fn spot(&self, key: Key, is_its: impl Fn(usize) -> bool) -> Spot {
-        let last = self.buckets.len() - 1;
-        let mut bucket = key.hash() as usize & last;
-        loop {
-            let places = &self.buckets[bucket];
-            let (taken, mut alike) = compare(places, mark(key));
-            while alike != 0 {
-                let place = alike.trailing_zeros() as usize;
-                if number(places[place]).is_some_and(&is_its) {
-                    return Spot { bucket, place };
-                }
-                alike &= alike - 1;
-            }
-            if taken < BUCKET {
-                return Spot { bucket, place: taken };
-            }
-            bucket = (bucket + 1) & last;
-        }
+    /// The bucket in which a key is looked for first.
+    fn first(&self, key: Key) -> usize {
+        key.hash() as usize & self.last
+    }
+
+    /// The one in which it is looked for if that is full.
+    fn next(&self, bucket: usize) -> usize {
+        (bucket + 1) & self.last
     }
 
     /// What it takes, in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.buckets.capacity() * size_of::<Bucket>()
+        self.places.capacity() * size_of::<Place>()
     }
 }
 
-/// How many places of a bucket are taken, and which of those have this mark, a bit each. Without a branch: it is done for
-/// all at once.
-fn compare(places: &Bucket, mark: Place) -> (usize, u32) {
-    let (mut taken, mut alike) = (0_u32, 0_u32);
-    for (at, place) in places.iter().enumerate() {
-        taken |= u32::from(*place != 0) << at;
-        alike |= u32::from(place & !NUMBER == mark) << at;
+/// Where a key stands in a bucket. Nearly always nowhere, and that is found without a branch: for all places at once.
+fn place_of(places: &Bucket, key: Key, is_its: impl Fn(usize) -> bool) -> Option<usize> {
+    let mark = mark(key);
+    let alike = |place: &Place| place & !NUMBER == mark;
+    if !places.iter().fold(false, |any, place| any | alike(place)) {
+        return None;
     }
-    (taken.count_ones() as usize, alike & taken)
+    places.iter().position(|place| alike(place) && number(*place).is_some_and(&is_its))
+}
+
+fn is_full(places: &Bucket) -> bool {
+    places[BUCKET - 1] != 0
+}
+
+/// How many places of a bucket are taken.
+fn taken(places: &Bucket) -> usize {
+    places.iter().fold(0, |taken, place| taken + u32::from(*place != 0)) as usize
 }
 
 fn number(place: Place) -> Option<usize> {

@@ -187,7 +187,27 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn nearly_all_of_a_run_are_known_to_be_new() {
+    let (keys, ids) = (Keys::default(), Ids::default());
+    let run: Vec<_> = (0..64).map(|id| keys.key(None, &id.to_string())).collect();
+    assert!(ids.are_new(&run, 0).into_iter().filter(|new| *new).count() > 48);
+}
+
 proptest! {
+    #[test]
+    fn what_is_new_is_neither_remembered_nor_came_before(known in vec(any::<u8>(), 0..64), run in vec(any::<u8>(), 0..64)) {
+        let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());
+        for id in &known {
+            ids.remember(remembered(&keys, &id.to_string(), 1, 10), 0, &budget);
+        }
+        let looked_for: Vec<_> = run.iter().map(|id| keys.key(None, &id.to_string())).collect();
+        for (place, new) in ids.are_new(&looked_for, 0).into_iter().enumerate() {
+            let came = known.contains(&run[place]) || run[..place].contains(&run[place]);
+            prop_assert!(!(new && came), "{place}");
+        }
+    }
+
     #[test]
     fn it_knows_what_a_plain_map_knows(steps in vec(step(), 0..400)) {
         let (keys, budget, mut ids) = (Keys::default(), roomy(), Ids::default());

@@ -16,6 +16,7 @@ mod idempotency;
 mod idle;
 mod lives;
 mod log_bytes;
+mod measure;
 mod model;
 mod presence;
 mod pulls;
