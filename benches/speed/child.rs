@@ -2,6 +2,7 @@
 
 use crate::{
     Outcome,
+    bare_events::{self, Reads},
     client::{Connection, verb},
     messages::frame,
     nchan,
@@ -32,7 +33,8 @@ pub(crate) fn serve() -> Option<Outcome> {
     match &*asked {
         crate::bare::ARGUMENT => Some(crate::bare::serve(address)),
         crate::bare::KEEPING => Some(crate::bare::serve_over(arguments.next()?.as_ref(), address)),
-        crate::bare_events::ARGUMENT => Some(crate::bare_events::serve(address)),
+        bare_events::ARGUMENT => Some(bare_events::serve(address, Reads::ByHand)),
+        bare_events::BY_AXUM => Some(bare_events::serve(address, Reads::ByAxum)),
         _ => None,
     }
 }
@@ -64,10 +66,14 @@ impl Server {
     }
 
     /// Starts this program again as the bare server of events.
-    pub(crate) async fn bare_events() -> Outcome<Self> {
+    pub(crate) async fn bare_events(reads: Reads) -> Outcome<Self> {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(crate::bare_events::ARGUMENT).arg(address.to_string());
+        let argument = match reads {
+            Reads::ByHand => bare_events::ARGUMENT,
+            Reads::ByAxum => bare_events::BY_AXUM,
+        };
+        command.arg(argument).arg(address.to_string());
         Self::start(command, address).await
     }
 

@@ -17,7 +17,7 @@ const HEAD: &str = "load | served by | CPU an event | ratio | goal | events a se
 pub(super) fn print(rows: &[Served]) {
     let lines: Vec<_> = rows.iter().flat_map(Served::lines).collect();
     table("CPU of the server an event, of Server-Sent Events", &lines, HEAD, Clone::clone);
-    if rows.iter().any(|row| row.sides.len() > 2) {
+    if rows.iter().any(|row| row.sides.len() > 3) {
         println!("\nnginx with Nchan in one process, a buffer of 100 messages.");
     } else if !rows.is_empty() {
         println!("\nnginx with Nchan is left out: ERIC_NCHAN names no nginx.");

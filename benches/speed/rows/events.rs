@@ -4,6 +4,7 @@ use super::{Row, beside_bare::enough_files};
 use crate::{
     Outcome,
     args::Plan,
+    bare_events::Reads,
     child::Server,
     client::Connection,
     compare::{Side, compare_all},
@@ -36,7 +37,15 @@ struct Source {
 
 impl Source {
     async fn bare() -> Outcome<Self> {
-        Ok(Self::plain("a bare writer", Server::bare_events().await?, None))
+        Ok(Self::plain("a bare writer", Server::bare_events(Reads::ByHand).await?, None))
+    }
+
+    async fn bare_by_axum() -> Outcome<Self> {
+        Ok(Self::plain(
+            "a bare writer, published to by axum",
+            Server::bare_events(Reads::ByAxum).await?,
+            None,
+        ))
     }
 
     /// What is published as it stands, at fixed places.
@@ -116,6 +125,7 @@ pub(super) async fn fan_out(plan: &Plan, row: &Row, streams: u64, pace: Pace) ->
 
 async fn sources() -> Outcome<Vec<Source>> {
     let mut sources = vec![Source::bare().await?, Source::eric().await?];
+    sources.push(Source::bare_by_axum().await?);
     sources.extend(Source::nchan().await?);
     Ok(sources)
 }
