@@ -45,7 +45,7 @@ impl Store {
     /// Makes the file.
     pub(crate) fn open(directory: &Path, shrinks: Shrinks) -> Outcome<Self> {
         let connection = Connection::open(directory.join(FILE))?;
-        connection.pragma_update(None, "page_size", 8192)?;
+        connection.pragma_update(None, "page_size", 4096)?;
         let vacuum = if shrinks == Shrinks::Yes { "INCREMENTAL" } else { "NONE" };
         connection.pragma_update(None, "auto_vacuum", vacuum)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -16,7 +16,7 @@ use std::{fs, fs::File, os::unix::fs::FileExt as _, path::Path};
 use tempfile::TempDir;
 use tonic::Code;
 
-const PAGE: usize = 8192;
+const PAGE: usize = 4096;
 
 /// A channel `c`, and a thousand messages for each of its listeners `l` and `other`.
 async fn filled() -> TempDir {

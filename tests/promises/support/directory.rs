@@ -52,7 +52,7 @@ pub(crate) async fn waiting_numbers(wire: &Wire, listener: &str) -> Vec<i64> {
 
 /// Overwrites the page in the middle of the file that holds these bytes. The log must have been closed.
 pub(crate) fn damage(dir: &Path, bytes: &[u8]) {
-    const PAGE: usize = 8192;
+    const PAGE: usize = 4096;
     let mut content = fs::read(file(dir)).expect("the file is there");
     let at = content.windows(bytes.len()).position(|window| window == bytes).expect("it is in the file");
     let page = at / PAGE * PAGE;

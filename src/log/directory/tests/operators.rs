@@ -149,7 +149,7 @@ fn a_directory_is_counted_and_checked_while_a_log_is_open() {
     assert_eq!(checked.faults, [""; 0]);
 }
 
-const PAGE: u64 = 8192;
+const PAGE: u64 = 4096;
 
 /// Overwrites a page in the middle of the file.
 fn damage(dir: &Path, page: u64) {
