@@ -248,8 +248,7 @@ impl<'a> Trial<'a> {
     fn not_again(&mut self, told: &str, sequence: i64, stream: Stream, known: &Known) {
         let Some(answers) = self.acknowledged.get_mut(&sequence) else { return };
         answers.retain(|(_, place, when)| !self.crashes.may_forget((*place, *when), known.opened));
-        // the first that no crash has taken back
-        let Some(&(by, place, _)) = answers.first() else {
+        if answers.is_empty() {
             self.acknowledged.remove(&sequence);
             let on_its_way = self.acknowledging.get(&sequence).is_some_and(|count| *count > 0);
             // a newer stream may have told a gap already, before this one was read to its end
@@ -257,8 +256,9 @@ impl<'a> Trial<'a> {
                 self.waiting.insert(sequence);
             }
             return;
-        };
-        if by == stream || place < known.opened {
+        }
+        // no crash has taken these back
+        if answers.iter().any(|(by, place, _)| *by == stream || *place < known.opened) {
             let history = self.history(sequence);
             self.faults.other.push(format!("{told} came after its acknowledgement was answered; {history}"));
         }

@@ -173,6 +173,8 @@ impl Channel {
     }
 
     pub(super) fn reader(&self, receiver: Receiver<'_>, options: ListenOptions) -> Result<Reader> {
+        // a program knows of its own registrations, safe or not: they end with it
+        let options = ListenOptions { once_safe: false, ..options };
         Ok(Reader::new(self.hub.subscribe(self.channel_id(), receiver, options)?))
     }
 }

@@ -82,7 +82,7 @@ pub struct ListenOptions {
     /// A watcher's stream also says who listens, where it is one of [`super::Hub::open_stream`].
     pub presence: bool,
     /// Only once a registration is safe, since what its stream tells of it holds for ever; until then it is refused with
-    /// [`Error::NotSafeYet`](crate::error::Error::NotSafeYet).
+    /// [`Error::NotSafeYet`](crate::error::Error::NotSafeYet). A program that embeds a hub need not ask for it.
     pub once_safe: bool,
     /// It is for one batch, and may be followed by others: pulls of one session that are less than 60 s apart are one
     /// stream.

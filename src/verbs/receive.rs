@@ -125,7 +125,12 @@ impl Dispatcher {
         let (channel, listener) =
             (convert::channel_id(&request.channel)?, convert::listener_id(&request.listener)?);
         let subscribe = |options| self.hub.subscribe(channel, Receiver::Listener(listener), options);
-        let mut subscription = self.once_registered(options, subscribe).await?;
+        let mut subscription = select! {
+            biased;
+            subscription = self.once_registered(options, subscribe) => subscription?,
+            // nobody waits for it any more
+            () = self.hung_up.told() => return Ok(wire::PullResponse::default()),
+        };
         let started = delivery::started(FIRST, &subscription.started());
         let handed = select! {
             biased;

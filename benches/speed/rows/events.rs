@@ -113,7 +113,7 @@ pub(super) async fn posted(plan: &Plan, row: &Row, pace: Pace) -> Outcome<Served
 
 pub(super) async fn fan_out(plan: &Plan, row: &Row, streams: u64, pace: Pace) -> Outcome<Served> {
     let streams = if streams == 0 { 0 } else { plan.count(streams) };
-    enough_files(3 * streams)?;
+    enough_files(4 * streams)?;
     let sources = sources().await?;
     let mut sides = Vec::new();
     for source in &sources {

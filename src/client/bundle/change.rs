@@ -5,6 +5,10 @@ use crate::v1::{self, change_listen_result::Outcome};
 
 /// The stream is gone, or it is not known what became of the call.
 pub(super) fn comes_with_another_stream(error: &Error) -> bool {
+    // that is the listener's trouble, not the stream's
+    if error.reason() == Some(reason::LOG_UNAVAILABLE) {
+        return false;
+    }
     error.reason() == Some(reason::STREAM_NOT_FOUND)
         || (error.reason().is_none() && error.outcome_unknown())
         || error.retryable()

@@ -37,7 +37,8 @@ impl Default for Options {
             sync: Sync::Always,
             cache_bytes: 64 << 20,
             pending_bytes: 64 << 20,
-            // in batches of 64 it takes a third more a second than 4096, and writes 3 % more
+            // with 8192 it takes a tenth more a second in batches of 64, and writes a tenth more; and half as much again for a
+            // message that comes alone
             page_bytes: 4096,
             wal_bytes: 32 << 20,
             #[cfg(test)]

@@ -251,7 +251,8 @@ export const DispatcherService: GenService<{
    * One stream carries as many listeners as a client serves, each for itself: what ends or refuses one is
    * said in the stream. A stream that never had but one ends with it.
    * It ends with OK (StopListener; final), NOT_FOUND (removal; final), ABORTED (takeover) or UNAVAILABLE,
-   * reason SHUTTING_DOWN (reconnect and resume). RESOURCE_EXHAUSTED, reason STREAM_LIMIT.
+   * reason SHUTTING_DOWN (reconnect and resume). RESOURCE_EXHAUSTED, reason STREAM_LIMIT. It begins once the
+   * registration of its listener is safe; UNAVAILABLE, reason LOG_UNAVAILABLE, where the log cannot write.
    * Responses aim at 256 KiB. An idle stream carries a heartbeat every 20 s at most.
    * Streams are not compressed.
    *
@@ -291,6 +292,7 @@ export const DispatcherService: GenService<{
    * batch, which takes over as one. A call that is taken over while it waits ends with ABORTED, reason
    * LISTENER_TAKEN_OVER; one whose listener is stopped answers what it has. UNAVAILABLE, reason
    * LOG_UNAVAILABLE, where what is there cannot be read within 5 s after that wait; nothing was delivered.
+   * Like Listen it waits, before all else, for the registration to be safe.
    *
    * @generated from rpc eric.v1.DispatcherService.Pull
    */

@@ -270,7 +270,8 @@ export type SubscriptionStarted = Message<"eric.v1.SubscriptionStarted"> & {
   listener: string;
 
   /**
-   * The listener's birth; for a watcher, the channel's.
+   * The listener's birth; for a watcher, the channel's. A subscription begins once that is safe: over a
+   * directory no crash undoes it.
    *
    * @generated from field: int64 birth = 4;
    */
@@ -445,7 +446,8 @@ export const GoingAwaySchema: GenMessage<GoingAway> = /*@__PURE__*/
 
 /**
  * Changes the subscriptions of an open Listen stream, for clients that cannot stream requests. It waits for
- * nobody: also where the stream's client reads nothing it is answered at once.
+ * no reader: also where the stream's client reads nothing it is answered. A listener whose registration is
+ * not safe yet is added once it is; UNAVAILABLE, reason LOG_UNAVAILABLE, where the log cannot write.
  *
  * @generated from message eric.v1.ChangeListenRequest
  */
