@@ -2,7 +2,7 @@
 
 use super::{
     Hub, channel::Channel, explicit::Covers, gap::Span, listener::Listener, settings::Redelivery,
-    state::State, token::Incarnation,
+    standing::Standing, state::State, token::Incarnation,
 };
 use crate::{
     error::Error,
@@ -80,10 +80,10 @@ impl Hub {
         let state = channel.lock_existing()?;
         let listener = self.explicit_in(&channel, &state, id)?;
         let covers = Covers { through, singles, attempts, gaps };
-        self.check_life(&channel, &listener, &life, covers.highest())?;
+        let mut standing = listener.lock();
+        self.check_life(&channel, &listener, &standing, &life, covers.highest())?;
         self.log.check()?;
         let (now, mut dropped) = (self.clock_ms(), Vec::new());
-        let mut standing = listener.lock();
         self.settle(&state, &mut standing);
         let ring = state.ring_for(&standing);
         let before = standing.passed;
@@ -124,8 +124,8 @@ impl Hub {
         let state = channel.lock_existing()?;
         let listener = self.explicit_in(&channel, &state, id)?;
         let Extension { life, generation, position, attempt, by } = *extension;
-        self.check_life(&channel, &listener, &life, position)?;
         let mut standing = listener.lock();
+        self.check_life(&channel, &listener, &standing, &life, position)?;
         self.settle(&state, &mut standing);
         let now = self.clock_ms();
         let until = now.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
@@ -148,14 +148,17 @@ impl Hub {
     }
 
     /// Whether a listener is the one that is meant, and its messages up to a position are those of the start that is meant.
+    /// What was never meant for it was for another of its name.
     pub(super) fn check_life(
         &self,
         channel: &Channel,
         listener: &Listener,
+        standing: &Standing,
         life: &Life,
         highest: Position,
     ) -> Result<(), Error> {
-        let born = life.birth.is_none_or(|birth| birth == listener.birth);
+        let meant = highest == Position::ZERO || highest >= standing.start;
+        let born = meant && life.birth.is_none_or(|birth| birth == listener.birth);
         // what an earlier start delivered is still the same, up to where the next one began
         let known = |incarnation: Incarnation| self.lives.had(incarnation, listener.birth, highest);
         if born && life.incarnation.is_none_or(|incarnation| incarnation.is_some_and(known)) {

@@ -110,7 +110,7 @@ impl Hub {
             self.settle(&state, &mut standing);
             let ring = state.ring_for(&standing);
             let check = |rejection: &Rejection| {
-                self.check_life(&channel, &listener, &rejection.life, rejection.position)?;
+                self.check_life(&channel, &listener, &standing, &rejection.life, rejection.position)?;
                 standing.check_in_hand(rejection.position, rejection.attempt, rejection.generation, ring)
             };
             rejections.iter().map(|rejection| check(rejection).map(drop)).collect()

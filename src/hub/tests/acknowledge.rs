@@ -81,6 +81,41 @@ fn another_life_acknowledges_nothing() {
 }
 
 #[test]
+fn what_lies_below_its_birth_was_for_another_of_its_name() {
+    let stage = Stage::new(room());
+    stage.explicit("l", ListenerSettings::default());
+    let before = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest(), got([before]));
+    stage.hub.remove_listener(channel_id("room"), listener_id("l")).unwrap();
+    stage.explicit("l", ListenerSettings::default());
+    let sent = stage.dispatch("l");
+    assert_eq!(stage.listen("l").rest(), got([sent]));
+    let told = [
+        stage.acknowledge("l", Some(before), &[]).err(),
+        stage.acknowledge("l", None, &[before]).err(),
+        stage.reject("l", before, 0, true).err(),
+    ];
+    for error in told {
+        assert!(matches!(error, Some(Error::OtherLife { .. })), "{error:?}");
+    }
+    assert_eq!(stage.info("l").backlog.messages, 1);
+    assert_eq!(stage.acknowledge("l", Some(sent), &[]).unwrap().covered, 1);
+}
+
+/// One who begins with the oldest has messages that are older than he is.
+#[test]
+fn what_was_meant_for_it_from_before_its_birth_is_its_own() {
+    let stage = Stage::new(room());
+    stage.explicit("behind", ListenerSettings::default());
+    let sent = [stage.broadcast(), stage.broadcast()];
+    let oldest =
+        NewListener { from: From::Oldest, mode: AcknowledgementMode::Explicit, ..NewListener::default() };
+    stage.hub.register(channel_id("room"), listener_id("l"), oldest).unwrap();
+    assert_eq!(stage.listen("l").rest(), got(sent));
+    assert_eq!(stage.acknowledge("l", Some(sent[0]), &[]).unwrap().covered, 1);
+}
+
+#[test]
 fn of_what_stands_behind_the_first_in_hand_so_much_is_sent_and_no_more_until_that_is_acknowledged() {
     const MOST: usize = 65_536;
     let stage = Stage::new(ChannelSettings { max_backlog: messages(100_000), ..room() });

@@ -64,8 +64,8 @@ export type Acknowledgement = Message<"eric.v1.Acknowledgement"> & {
   listener: string;
 
   /**
-   * The listener's birth, as its stream said; 0: not checked. Another: FAILED_PRECONDITION, reason
-   * OTHER_LIFE.
+   * The listener's birth, as its stream said; 0: not checked. Another, or sequences from before all that was
+   * meant for the listener: FAILED_PRECONDITION, reason OTHER_LIFE.
    *
    * @generated from field: int64 birth = 3;
    */
