@@ -165,8 +165,11 @@ impl Hub {
                 .explicit
                 .as_ref()
                 .is_some_and(|it| it.goes_on(options.session.as_deref(), now) && !life.lacks_some_of(it));
+        // pulls that follow one another are a stream also between two of them
+        let pulled = standing.explicit.as_ref().is_some_and(|explicit| explicit.is_pulled(now));
         standing.begin_stream(options.credit.unwrap_or_default().0, goes_on);
         let turn = standing.explicit.as_ref().filter(|_| options.pull).map(|explicit| explicit.turn());
+        let taken = standing.seated.is_some() || pulled;
         let beginning = match life {
             Life::Other => begin_again(&standing, state.ring_for(&standing)),
             Life::None | Life::Same(..) if standing.explicit.is_some() => {
@@ -188,7 +191,7 @@ impl Hub {
             state.holds(&listener);
         }
         if options.session.is_some() || standing.claim.is_some() {
-            standing.claim.get_or_insert_default().pass_to(options.session.clone(), older.is_some());
+            standing.claim.get_or_insert_default().pass_to(options.session.clone(), taken);
         }
         self.attends(channel, &listener, &mut standing, options);
         drop(standing);
