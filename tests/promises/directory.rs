@@ -11,4 +11,5 @@ mod refused;
 mod restart;
 mod sent_back;
 mod small_disk;
+mod space;
 mod start;

@@ -10,7 +10,8 @@ use std::{
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// So many looks without a commit, and the rest is brought over too.
+/// So many looks without a commit, and the rest is brought over too, and the write-ahead log emptied: what stands there still
+/// is read at a start, and were it damaged by then, older pages would come over newer ones.
 const IDLE: u32 = 20;
 
 #[derive(Debug)]
@@ -40,6 +41,8 @@ impl Checkpoints {
         options: &Options,
     ) -> rusqlite::Result<Self> {
         let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        // whoever writes or reads is not kept waiting while this waits for another
+        connection.busy_timeout(Duration::ZERO)?;
         let (long, at_once) = (options.wal_bytes, options.wal_bytes / 4);
         let room = Room::beside(options.wal_bytes);
         Ok(Self { connection, shared, file, page_bytes, long, room, at_once })
@@ -49,18 +52,22 @@ impl Checkpoints {
         let (mut seen, mut quiet) = (0, 0);
         while self.shared.sleep(LOOK) && self.shared.standing() != LogState::Failed {
             self.look_for_room();
-            let commits = self.shared.stats.commits();
-            quiet = if commits == seen { quiet + 1 } else { 0 };
-            seen = commits;
+            let written = self.shared.written.load(Ordering::Relaxed);
+            quiet = if written == seen { quiet + 1 } else { 0 };
+            seen = written;
             // where nothing happens nothing is looked at; what is left to the writer would find it locked by us
             if quiet > IDLE || (quiet == 0 && self.shared.wal_rest.load(Ordering::Relaxed)) {
                 continue;
             }
-            if let Err(error) = self.look(quiet == IDLE)
-                && trouble::passes(&self.file, &error).is_none()
-            {
-                trouble::tell_failed(&self.file, &error);
-                return self.shared.fail();
+            match self.look(quiet == IDLE) {
+                Ok(true) => {}
+                // somebody reads: it is tried again when it has been quiet for as long again
+                Ok(false) => quiet = 0,
+                Err(error) if trouble::passes(&self.file, &error).is_some() => quiet = 0,
+                Err(error) => {
+                    trouble::tell_failed(&self.file, &error);
+                    return self.shared.fail();
+                }
             }
         }
     }
@@ -78,17 +85,21 @@ impl Checkpoints {
         self.shared.lock().tight = self.room.tight;
     }
 
-    fn look(&self, all: bool) -> rusqlite::Result<()> {
+    /// False where all was to be brought over, and was not.
+    fn look(&self, all: bool) -> rusqlite::Result<bool> {
         let wal = self.wal("NOOP")?;
         let too_long = wal.size >= self.long && wal.rest > 0;
-        if too_long || wal.rest >= self.at_once || (all && wal.rest > 0) {
+        if all {
+            return Ok(wal.size == 0 || self.wal("TRUNCATE")?.size == 0);
+        }
+        if too_long || wal.rest >= self.at_once {
             self.wal("PASSIVE")?;
         }
         // it tells of what was there when it began: what was committed since then is left
         if too_long {
             self.shared.wal_rest.store(true, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn wal(&self, mode: &str) -> rusqlite::Result<Wal> {

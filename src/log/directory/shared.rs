@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) watermark: Watermark,
     pub(super) stats: Stats,
     pub(super) seen: Seen,
+    /// What was written so far, in transactions of any kind.
+    pub(super) written: AtomicU64,
     /// The rest of the write-ahead log is small: whoever writes should bring it over between two commits.
     pub(super) wal_rest: AtomicBool,
 }
@@ -52,9 +54,9 @@ impl Shared {
         let standing = LogState::Writing;
         let state =
             State { standing, recovered, pending, kept, tight: false, sleeping: false, closing: false };
-        let (work, closed, wal_rest) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
+        let (work, closed, written, wal_rest) = Default::default();
         let (state, stats, seen) = (Mutex::new(state), Stats::default(), Seen::default());
-        Self { state, work, closed, bytes, watermark, stats, seen, wal_rest }
+        Self { state, work, closed, bytes, watermark, stats, seen, written, wal_rest }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -48,7 +48,7 @@ impl Upkeep {
         sweeps.unwrap_or(self.look_at).min(self.orphans.due()).min(self.look_at)
     }
 
-    /// Does a little of what is due. True: something was deleted.
+    /// Does a little of what is due. True: something was deleted, or given back.
     pub(super) fn step(&mut self, transaction: &Connection, now: i64) -> rusqlite::Result<bool> {
         let (began, before) = (Instant::now(), transaction.total_changes());
         let until = began + AT_MOST;
@@ -60,10 +60,9 @@ impl Upkeep {
                 sweep.step(transaction, now)?;
             }
         }
-        if !self.doomed && (self.shrinking || self.look_at <= began) {
-            self.shrink(transaction, until)?;
-        }
-        Ok(transaction.total_changes() > before)
+        let looks = !self.doomed && (self.shrinking || self.look_at <= began);
+        let gave_back = looks && self.shrink(transaction, until)?;
+        Ok(gave_back || transaction.total_changes() > before)
     }
 
     /// What was done did not last: begins anew.
@@ -72,12 +71,13 @@ impl Upkeep {
         self.orphans.begin(Instant::now());
     }
 
-    /// Where a good part of the file is free, the file shrinks until little of it is.
-    fn shrink(&mut self, transaction: &Connection, until: Instant) -> rusqlite::Result<()> {
+    /// Where a good part of the file is free, the file shrinks until little of it is. True: by some pages, now.
+    fn shrink(&mut self, transaction: &Connection, until: Instant) -> rusqlite::Result<bool> {
         let count = |pragma| transaction.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
         let (free, pages) = (count("freelist_count")?, count("page_count")?);
         let enough = if self.shrinking { FEW } else { (2 * FEW).max(pages / 4) };
         self.shrinking = free > enough;
+        let shrinks = self.shrinking;
         self.look_at = Instant::now() + LOOK;
         while self.shrinking && Instant::now() < until {
             let mut vacuum = transaction.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
@@ -87,6 +87,6 @@ impl Upkeep {
             drop(vacuum);
             self.shrinking = count("freelist_count")? > FEW;
         }
-        Ok(())
+        Ok(shrinks)
     }
 }

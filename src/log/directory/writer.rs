@@ -102,11 +102,15 @@ impl Writer {
         items.iter().try_for_each(|item| rows.put(item))?;
         let left = rows.finish();
         let deleted = self.upkeep.due() <= Instant::now() && self.upkeep.step(&transaction, now)?;
-        if left.unmarked || deleted || (count == 0 && self.rhythm.is_due()) {
+        let marked = left.unmarked || deleted || (count == 0 && self.rhythm.is_due());
+        if marked {
             mark(&transaction, last, now)?;
         }
         let began = Instant::now();
         transaction.commit()?;
+        if count > 0 || marked {
+            self.shared.written.fetch_add(1, Ordering::Relaxed);
+        }
         self.rhythm.committed();
         self.upkeep.take(left);
         self.wrote(count, last, began.elapsed());
