@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    log::{Position, RecoveredChannel, RecoveredListener, Removal},
+    log::{LogError, Position, RecoveredChannel, RecoveredListener, Removal},
 };
 use reading::{RegainedChannel, RegainedListener};
 use std::{
@@ -65,6 +65,7 @@ impl Hub {
             ids,
         } = regained;
         let state: ChannelKept = kept::read(&text.state)?;
+        self.must_lie_before(state.last.max(state.ring.floor))?;
         let mut gone = Vec::new();
         let mut state =
             State::of_kept(birth, settings?, self.began, state, broadcasts, self.log.last(), &mut gone);
@@ -88,6 +89,7 @@ impl Hub {
         } = regained;
         let settings: ListenerSettings = kept::read(&text.settings)?;
         let kept: ListenerKept = kept::read(&text.state)?;
+        self.must_lie_before(kept.passed)?;
         let end = kept.end.and_then(|position| self.regain_end(position));
         let mut state = channel.lock();
         let ring = if kept.deaf { state.silence() } else { &state.ring };
@@ -104,6 +106,14 @@ impl Hub {
         let next = self.next_moment(&standing, state.ring_for(&standing), self.clock_ms());
         self.set_alarm(channel, &listener, &mut standing, next);
         self.listeners.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Nobody has come further than the log: else parts of it are older than others, and positions would be given again.
+    fn must_lie_before(&self, place: Position) -> Result<(), Error> {
+        if place > self.log.last() {
+            return Err(Error::Log(LogError::Corrupt));
+        }
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use crate::{
     http::{self, Origins},
     hub::{Hub, Limits},
     log::{
-        Log, Memory,
+        Log, LogError, Memory,
         directory::{Directory, OpenError, Options, Sync},
     },
     verbs::{Dispatcher, RequestLimits, Served, bodies::Bodies},
@@ -216,7 +216,10 @@ fn begin(
         Handle::current().block_on(hub.settled())?;
         Ok::<_, Error>(hub)
     })?
-    .map_err(Cause::from)
+    .map_err(|error| {
+        let damaged = error == Error::Log(LogError::Corrupt);
+        if damaged { OpenError::contradicts(dir).into() } else { error.into() }
+    })
 }
 
 fn dispatcher(config: &Config, hub: &Arc<Hub>, stopper: &Stopper, clock: &Runtime) -> Dispatcher {

@@ -89,6 +89,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// What a directory has given back does not agree with itself.
+    pub(crate) fn contradicts(dir: &Path) -> Self {
+        Self::Damaged { file: file(dir), what: "what it keeps does not agree with itself".to_owned() }
+    }
+
     pub(super) fn io(path: &Path, error: io::Error) -> Self {
         Self::Io { path: path.to_owned(), error }
     }

@@ -1,16 +1,19 @@
 //! A file that is not as it was written: it is refused at the start, and told to whom it concerns while it is served.
 
-use super::{faults::state, refused::does_not_start};
+use super::{
+    faults::{begun, named, state},
+    refused::does_not_start,
+};
 use crate::support::{
     Refused,
     command::{Served, path},
-    directory::{directory, end, file, over},
+    directory::{directory, end, file, over, waiting_numbers},
     message::{numbered, numbers, rising},
     reader::delivered,
     wire::pull,
     within,
 };
-use eric::v1::{ChannelSettings, LogState, Message};
+use eric::v1::{ChannelSettings, GapReason, LogState, Message};
 use rusqlite::Connection;
 use std::{fs, fs::File, os::unix::fs::FileExt as _, path::Path};
 use tempfile::TempDir;
@@ -74,6 +77,12 @@ async fn wherever_a_file_is_damaged_it_is_refused_and_it_is_said_what_can_be_don
         file.set_len(file.metadata().expect("it has a size").len() / 2).expect("it can be cut");
     })
     .await;
+    is_refused("who has come further than the log", |dir| {
+        let connection = Connection::open(file(dir)).expect("it is sound");
+        let sql = "UPDATE listener SET state = json_set(state, '$.passed', 1000000) WHERE id = 'l'";
+        assert_eq!(connection.execute(sql, []).expect("it is there"), 1);
+    })
+    .await;
     for table in ["mark", "start", "channel", "listener", "message", "accepted", "removed", "doomed"] {
         is_refused(table, |dir| overwrite(dir, root(dir, table))).await;
     }
@@ -112,5 +121,44 @@ async fn a_page_that_is_damaged_while_it_is_served_is_told_to_whom_it_concerns_a
     wire.still_answers().await;
     assert!(server.said().iter().any(|line| line.contains("cannot be read")), "{:?}", server.said());
     assert_eq!(state(&wire).await, LogState::Writing);
+    server.kill().await;
+}
+
+/// Changes one byte in the middle of the write-ahead log. Whoever wrote it has ended.
+fn flip(dir: &Path) {
+    let log = dir.join("eric.db-wal");
+    let mut content = fs::read(&log).expect("it is there");
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(log, content).expect("it takes it");
+}
+
+/// It is taken for a torn write.
+#[tokio::test]
+async fn behind_damage_in_the_write_ahead_log_all_is_gone_and_who_knew_of_it_is_told() {
+    let dir = directory();
+    let server = Served::over(dir.path(), &[]).await;
+    let wire = begun(&server, 0..0).await;
+    for number in 0..100 {
+        wire.dispatch("c", "l", named(number)).await;
+    }
+    let mut reader = wire.listen("c", "l").await;
+    assert_eq!(numbers(&reader.take(100).await), (0..100).collect::<Vec<_>>());
+    let token = reader.token.clone();
+    drop((reader, wire));
+    server.kill().await;
+    flip(dir.path());
+
+    let server = Served::over(dir.path(), &[]).await;
+    let wire = server.wire().await;
+    let left = waiting_numbers(&wire, "l").await;
+    let count = left.len() as i64;
+    assert!(count > 0 && count < 100, "{count}");
+    assert_eq!(left, (0..count).collect::<Vec<_>>(), "what stands before it is there");
+    assert!(!wire.dispatch("c", "l", named(99)).await.duplicate, "it was gone");
+    let mut reader = wire.listen_from("c", "l", &token).await;
+    reader.gap_of(GapReason::OtherLife, None).await;
+    let came = numbers(&reader.take(left.len() + 1).await);
+    assert_eq!(came, (0..count).chain([99]).collect::<Vec<_>>());
     server.kill().await;
 }
