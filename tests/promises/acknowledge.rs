@@ -14,6 +14,7 @@ use eric::v1::{
     AcknowledgeRequest, AcknowledgementMode, ChangeListenRequest, Credit, ListenRequest, PullRequest,
     RegisterRequest, Subscription,
 };
+use std::time::Duration;
 use tonic::Code;
 
 fn with_credit(messages: i32, bytes: i64) -> Subscription {
@@ -241,6 +242,51 @@ async fn credit_that_is_absurd_is_refused_and_zero_is_the_default() {
     wire.dispatch_all("c", "l", (0..1001).map(numbered)).await;
     assert_eq!(reader.take(1000).await.len(), 1000);
     assert_eq!(wire.listener("c", "l").await.unacknowledged_messages, 1000);
+}
+
+/// More than the default credit has room for, of which each takes a little more than 1 MiB.
+async fn more_than_16_mib(wire: &Wire) -> Vec<i64> {
+    let mut sequences = Vec::new();
+    for _ in 0..20 {
+        sequences.push(wire.dispatch("c", "l", sized(1 << 20)).await.sequence);
+    }
+    sequences
+}
+
+#[tokio::test]
+async fn zero_bytes_of_credit_are_16_mib_on_a_stream() {
+    let (_server, wire) = explicit().await;
+    let sent = more_than_16_mib(&wire).await;
+    let mut reader = wire.try_listen(with_credit(0, 0)).await.unwrap();
+    assert_eq!(sequences(&reader.take(15).await), sent[..15]);
+    // a stream that had room would go on
+    let more = tokio::time::timeout(Duration::from_millis(200), reader.part()).await;
+    assert!(more.is_err(), "more came: {more:?}");
+    assert_eq!(wire.listener("c", "l").await.unacknowledged_messages, 15);
+    wire.acknowledge(through(sent[1])).await;
+    assert_eq!(sequences(&reader.take(2).await), sent[15..17]);
+    assert_eq!(wire.listener("c", "l").await.unacknowledged_messages, 15);
+    wire.acknowledge(through(sent[16])).await;
+    assert_eq!(sequences(&reader.take(3).await), sent[17..]);
+}
+
+#[tokio::test]
+async fn zero_bytes_of_credit_are_16_mib_by_pulls() {
+    let (_server, wire) = explicit().await;
+    let sent = more_than_16_mib(&wire).await;
+    let next = async || {
+        let credit = Some(Credit::default());
+        let request = PullRequest { session: "s".into(), credit, ..pull("c", "l") };
+        let answer = within(wire.call().pull(request)).await.expect("a pull is answered");
+        sequences(&answer.into_inner().batch.expect("with a batch").deliveries)
+    };
+    for sequence in &sent[..15] {
+        assert_eq!(next().await, [*sequence]);
+    }
+    assert_eq!(next().await.len(), 0, "there is no room for one more");
+    wire.acknowledge(singly(&[sent[3]])).await;
+    assert_eq!(next().await, [sent[15]]);
+    assert_eq!(next().await.len(), 0);
 }
 
 #[tokio::test]

@@ -283,6 +283,19 @@ async fn help_shows_no_option_that_does_nothing() {
 }
 
 #[tokio::test]
+async fn help_says_what_may_be_lost_where_the_disk_is_written_at_an_interval() {
+    let (_, text, _) = told(&["serve", "--help"]).await;
+    let of_sync = text.split("--sync ").nth(1).and_then(|text| text.split("\n\n").next());
+    let said = of_sync.expect("it is shown").split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "is there after a power cut; with a time what was accepted in as much of it may be lost then",
+        "not when only the process ends",
+    ] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_tells_the_figures_of_its_log() {
     let dir = directory();
     let (server, wire) = over(dir.path()).await;

@@ -162,6 +162,42 @@ async fn what_is_absurd_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn nanoseconds_that_are_none_are_refused_and_the_deadline_stays() {
+    let (_server, wire) = with_deadline(deadline(0, 300 * MILLIS)).await;
+    let (mut reader, sequences) = three(&wire).await;
+    // an hour, or none at all, if it counted
+    for (seconds, nanos) in [(3600, -1), (3600, 1_000_000_000), (0, -1), (0, i32::MIN), (3600, i32::MAX)] {
+        let by = Some(Duration { seconds, nanos });
+        let item = Extension { extension: by, ..extension(sequences[0], 0) };
+        let refused = wire.try_extend(item).await.unwrap_err();
+        refused.is(Code::InvalidArgument, "INVALID_SETTING", &["items[0].extension"]);
+    }
+    let (delivery, attempt, _) = reader.attempt().await;
+    assert_eq!((number(&delivery), attempt), (0, Some(2)), "in its own time");
+}
+
+#[tokio::test]
+async fn a_deadline_out_of_its_range_is_refused_by_an_update_too_and_the_one_before_stays() {
+    let (_server, wire) = with_deadline(deadline(3600, 0)).await;
+    let before = wire.listener("c", "l").await.settings;
+    for settings in [
+        deadline(0, 1),
+        deadline(-1, 0),
+        deadline(1, -1),
+        deadline(1, 1_000_000_000),
+        deadline(24 * 3600, 1),
+        deadline(i64::MAX, 0),
+    ] {
+        let (channel, listener, settings) = ("c".into(), "l".into(), Some(settings));
+        let request = UpdateListenerRequest { channel, listener, settings, update_mask: None };
+        let answer = refused(wire.call().update_listener(request)).await;
+        answer.is(Code::InvalidArgument, "INVALID_SETTING", &["settings.ack_deadline"]);
+    }
+    assert_eq!(wire.listener("c", "l").await.settings, before);
+    assert_eq!(before.unwrap().ack_deadline, Some(Duration { seconds: 3600, nanos: 0 }));
+}
+
+#[tokio::test]
 async fn where_others_pass_each_has_its_own_deadline() {
     let (_server, wire) = with_deadline(deadline(0, 200 * MILLIS)).await;
     let overtaking = Some(Redelivery::Overtaking.into());

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Event, Refused, Wire,
-    explicit::{explicit, singly, through},
+    explicit::{explicit, extension, rejection, singly, through},
     listener,
     message::{message, numbered, numbers, sequences},
     reader::{Reader, told},
@@ -10,8 +10,8 @@ use crate::support::{
     wire::{dispatch, subscription},
 };
 use eric::v1::{
-    Acknowledgement, Delivery, GapReason, GetListenerRequest, ListenerSettings, Message, RegisterRequest,
-    UpdateListenerRequest,
+    Acknowledgement, Delivery, Extension, GapReason, GetListenerRequest, ListenerSettings, Message,
+    RegisterRequest, Rejection, UpdateListenerRequest,
 };
 use prost_types::Duration;
 use std::time;
@@ -160,6 +160,10 @@ async fn a_listener_that_nobody_listens_to_expires_and_says_so() {
     refused.is(Code::NotFound, "LISTENER_EXPIRED", &[]);
     let item = eric::v1::Acknowledgement { listener: "idle".into(), ..through(1) };
     wire.try_acknowledge(item).await.unwrap_err().is(Code::NotFound, "LISTENER_EXPIRED", &[]);
+    let item = Rejection { listener: "idle".into(), ..rejection(1) };
+    wire.try_reject(item).await.unwrap_err().is(Code::NotFound, "LISTENER_EXPIRED", &[]);
+    let item = Extension { listener: "idle".into(), ..extension(1, 1) };
+    wire.try_extend(item).await.unwrap_err().is(Code::NotFound, "LISTENER_EXPIRED", &[]);
     // while its stream is open it does not, and the one without a timeout never
     assert!(expired(&wire, "busy").await.is_none());
     assert!(expired(&wire, "l").await.is_none());

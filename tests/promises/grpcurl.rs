@@ -168,6 +168,51 @@ async fn grpcurl_listens_for_many_and_changes_them() {
 }
 
 #[tokio::test]
+async fn grpcurl_adds_a_listener_with_credit_and_acknowledges_for_it() {
+    let Some(program) = grpcurl() else { return };
+    let server = TestServer::start();
+    let wire = server.wire().await;
+    let grpcurl = Grpcurl { program, server: &server };
+    wire.create("c").await;
+    wire.register("c", "a").await;
+    let mode = "ACKNOWLEDGEMENT_MODE_EXPLICIT";
+    let register = json!({ "channel": "c", "listener": "e", "acknowledgementMode": mode });
+    assert_eq!(grpcurl.call("Register", &register).await["listener"]["acknowledgementMode"], mode);
+    let asked = json!({ "subscriptions": [{ "channel": "c", "listener": "a" }] });
+    let mut listening = grpcurl.stream("Listen", &asked);
+    let opened = listening.next().await;
+
+    let credit = json!({ "maxUnacknowledgedMessages": 2 });
+    let add = json!({ "channel": "c", "listener": "e", "credit": credit });
+    let change = json!({ "stream": opened["opened"]["stream"], "add": [add] });
+    assert_eq!(grpcurl.call("ChangeListen", &change).await["added"], json!([{ "subscription": 2 }]));
+    wire.dispatch_all("c", "e", (0..5).map(numbered)).await;
+    let mut seen = Vec::new();
+    delivered(&mut listening, &mut seen, 2).await;
+    assert_eq!(wire.listener("c", "e").await.unacknowledged_messages, 2);
+    let item = json!({ "channel": "c", "listener": "e", "throughSequence": seen[1]["sequence"] });
+    let answer = grpcurl.call("Acknowledge", &json!({ "items": [item] })).await;
+    let acknowledged = &answer["results"][0]["acknowledged"];
+    assert_eq!(acknowledged["coveredMessages"], "2");
+    assert_eq!(acknowledged["throughSequence"], seen[1]["sequence"]);
+    delivered(&mut listening, &mut seen, 4).await;
+    let told: Vec<_> = seen.iter().map(|delivery| delivery["message"]["json"].clone()).collect();
+    assert_eq!(told, ["0", "1", "2", "3"]);
+    assert_eq!(wire.listener("c", "e").await.unacknowledged_messages, 2);
+}
+
+/// Reads on until there are so many deliveries.
+async fn delivered(stream: &mut Stream, seen: &mut Vec<Value>, count: usize) {
+    while seen.len() < count {
+        let part = stream.next().await;
+        for batch in part["batches"].as_array().into_iter().flatten() {
+            seen.extend(batch["deliveries"].as_array().into_iter().flatten().cloned());
+        }
+    }
+    assert_eq!(seen.len(), count);
+}
+
+#[tokio::test]
 async fn grpcurl_shows_what_stands_in_an_errors_details() {
     let Some(program) = grpcurl() else { return };
     let server = TestServer::start();

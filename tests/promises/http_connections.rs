@@ -6,6 +6,7 @@ use crate::support::{
     http::{Http, call},
     listener,
     message::{message, numbered, sized},
+    peer::{PREFACE, Peer},
     until,
 };
 use serde_json::{Value, json};
@@ -35,6 +36,54 @@ async fn heads_that_come_slowly_or_are_too_long_are_cut() {
     let mut many = Http::connect(server.http()).await;
     many.ask("GET", "/v1/server", &"x-many: x\r\n".repeat(500), b"").await;
     assert_eq!(many.head().await.map(|head| head.status), Some(431));
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_given_up_however_steadily_it_comes() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
+    let wire = server.listener().await;
+    let mut stream = tokio::net::TcpStream::connect(server.http()).await.unwrap();
+    stream.write_all(b"GET /v1/server HTTP/1.1\r\nhost: localhost\r\nx-more: ").await.unwrap();
+    let mut drips = 0;
+    while stream.write_all(b"x").await.is_ok() {
+        drips += 1;
+        assert!(drips < 1_000, "the server waits for ever");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn first_words_of_http_2_that_stop_half_way_are_given_up() {
+    let server = TestServer::with(|config| config.header_timeout = Duration::from_secs(1));
+    let wire = server.listener().await;
+    let mut halves = Vec::new();
+    for half in [1, PREFACE.len() / 2, PREFACE.len() - 1] {
+        let mut peer = Peer::connect(server.http()).await;
+        peer.send(&PREFACE[..half]).await;
+        halves.push(peer);
+    }
+    for peer in &mut halves {
+        assert_eq!(peer.rest().await, b""[..], "it was not spoken to");
+    }
+    wire.still_answers().await;
+}
+
+#[tokio::test]
+async fn headers_of_http_2_that_never_end_are_given_up() {
+    let server = TestServer::with(|config| {
+        config.keep_alive_interval = Duration::from_secs(1);
+        config.keep_alive_timeout = Duration::from_secs(1);
+    });
+    let wire = server.listener().await;
+    let mut peer = Peer::connect(server.http()).await;
+    peer.begin().await;
+    peer.read_until(|frame| frame.settled()).await;
+    // HEADERS on the stream 1, of one byte and without END_HEADERS: only a CONTINUATION may come behind it
+    peer.send(b"\0\0\x01\x01\0\0\0\0\x01\x82").await;
+    peer.rest().await;
     wire.still_answers().await;
 }
 

@@ -339,6 +339,22 @@ async fn the_time_to_wait_is_the_channels_and_the_longest_of_several() {
     }
 }
 
+#[tokio::test]
+async fn the_time_to_wait_is_said_once_and_first() {
+    let (server, wire) = listener().await;
+    wire.create("d").await;
+    for path in [WATCH, LISTEN, "/v1/events?channel=c&channel=d"] {
+        let mut events = Events::open(server.http(), path).await;
+        wire.broadcast_all("c", (0..20).map(numbered)).await;
+        events.take_some(20).await;
+        wire.broadcast("c", numbered(20)).await;
+        assert_eq!(events.one().await.number(), 20);
+        let text = String::from_utf8(events.body).unwrap();
+        assert!(text.starts_with("retry: 3000\n"), "{text}");
+        assert_eq!(text.matches("retry:").count(), 1, "{text}");
+    }
+}
+
 /// What each of them is sent behind this much of its body, up to so many events.
 async fn bodies(streams: &mut [Events], begun: usize, count: usize) -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
@@ -398,6 +414,8 @@ async fn http_2_carries_many_streams_on_one_connection() {
             (answer.status().as_u16(), &answer.headers()["content-type"]),
             (200, &"text/event-stream".parse().unwrap())
         );
+        assert_eq!(answer.headers()["cache-control"], "no-store, no-transform");
+        assert_eq!(answer.headers()["x-accel-buffering"], "no");
         streams.push(answer.into_body());
     }
     until(async || wire.look_at("c").await.streams == 3).await;
@@ -412,6 +430,7 @@ async fn http_2_carries_many_streams_on_one_connection() {
         let text = String::from_utf8(text).unwrap();
         assert!(text.starts_with("retry: 3000\nid: "), "{text}");
         assert_eq!(text.matches("event: number\n").count(), 20);
+        assert_eq!(text.matches("retry:").count(), 1, "{text}");
     }
     drop(streams);
     drop(client);

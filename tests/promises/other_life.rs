@@ -60,7 +60,10 @@ impl Door {
                 let resume_token = token.to_owned();
                 // of one session: such pulls go on after the last, but not from another life
                 let session = "s".to_owned();
-                let request = PullRequest { resume_token, session, max_messages: 100, ..pull("c", listener) };
+                // longer than a test has patience: what such a token is answered is there at once
+                let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+                let asked = PullRequest { resume_token, session, wait, ..pull("c", listener) };
+                let request = PullRequest { max_messages: 100, ..asked };
                 let answer = within(wire.call().pull(request)).await;
                 let batch = answer.map_err(|status| Refused::of(&status))?.into_inner().batch;
                 let batch = batch.expect("a pull answers a batch");

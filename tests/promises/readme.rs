@@ -1,7 +1,16 @@
 //! The README's conversation, word for word: only the program's path and the server's address are those of the test.
 
-use crate::support::{TestServer, within};
-use std::process::{Output, Stdio};
+use crate::support::{
+    TestServer,
+    directory::{directory, file, over},
+    message::message,
+    within,
+};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
 use tokio::process::Command;
 
 const README: &str = include_str!("../../README.md");
@@ -86,4 +95,41 @@ async fn the_conversation_with_curl_works_as_it_is_written() {
     for said in ["event: quote\ndata: {\"eur\": 12.5}\n", "\"value\":\"only for you\"", "CHANNEL_NOT_FOUND"] {
         assert!(printed.contains(said), "{said} in {printed}\n{told}");
     }
+}
+
+fn opened(dir: &Path) -> Connection {
+    Connection::open_with_flags(file(dir), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it may be read")
+}
+
+#[tokio::test]
+async fn what_sqlite_is_asked_for_the_messages_works_as_it_is_written() {
+    let dir = directory();
+    let (_server, wire) = over(dir.path()).await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    let one = wire.dispatch("c", "l", message("m")).await.sequence;
+    let all = wire.broadcast("c", message("m")).await.sequence;
+    let block = block("Durable", "FROM messages");
+    let sql = block.split('"').nth(1).expect("it stands in quotes");
+    let connection = opened(dir.path());
+    let mut query = connection.prepare(sql).expect("it is SQL");
+    let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let rows: Vec<(i64, String, Option<String>)> =
+        query.query_map([], row).and_then(Iterator::collect).expect("the view is there");
+    assert_eq!(rows, [(one, "c".to_owned(), Some("l".to_owned())), (all, "c".to_owned(), None)]);
+}
+
+#[tokio::test]
+async fn the_tables_of_a_directory_are_those_that_the_readme_names() {
+    let dir = directory();
+    let (_server, _wire) = over(dir.path()).await;
+    let table = README.split("| table | a row |\n| --- | --- |\n").nth(1).expect("it has the table");
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let mut named: Vec<_> = rows.flat_map(|names| names.split(", ").map(|it| it.trim_matches('`'))).collect();
+    named.sort_unstable();
+    let connection = opened(dir.path());
+    let sql = "SELECT name FROM sqlite_schema ORDER BY name";
+    let mut query = connection.prepare(sql).expect("it is SQL");
+    let names = query.query_map([], |row| row.get(0)).and_then(Iterator::collect::<Result<Vec<String>, _>>);
+    assert_eq!(names.expect("they can be read"), named);
 }

@@ -8,7 +8,7 @@ use crate::support::{
     wire::pull,
     within,
 };
-use eric::v1::{Backoff, ChannelSettings, GapReason, PullRequest, RejectRequest, Rejection};
+use eric::v1::{Backoff, ChannelSettings, Extension, GapReason, PullRequest, RejectRequest, Rejection};
 use prost_types::Duration;
 use tonic::Code;
 
@@ -184,6 +184,35 @@ async fn a_rejection_of_what_is_not_in_hand_changes_nothing() {
     assert_eq!((standing.generation, standing.unacknowledged_messages), (0, 3));
     wire.mark("c").await;
     assert_eq!(reader.before("mark").await, [], "nothing comes again");
+}
+
+#[tokio::test]
+async fn what_another_received_is_not_outstanding_for_whoever_was_delivered_more_since() {
+    let (_server, wire) = explicit().await;
+    wire.register_explicit("c", "m").await;
+    let (mut reader, sequences) = five(&wire).await;
+    let mut other = wire.listen("c", "m").await;
+    assert_eq!(numbers(&other.take(4).await), [1, 2, 3, 4]);
+    let listener = || String::from("m");
+    for refused in [
+        wire.try_reject(Rejection { listener: listener(), ..rejection(sequences[0]) }).await.unwrap_err(),
+        wire.try_reject(Rejection { listener: listener(), ..final_rejection(sequences[0], "") })
+            .await
+            .unwrap_err(),
+        wire.try_extend(Extension { listener: listener(), ..extension(sequences[0], 1) }).await.unwrap_err(),
+    ] {
+        refused.is(Code::FailedPrecondition, "NOT_OUTSTANDING", &[]);
+        refused.tells("sequence", &sequences[0].to_string());
+    }
+    for (listener, unacknowledged) in [("l", 5), ("m", 4)] {
+        let standing = wire.listener("c", listener).await;
+        assert_eq!((standing.generation, standing.unacknowledged_messages), (0, unacknowledged));
+        assert_eq!(standing.lost_messages, 0);
+    }
+    wire.mark("c").await;
+    for reader in [&mut reader, &mut other] {
+        assert_eq!(reader.before("mark").await, [], "nothing comes again");
+    }
 }
 
 #[tokio::test]

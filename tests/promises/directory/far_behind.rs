@@ -1,10 +1,13 @@
 //! Memory is bounded by a cache: who is far behind is read back from the disk, while the others go on.
 
 use crate::support::{
+    Wire,
+    command::Served,
     directory::{directory, end, over_with},
-    message::{numbered, numbers, sized},
+    message::{numbered, numbers, sent, sized},
 };
-use eric::v1::{ChannelSettings, StartAt};
+use eric::v1::{ChannelSettings, Message, StartAt};
+use std::{fs, ops::Range};
 
 const BEHIND: i64 = 2_000;
 
@@ -72,4 +75,46 @@ async fn a_pull_that_does_not_wait_gives_what_is_on_disk() {
     assert!(wire.pull("c", "l", 1).await.0.deliveries.is_empty());
     drop(wire);
     end(server).await;
+}
+
+/// As many large ones as a batch takes: four megabytes.
+const BATCH: usize = 40;
+const BATCHES: usize = 50;
+
+fn large(number: usize) -> Message {
+    Message { id: format!("m-{number}"), ..sized(100_000) }
+}
+
+async fn broadcast(wire: &Wire, batches: Range<usize>) {
+    for batch in batches {
+        wire.broadcast_all("c", (batch * BATCH..(batch + 1) * BATCH).map(large)).await;
+    }
+}
+
+/// What a server has in memory, in MiB.
+fn resident(server: &Served) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("it has not ended");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the system tells it");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
+    kib >> 10
+}
+
+#[tokio::test]
+async fn what_waits_on_the_disk_takes_no_memory() {
+    let dir = directory();
+    let server = Served::over(dir.path(), &["--cache-bytes", "1MiB"]).await;
+    let wire = server.wire().await;
+    let settings = ChannelSettings { max_backlog_bytes: Some(1 << 30), ..Default::default() };
+    wire.create_with("c", settings).await;
+    wire.register("c", "l").await;
+    broadcast(&wire, 0..5).await;
+    let before = resident(&server);
+    broadcast(&wire, 5..BATCHES).await;
+    let after = resident(&server);
+    assert!(after < before + 40, "{before} MiB, then {after} MiB");
+    let mut reader = wire.listen("c", "l").await;
+    for number in 0..BATCHES * BATCH {
+        assert_eq!(sent(&reader.one().await).id, large(number).id);
+    }
+    server.kill().await;
 }

@@ -4,7 +4,7 @@ use super::faults::{begun, named, refusal, state};
 use crate::support::{
     Refused, Wire,
     directory::{directory, end, file, over, waiting_numbers},
-    message::{sent, sized},
+    message::{numbers, sent, sized},
     power::Power,
     until,
 };
@@ -42,6 +42,27 @@ async fn at_an_interval_what_was_accepted_comes_to_the_disk_by_itself() {
     let wire = server.wire().await;
     wire.dispatch_all("c", "l", (0..10).map(named)).await;
     until(async || kept(&power) == 10).await;
+    drop(wire);
+    server.kill().await;
+    let (_server, wire) = over(&power.kept()).await;
+    assert_eq!(waiting_numbers(&wire, "l").await, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn where_the_fsync_of_an_interval_fails_nothing_more_is_accepted_and_what_is_durable_is_served() {
+    let power = Power::new();
+    let server = power.serve(&["--sync", "50ms"]).await;
+    let wire = begun(&server, 0..10).await;
+    until(async || kept(&power) == 10).await;
+    power.ask("fail");
+    // it is answered before it is on disk
+    wire.dispatch("c", "l", named(10)).await;
+    until(async || state(&wire).await == LogState::Failed).await;
+    power.ask_no_more("fail");
+    // a second fsync that succeeds would not tell what the first one lost
+    refusal(&wire, 11).await.is(Code::Unavailable, "LOG_UNAVAILABLE", &[]);
+    assert_eq!(numbers(&wire.listen("c", "l").await.take(10).await), (0..10).collect::<Vec<_>>());
+    assert!(server.said().iter().any(|line| line.contains("the log has failed")), "{:?}", server.said());
     drop(wire);
     server.kill().await;
     let (_server, wire) = over(&power.kept()).await;

@@ -99,6 +99,10 @@ impl Served {
         Wire::connect(self.url.clone()).await
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it has not ended")
+    }
+
     /// Begins the drain, and waits for its end.
     #[cfg(unix)]
     pub(crate) async fn end(self) -> Option<i32> {
@@ -109,7 +113,7 @@ impl Served {
     /// Asks it to end.
     #[cfg(unix)]
     pub(crate) async fn stop(&self) {
-        let id = self.child.id().expect("it has not ended").to_string();
+        let id = self.id().to_string();
         let killed = within(Command::new("kill").args(["-TERM", &id]).status()).await.expect("there is kill");
         assert!(killed.success());
     }
