@@ -89,6 +89,8 @@ fn may_be(reason: GapReason, receiver: &Receiver, message: &Accepted) -> bool {
         // "a resume token of another life"; all that is kept since its birth comes behind the gap
         GapReason::OtherLife => false,
         // nothing grows as old or as large here that it is trimmed
-        GapReason::Trimmed | GapReason::Unspecified => false,
+        // but what a channel drops is that for a watcher who comes back
+        GapReason::Trimmed => receiver.mode == Mode::Watcher && receiver.drops,
+        GapReason::Unspecified => false,
     }
 }

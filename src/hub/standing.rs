@@ -124,7 +124,9 @@ impl Standing {
             withheld: Position::ZERO,
         };
         if start < ring.floor() {
-            let reason = ring.why_gone(start);
+            // one who comes back had no backlog that could overflow
+            let expired = ring.why_gone(start) == GapReason::Expired;
+            let reason = if expired { GapReason::Expired } else { GapReason::Trimmed };
             let gap = Gap { reason, after: start, through: ring.floor(), count: None };
             standing.give_up(gap, ring);
         }

@@ -48,7 +48,7 @@ async fn a_watcher_that_comes_back_is_told_why_he_missed_something() {
         (stage, reason, sent)
     };
     let one = ChannelSettings { max_backlog: messages(1), max_replay: messages(1), ..room() };
-    let cases = [of(Stage::new(room()), GapReason::Expired), of(Stage::new(one), GapReason::Overflow)];
+    let cases = [of(Stage::new(room()), GapReason::Expired), of(Stage::new(one), GapReason::Trimmed)];
     tokio::time::advance(Duration::from_secs(3)).await;
     for (stage, reason, sent) in cases {
         stage.hub.upkeep();
