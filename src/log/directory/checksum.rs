@@ -1,6 +1,5 @@
 //! What a message's row is known by when it is read back: a disk may give other bytes than it was given.
 
-use super::reader::damaged;
 use rusqlite::{Row, types::ValueRef};
 
 /// What a row holds.
@@ -62,6 +61,11 @@ impl<'r> Values<'r> {
         crc.update(self.message);
         crc.finalize().cast_signed().into()
     }
+}
+
+/// What stands in this column is not what was written.
+pub(super) fn damaged(column: usize) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, "damaged".into())
 }
 
 #[cfg(test)]

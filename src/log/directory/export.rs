@@ -1,7 +1,7 @@
 //! Writes what a file holds as JSON lines, as far as it can be read.
 
 use super::{
-    checksum::{COLUMNS, Values},
+    checksum::{COLUMNS, Values, damaged},
     doomed,
     last::salvaged_last,
     line::{Channel, Line, Listener, Removed, Row as Message},
@@ -179,7 +179,7 @@ fn message(position: u64, row: &Row<'_>) -> rusqlite::Result<Line> {
         kind: String::new(),
         message: String::new(),
     };
-    let line = line.with(values.message).ok_or_else(|| super::reader::damaged(8))?;
+    let line = line.with(values.message).ok_or_else(|| damaged(8))?;
     Ok(Line::Message(Box::new(line)))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Entry, Kind, LogError, Position},
-    checksum::{COLUMNS, Values},
+    checksum::{COLUMNS, Values, damaged},
     letter::from_json,
     trouble,
 };
@@ -72,9 +72,4 @@ fn entry(position: Position, row: &Row<'_>) -> rusqlite::Result<Entry> {
     let message = Message::stored(message, remember_until.is_some()).ok_or_else(|| damaged(8))?;
     let dead_letter = dead_letter.map(|json| from_json(json).ok_or_else(|| damaged(6))).transpose()?;
     Ok(Entry { position, accepted_at, kind, message, dead_letter })
-}
-
-/// What stands in this column is not what was written.
-pub(super) fn damaged(column: usize) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, "damaged".into())
 }
