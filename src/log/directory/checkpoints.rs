@@ -90,7 +90,7 @@ impl Checkpoints {
         let wal = self.wal("NOOP")?;
         let too_long = wal.size >= self.long && wal.rest > 0;
         if all {
-            return Ok(wal.size == 0 || self.wal("TRUNCATE")?.size == 0);
+            return Ok(wal.size == 0 || self.empty(wal.rest)?);
         }
         if too_long || wal.rest >= self.at_once {
             self.wal("PASSIVE")?;
@@ -100,6 +100,12 @@ impl Checkpoints {
             self.shared.wal_rest.store(true, Ordering::Relaxed);
         }
         Ok(true)
+    }
+
+    /// To empty it is to lock writers out: what takes long is brought over before.
+    fn empty(&self, rest: i64) -> rusqlite::Result<bool> {
+        let rest = if rest > 0 { self.wal("PASSIVE")?.rest } else { 0 };
+        Ok(rest == 0 && self.wal("TRUNCATE")?.size == 0)
     }
 
     fn wal(&self, mode: &str) -> rusqlite::Result<Wal> {
