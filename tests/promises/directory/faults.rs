@@ -17,6 +17,8 @@ use eric::v1::{
     Receipt, RemoveListenerRequest,
 };
 use futures_util::{StreamExt as _, stream};
+use std::time::Duration;
+use tokio::time::timeout;
 use tonic::Code;
 
 pub(super) fn named(number: i64) -> Message {
@@ -272,6 +274,30 @@ async fn a_dispatch_is_answered_and_shown_when_it_is_on_disk() {
     told.sort_by_key(|(_, number)| *number);
     assert_eq!(told.map(|(_, number)| number), [0, 1]);
     assert_eq!(told.map(|(sequence, _)| sequence), [receipt.sequence, again.sequence]);
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn a_broadcast_comes_to_nobody_before_it_is_on_disk() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..0).await;
+    wire.register_explicit("c", "e").await;
+    let mut readers = [wire.listen("c", "l").await, wire.listen("c", "e").await, wire.watch("c").await];
+    power.ask("hold");
+    let sends = wire.clone();
+    let answered = tokio::spawn(async move { sends.broadcast("c", named(7)).await });
+    power.holds().await;
+    for reader in &mut readers {
+        assert!(timeout(Duration::from_millis(100), reader.one()).await.is_err(), "a crash could undo it");
+    }
+    assert!(!answered.is_finished());
+    power.ask_no_more("hold");
+    let receipt = answered.await.expect("it does not panic");
+    for reader in &mut readers {
+        assert_eq!(reader.one().await.sequence, receipt.sequence);
+    }
+    drop(readers);
     server.kill().await;
 }
 
