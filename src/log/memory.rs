@@ -5,6 +5,7 @@ use super::{
 };
 use std::{
     collections::BTreeMap,
+    hint::black_box,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +15,9 @@ use std::{
 /// Messages that stand next to each other share an allocation of this many places. A single message that is kept
 /// for long holds one such block, and not more.
 const BLOCK: u64 = 64;
+
+/// So many are touched before they go.
+const AT_ONCE: usize = 64;
 
 /// Keeps messages in memory, by position. Accepted means: it survives its sender.
 #[derive(Debug, Default)]
@@ -70,16 +74,22 @@ impl Kept {
         Some(taken)
     }
 
-    /// Rising positions mostly lie in the block of the one before.
-    fn read(&self, positions: &[Position], found: &mut Vec<Entry>) {
+    /// Those of these that are kept. Rising positions mostly lie in the block of the one before.
+    fn at(&self, positions: &[Position]) -> impl Iterator<Item = &Entry> {
         let mut block = None;
-        for &position in positions {
+        positions.iter().filter_map(move |&position| {
             let (number, place) = place(position);
             if !matches!(block, Some((at, _)) if at == number) {
                 block = self.blocks.get(&number).map(|block| (number, block));
             }
-            found.extend(block.and_then(|(_, block)| block.places[place].clone()));
-        }
+            block.and_then(|(_, block)| block.places[place].as_ref())
+        })
+    }
+
+    /// Touches the messages: of those that have lain for long each would wait for memory, and so they wait together.
+    fn bring_near(&self, positions: &[Position]) {
+        let first = |entry: &Entry| entry.message.bytes().first().copied();
+        black_box(self.at(positions).filter_map(first).fold(0, |sum, byte| sum ^ byte));
     }
 }
 
@@ -113,8 +123,11 @@ impl Memory {
     }
 
     fn take(&self, kept: &mut Kept, positions: &[Position]) {
-        for entry in positions.iter().filter_map(|&position| kept.take(position)) {
-            self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
+        for positions in positions.chunks(AT_ONCE) {
+            kept.bring_near(positions);
+            for entry in positions.iter().filter_map(|&position| kept.take(position)) {
+                self.bytes.fetch_sub(kept_bytes(&entry.message), Ordering::Relaxed);
+            }
         }
     }
 }
@@ -141,7 +154,7 @@ impl Log for Memory {
     }
 
     fn read(&self, positions: &[Position], found: &mut Vec<Entry>) -> Result<(), LogError> {
-        self.kept().read(positions, found);
+        found.extend(self.kept().at(positions).cloned());
         Ok(())
     }
 
