@@ -102,6 +102,12 @@ impl Message {
     /// # Errors
     /// The first fault that is found, with the field it is in.
     pub fn parse(raw: &[u8], max_payload_bytes: usize, unix_millis: u64) -> Result<Self, InvalidMessage> {
+        let limit = max_payload_bytes + MAX_BYTES_BESIDE_PAYLOAD;
+        if raw.len() > limit {
+            return Err(InvalidMessage::too_large("", limit, raw.len()));
+        }
+        // before they are looked through: a copy waits for memory in which nobody has been for long
+        let copy = id_comes_first(raw).then(|| Arc::from(raw));
         let found = Found::in_bytes(raw, max_payload_bytes)?;
         let kind = found.kind.ok_or_else(|| InvalidMessage::rule("type", "a message has a type"))?;
         if text(raw, &kind).starts_with(RESERVED_TYPE_PREFIX) {
@@ -110,7 +116,7 @@ impl Message {
         }
         let ttl = found.ttl.unwrap_or_default();
         Ok(match found.id {
-            Some(id) => Self { bytes: raw.into(), id, id_given: true, kind, ttl },
+            Some(id) => Self { bytes: copy.unwrap_or_else(|| raw.into()), id, id_given: true, kind, ttl },
             None => Self { ttl, ..Self::with_new_id(raw, kind, unix_millis) },
         })
     }
@@ -222,12 +228,14 @@ struct Found {
     payloads: usize,
 }
 
+/// As encoders write a message that has an id: without one, another is added to the copy.
+fn id_comes_first(raw: &[u8]) -> bool {
+    let tag = prost::encoding::WireType::LengthDelimited as u32 | ID << 3;
+    raw.first().is_some_and(|first| u32::from(*first) == tag)
+}
+
 impl Found {
     fn in_bytes(raw: &[u8], max_payload_bytes: usize) -> Result<Self, InvalidMessage> {
-        let limit = max_payload_bytes + MAX_BYTES_BESIDE_PAYLOAD;
-        if raw.len() > limit {
-            return Err(InvalidMessage::too_large("", limit, raw.len()));
-        }
         let mut found = Self::default();
         for field in Fields::of(raw) {
             found.take(&field?, max_payload_bytes)?;
