@@ -7,21 +7,34 @@ mod budget;
 mod era;
 mod key;
 mod places;
+mod reach;
 mod records;
+mod there;
 
 pub(super) use budget::Budget;
 pub(super) use key::{Key, Keys};
-pub(super) use records::Remembered;
 
 use crate::log::Position;
 use era::Era;
+use reach::Reach;
 use records::Part;
 use std::collections::VecDeque;
 
 /// Whoever tends a memory holds its channel's lock for no more than so many at once.
 const AT_ONCE: usize = 4096;
+/// Where there is no room such a part of them goes at once.
+const PART_AT_ONCE: usize = 1024;
 /// What has expired goes with what comes: more than one of them, so that the memory of a burst gets smaller again.
 const FOR_EACH: usize = 2;
+
+/// What is to be remembered of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remembered {
+    pub(super) key: Key,
+    pub(super) position: Position,
+    /// In milliseconds of the hub's clock. Later ones may expire earlier: the window was shortened.
+    pub(super) until: u64,
+}
 
 /// Keys that came, by some bits of each: of a run of messages, nearly all have bits of their own.
 #[derive(Default)]
@@ -30,7 +43,7 @@ struct Seen([u64; 16]);
 impl Seen {
     /// False: one like it may have come before.
     fn add(&mut self, key: Key) -> bool {
-        let bits = key.mark() as usize;
+        let bits = key.check() as usize;
         let (word, bit) = (&mut self.0[bits / 64 % 16], 1 << (bits % 64));
         let new = *word & bit == 0;
         *word |= bit;
@@ -41,7 +54,7 @@ impl Seen {
 /// The ids of one channel.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    /// Most of the time there are two; more while there are more and more ids.
+    /// Most of the time there is one; more while there are more and more ids.
     eras: VecDeque<Era>,
     len: usize,
     /// For so many there is room in the budget.
@@ -55,16 +68,16 @@ impl Ids {
     /// Where the message with this key was accepted, while that is remembered.
     pub(super) fn find(&self, key: Key, now: u64) -> Option<Position> {
         // one that came again after it had expired stands later
-        let found = self.eras.iter().rev().find_map(|era| era.find(key))?;
-        (found.until > now).then_some(found.position)
+        self.eras.iter().rev().find_map(|era| era.find(key, now))
     }
 
     /// Of each of these whether it is new for certain: neither remembered nor, as far as a few bits tell, the same as one
     /// before it. All are looked for at once, since looks that follow one another wait for memory together.
     pub(super) fn are_new(&self, keys: &[Key], now: u64) -> Vec<bool> {
-        self.eras.iter().for_each(|era| era.bring_near(keys));
         let mut seen = Seen::default();
-        keys.iter().map(|key| seen.add(*key) && self.find(*key, now).is_none()).collect()
+        let mut new: Vec<_> = keys.iter().map(|key| seen.add(*key)).collect();
+        self.eras.iter().for_each(|era| era.tell_new(keys, now, &mut new));
+        new
     }
 
     /// Brings near only where these will be put: nobody will look whether they are there.
@@ -72,37 +85,52 @@ impl Ids {
         self.eras.back().into_iter().for_each(|newest| newest.bring_near(keys));
     }
 
-    /// Remembers an id that is not remembered, and for that, where the budget has no room, forgets the oldest.
-    pub(super) fn remember(&mut self, id: Remembered, now: u64, budget: &Budget) {
+    /// Remembers ids that are not remembered, and for that, where the budget has no room, forgets the oldest.
+    pub(super) fn remember(&mut self, mut ids: &[Remembered], now: u64, budget: &Budget) {
         if self.expires <= now {
-            self.forget_expired(now, FOR_EACH);
+            self.forget_expired(now, FOR_EACH * ids.len());
         }
-        if !self.has_room(budget) {
-            budget.count_eviction();
-            if self.len == 0 {
-                return;
+        while let Some(first) = ids.first() {
+            let room = self.make_room(ids.len(), budget);
+            if room == 0 {
+                return budget.count_evictions(ids.len());
             }
-            self.forget_oldest();
+            self.provide_for(first, now, budget);
+            let newest = self.eras.back_mut().expect("it was provided");
+            let taken = newest.add(&ids[..room], &mut self.emptied);
+            self.len += taken;
+            ids = &ids[taken..];
         }
-        self.add(id);
     }
 
-    fn has_room(&mut self, budget: &Budget) -> bool {
-        if self.len == self.granted {
+    /// Of so many, for how many there is room. For that the oldest may go, and with it some more if there are many: who
+    /// makes room for each that comes asks each time whether he must.
+    fn make_room(&mut self, wanted: usize, budget: &Budget) -> usize {
+        if self.spare() < wanted {
             self.granted += budget.grant(self.granted);
         }
-        self.len < self.granted
+        if self.spare() == 0 {
+            let evicted = (self.len / PART_AT_ONCE).max(1).min(self.len);
+            (0..evicted).for_each(|_| self.forget_oldest());
+            budget.count_evictions(evicted);
+        }
+        self.spare().min(wanted)
     }
 
-    fn add(&mut self, id: Remembered) {
-        if self.eras.back().is_none_or(Era::is_full) {
-            let next = self.eras.back().map_or_else(Era::first, |newest| newest.next(self.len));
+    /// Where the newest era does not take this one, the next one will.
+    fn provide_for(&mut self, id: &Remembered, now: u64, budget: &Budget) {
+        if self.eras.back().is_none_or(|newest| !newest.takes(id)) {
+            let reach = Reach::of(id, now);
+            let next = match self.eras.back() {
+                None => Era::first(reach),
+                Some(newest) => newest.next(self.len, budget.most(), reach),
+            };
+            // none is empty but the newest
+            self.eras.pop_back_if(|newest| newest.is_empty());
             // most channels have few ids, and need one
             self.eras.reserve_exact(1);
             self.eras.push_back(next);
         }
-        self.eras.back_mut().expect("one that is not full").add(id, &mut self.emptied);
-        self.len += 1;
     }
 
     /// There is one.
@@ -110,7 +138,7 @@ impl Ids {
         let oldest = self.eras.front_mut().expect("no era is empty but the newest");
         let emptied = oldest.forget_oldest();
         self.len -= 1;
-        if oldest.is_empty() && oldest.is_full() {
+        if oldest.is_empty() && (oldest.is_full() || self.eras.len() > 1) {
             self.eras.pop_front();
         }
         let newest = self.eras.back();
@@ -124,7 +152,7 @@ impl Ids {
     fn forget_expired(&mut self, now: u64, at_most: usize) -> usize {
         let mut gone = 0;
         loop {
-            self.expires = self.oldest().map_or(0, |oldest| oldest.until);
+            self.expires = self.eras.front().and_then(Era::expires).unwrap_or_default();
             if gone == at_most || self.len == 0 || self.expires > now {
                 return gone;
             }
@@ -133,20 +161,14 @@ impl Ids {
         }
     }
 
-    fn oldest(&self) -> Option<&Remembered> {
-        self.eras.front()?.oldest()
-    }
-
     /// Lets go of what has expired, and of what other channels have a right to. True: it has stopped on the way.
     pub(super) fn tend(&mut self, now: u64, budget: &Budget) -> bool {
-        let mut left = AT_ONCE - self.forget_expired(now, AT_ONCE);
+        let left = AT_ONCE - self.forget_expired(now, AT_ONCE);
         let excess = budget.excess(self.granted);
-        while left > 0 && self.len > 0 && self.spare() < excess {
-            self.forget_oldest();
-            budget.count_eviction();
-            left -= 1;
-        }
-        if left == 0 {
+        let evicted = excess.saturating_sub(self.spare()).min(self.len).min(left);
+        (0..evicted).for_each(|_| self.forget_oldest());
+        budget.count_evictions(evicted);
+        if evicted == left {
             return true;
         }
         (self.expires, self.emptied) = Default::default();
@@ -161,7 +183,7 @@ impl Ids {
         self.granted - self.len
     }
 
-    /// What was made for a burst goes with the last id of it.
+    /// What was made for a burst goes with the last id that it took.
     fn shrink(&mut self) {
         if self.len == 0 {
             self.eras = VecDeque::new();

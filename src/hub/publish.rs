@@ -46,32 +46,37 @@ impl Hub {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
         let key = self.key(&message, Some(&listener));
-        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room, key, is_new: false };
-        let accepted = self.take_dispatch(&channel, &mut state, &listener, message, terms)?;
+        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room, key, run: None };
+        let mut dropped = Vec::new();
+        let taken = self.take_dispatch(&channel, &mut state, &listener, message, terms, &mut dropped);
         drop(state);
+        self.forget(&dropped);
+        let accepted = taken?;
         if !accepted.duplicate {
             self.announce_dispatch(accepted.position, &channel, &listener);
         }
         Ok(accepted)
     }
 
-    /// In the channel's critical section.
+    /// In the channel's critical section. Whether or not it is taken, others may be dropped.
     pub(super) fn take_dispatch(
         &self,
         channel: &Arc<Channel>,
         state: &mut State,
         listener: &Arc<Listener>,
         message: Message,
-        terms: Terms,
+        terms: Terms<'_>,
+        dropped: &mut Vec<Position>,
     ) -> Result<Accepted, Error> {
         // first of all: what was accepted is answered so also where there is no room for more
         if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: Some(1), duplicate: true });
         }
-        terms.room?;
-        let arrival = Arrival { message, admission: terms.admission, now: terms.now, letter: None };
-        let position = self.queue(channel, state, listener, arrival)?;
-        self.remember(terms.key, terms.now, position, state);
+        let Terms { admission, now, room, key, run } = terms;
+        room?;
+        let arrival = Arrival { message, admission, now, letter: None };
+        let position = self.queue(channel, state, listener, arrival, dropped)?;
+        self.remember(key, now, position, state, run);
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
@@ -94,7 +99,7 @@ impl Hub {
         let (room, key) = (self.make_room(kept_bytes(&message)), self.key(&message, None));
         let mut state = channel.lock_existing()?;
         let mut dropped = Vec::new();
-        let terms = Terms { admission, now: self.moment(), room, key, is_new: false };
+        let terms = Terms { admission, now: self.moment(), room, key, run: None };
         let accepted = self.take_broadcast(&channel, &mut state, message, terms, &mut dropped)?;
         drop(state);
         self.forget(&dropped);
@@ -111,13 +116,13 @@ impl Hub {
         channel: &Channel,
         state: &mut State,
         message: Message,
-        terms: Terms,
+        terms: Terms<'_>,
         dropped: &mut Vec<Position>,
     ) -> Result<Accepted, Error> {
         if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: None, duplicate: true });
         }
-        let Terms { admission, now, room, key, .. } = terms;
+        let Terms { admission, now, room, key, run } = terms;
         let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         room?;
         if admission == Admission::BySettings {
@@ -126,7 +131,7 @@ impl Hub {
         let position = self.log.append(self.record(channel, state, None, message, now))?;
         state.push_broadcast(position, bytes, expiry, dropped);
         let receivers = Some(state.hearers() as u64);
-        self.remember(key, now, position, state);
+        self.remember(key, now, position, state, run);
         Ok(Accepted { position, receivers, duplicate: false })
     }
 
@@ -170,8 +175,8 @@ impl Hub {
             let gone = standing.delivered().max(standing.passed);
             standing.end.clone().filter(|end| end.position > gone)
         };
-        self.forget(&dropped);
         if let Some(end) = earlier {
+            self.forget(&dropped);
             return Ok((
                 end.message,
                 Accepted { position: end.position, receivers: Some(1), duplicate: true },
@@ -179,7 +184,9 @@ impl Hub {
         }
         let (now, admission) = (self.moment(), Admission::Always);
         let arrival = Arrival { message: message.clone(), admission, now, letter: None };
-        let position = self.queue(&channel, &mut state, &listener, arrival)?;
+        let queued = self.queue(&channel, &mut state, &listener, arrival, &mut dropped);
+        self.forget(&dropped);
+        let position = queued?;
         listener.lock().end = Some(Box::new(super::standing::End { position, message: message.clone() }));
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
@@ -197,8 +204,10 @@ impl Hub {
     ) -> Result<Accepted, Error> {
         let (now, admission) = (self.moment(), Admission::BySettings);
         let arrival = Arrival { message, admission, now, letter: Some(letter) };
-        let position = self.queue(channel, state, listener, arrival)?;
-        Ok(Accepted { position, receivers: Some(1), duplicate: false })
+        let mut dropped = Vec::new();
+        let queued = self.queue(channel, state, listener, arrival, &mut dropped);
+        self.forget(&dropped);
+        Ok(Accepted { position: queued?, receivers: Some(1), duplicate: false })
     }
 
     fn queue(
@@ -207,15 +216,12 @@ impl Hub {
         state: &mut State,
         listener: &Arc<Listener>,
         arrival: Arrival,
+        dropped: &mut Vec<Position>,
     ) -> Result<Position, Error> {
         let Arrival { message, admission, now, letter } = arrival;
         let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
-        let mut dropped = Vec::new();
         let mut standing = listener.lock();
-        state.settle(&mut standing, &mut dropped);
-        // at once: the log may take nothing more
-        self.forget(&dropped);
-        dropped.clear();
+        state.settle(&mut standing, dropped);
         let refuse =
             admission == Admission::BySettings && state.settings.dispatch_overflow == Overflow::RejectNew;
         if refuse && !standing.has_room(state.ring_for(&standing), state.settings.max_backlog, bytes) {
@@ -228,9 +234,8 @@ impl Hub {
         };
         standing.queue.push(position, bytes, expiry);
         self.set_alarm(channel, listener, &mut standing, expiry.moment());
-        self.after_push(state, listener, &mut standing, admission, &mut dropped);
+        self.after_push(state, listener, &mut standing, admission, dropped);
         state.accept(position);
-        self.forget(&dropped);
         Ok(position)
     }
 
@@ -255,11 +260,21 @@ impl Hub {
     }
 
     /// In the critical section in which it was appended: nobody sees the one without the other.
-    fn remember(&self, key: Option<Key>, now: Moment, position: Position, state: &mut State) {
+    fn remember(
+        &self,
+        key: Option<Key>,
+        now: Moment,
+        position: Position,
+        state: &mut State,
+        run: Option<&mut Vec<Remembered>>,
+    ) {
         let window = super::millis(state.settings.idempotency_window);
         let Some(key) = key.filter(|_| window > 0) else { return };
         let id = Remembered { key, position, until: now.millis.saturating_add(window) };
-        state.ids.remember(id, now.millis, &self.id_budget);
+        match run {
+            Some(run) => run.push(id),
+            None => state.ids.remember(&[id], now.millis, &self.id_budget),
+        }
     }
 
     fn record(
@@ -321,20 +336,20 @@ struct Arrival {
 }
 
 /// On what terms a message is taken.
-pub(super) struct Terms {
+pub(super) struct Terms<'r> {
     pub(super) admission: Admission,
     pub(super) now: Moment,
     /// Whether the log has room for it.
     pub(super) room: Result<(), Error>,
     /// Under what it is remembered.
     pub(super) key: Option<Key>,
-    /// It was looked for under that, and is not there.
-    pub(super) is_new: bool,
+    /// It was looked for under that, and is not there; here belongs what is to be remembered at the end of its run.
+    pub(super) run: Option<&'r mut Vec<Remembered>>,
 }
 
-impl Terms {
+impl Terms<'_> {
     fn accepted_before(&self, state: &State) -> Option<Position> {
-        if self.is_new { None } else { state.ids.find(self.key?, self.now.millis) }
+        if self.run.is_some() { None } else { state.ids.find(self.key?, self.now.millis) }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Messages that come together, for one channel: it is looked up once, locked once, and its bells ring once.
 
 use super::{
-    Hub,
+    Hub, Moment,
     channel::Channel,
-    ids::Key,
+    ids::{Key, Remembered},
     listener::Listener,
     publish::{Accepted, Admission, Terms},
     state::State,
@@ -30,6 +30,29 @@ type Keyed = (Option<Arc<Listener>>, Option<Key>);
 
 /// What was accepted and has to be told: to one listener, or to all.
 type Rings = Vec<(Position, Option<Arc<Listener>>)>;
+
+/// In bytes. What is let go for a message that is larger goes at once, and not at the end of its run.
+const LARGE: usize = 4096;
+
+/// A message of a run, in its turn.
+struct One {
+    listener: Option<Arc<Listener>>,
+    message: Message,
+    key: Option<Key>,
+    /// It was looked for under its key, if it has one, and is not there.
+    is_new: bool,
+    now: Moment,
+}
+
+/// What is done for all of a run at once: what each would wait for, all wait for together.
+#[derive(Default)]
+struct Left {
+    rings: Rings,
+    /// Positions that are no longer kept.
+    dropped: Vec<Position>,
+    /// What is to be remembered, before the channel is unlocked.
+    ids: Vec<Remembered>,
+}
 
 impl Hub {
     /// The most that [`Hub::publish`] is given at once: for so many a channel is locked.
@@ -61,7 +84,7 @@ impl Hub {
         run: Vec<Publication<'_>>,
         stop_at_error: bool,
     ) -> Vec<Result<Accepted, Error>> {
-        let (mut rings, mut dropped) = (Vec::with_capacity(run.len()), Vec::new());
+        let mut left = Left { rings: Vec::with_capacity(run.len()), ..Left::default() };
         let mut state = channel.lock();
         let now = self.moment();
         let receivers: Vec<_> = run.iter().map(|one| self.receiver(channel, &state, one)).collect();
@@ -69,14 +92,15 @@ impl Hub {
         let mut new = state.ids.are_new(&keys, now.millis).into_iter();
         let results = answers(run.into_iter().zip(receivers), stop_at_error, |(one, receiver)| {
             let (listener, key) = receiver?;
-            let is_new = key.is_some() && new.next() == Some(true);
-            let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key, is_new };
-            self.take(channel, &mut state, (listener, one.message), terms, &mut rings, &mut dropped)
+            let is_new = key.is_none_or(|_| new.next() == Some(true));
+            let one = One { listener, message: one.message, key, is_new, now };
+            self.take(channel, &mut state, one, &mut left)
         });
+        self.remember_run(&mut state, &mut left.ids, now);
         drop(state);
-        self.forget(&dropped);
+        self.forget(&left.dropped);
         self.room.changed();
-        self.announce(channel, &rings);
+        self.announce(channel, &left.rings);
         results
     }
 
@@ -94,19 +118,37 @@ impl Hub {
         &self,
         channel: &Arc<Channel>,
         state: &mut State,
-        (listener, message): (Option<Arc<Listener>>, Message),
-        terms: Terms,
-        rings: &mut Rings,
-        dropped: &mut Vec<Position>,
+        one: One,
+        left: &mut Left,
     ) -> Result<Accepted, Error> {
+        let One { listener, message, key, is_new, now } = one;
+        let large = message.len() > LARGE;
+        if !is_new {
+            // one like it may be among these
+            self.remember_run(state, &mut left.ids, now);
+        }
+        let Left { rings, dropped, ids } = left;
+        let run = is_new.then_some(ids);
+        let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key, run };
         let accepted = match &listener {
             None => self.take_broadcast(channel, state, message, terms, dropped),
-            Some(listener) => self.take_dispatch(channel, state, listener, message, terms),
-        }?;
+            Some(listener) => self.take_dispatch(channel, state, listener, message, terms, dropped),
+        };
+        if large {
+            // others may wait for the room
+            self.forget(dropped);
+            dropped.clear();
+        }
+        let accepted = accepted?;
         if !accepted.duplicate {
             rings.push((accepted.position, listener));
         }
         Ok(accepted)
+    }
+
+    fn remember_run(&self, state: &mut State, ids: &mut Vec<Remembered>, now: Moment) {
+        state.ids.remember(ids, now.millis, &self.id_budget);
+        ids.clear();
     }
 
     fn announce(&self, channel: &Arc<Channel>, rings: &Rings) {

@@ -1,6 +1,6 @@
 //! What all channels together may take to remember ids, and who may have how much of it.
 
-use super::records::Remembered;
+use super::records::Record;
 use std::{
     mem::size_of,
     sync::{
@@ -9,9 +9,9 @@ use std::{
     },
 };
 
-/// What an id takes. Of the records up to one in 16 has gone or has not come. There are two tables, each with up to three
-/// places of four bytes for each id.
-const ID_BYTES: u64 = (size_of::<Remembered>() as u64 * 17).div_ceil(16) + 2 * 3 * 4;
+/// What an id takes. To the records comes an eighth: of those that have gone or have not come, and of lists of their parts.
+/// A table that takes four times as many as there are has eight times four bytes for each.
+const ID_BYTES: u64 = (size_of::<Record>() as u64 * 9).div_ceil(8) + 8 * 4;
 /// Room is granted for so large a part of what one has: senders on all cores meet here.
 const MORE: u64 = 16;
 const MOST_AT_ONCE: u64 = 64;
@@ -74,6 +74,11 @@ impl Budget {
         taken.map_or(0, |before| usize::try_from(more(before)).unwrap_or(usize::MAX))
     }
 
+    /// No channel gets room for more ids.
+    pub(super) fn most(&self) -> usize {
+        usize::try_from(self.half() / ID_BYTES + MOST_AT_ONCE).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn release(&self, ids: usize) {
         self.taken.fetch_sub(bytes(ids), Ordering::Relaxed);
     }
@@ -86,8 +91,8 @@ impl Budget {
         usize::try_from(beyond_part.min(beyond_half).div_ceil(ID_BYTES)).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn count_eviction(&self) {
-        self.evicted.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_evictions(&self, ids: usize) {
+        self.evicted.fetch_add(ids as u64, Ordering::Relaxed);
     }
 
     /// What is taken, in bytes.
@@ -148,6 +153,7 @@ mod tests {
     fn one_may_have_a_half_and_then_each_has_his_part() {
         let budget = budget(100, 5);
         assert_eq!(granted(&budget, 0), 50);
+        assert!(budget.most() >= 50);
         assert_eq!([granted(&budget, 0), granted(&budget, 0)], [10, 10]);
         assert_eq!(budget.taken(), bytes(70));
     }
@@ -186,9 +192,9 @@ mod tests {
     fn it_is_told_at_most_once_a_minute() {
         let budget = budget(0, 1);
         assert_eq!(budget.untold(0), None);
-        (0..3).for_each(|_| budget.count_eviction());
+        budget.count_evictions(3);
         assert_eq!((budget.untold(5), budget.untold(6)), (Some(3), None));
-        budget.count_eviction();
+        budget.count_evictions(1);
         assert_eq!((budget.untold(TOLD_EVERY), budget.untold(TOLD_EVERY + 5)), (None, Some(1)));
         assert_eq!(budget.untold(9 * TOLD_EVERY), None);
         assert_eq!(budget.evicted(), 4);

@@ -1,68 +1,84 @@
 //! Ids that were accepted one after the other, and how they are found.
 
 use super::{
+    Remembered,
     key::Key,
-    places::{BUCKET, Places},
-    records::{Part, Records, Remembered},
+    places::Places,
+    reach::Reach,
+    records::{Part, Records},
+    there::There,
 };
+use crate::log::Position;
 
 /// By so much larger is the next one while ids become more and more: each that there is costs a look.
 const GROWTH: usize = 4;
 /// In so many parts the records go that belong to a large table.
 const PARTS: usize = 128;
-const SMALLEST_PART: usize = 4;
-/// What takes so many times as many ids as there are was made for a burst that is over.
-const FAR_TOO_LARGE: usize = 4;
+const SMALLEST_PART: usize = 8;
+/// What takes so many times as many ids as there are was made for a burst that is over. A new one may be by [`GROWTH`] too
+/// large.
+const FAR_TOO_LARGE: usize = 2 * GROWTH;
 
-/// Ids under a table from which none is taken and which never grows: it is let go as a whole.
+/// Ids under a table that never grows: when they are more than it takes, others come into the next one.
 ///
-/// To take one out would be a walk into memory that nobody has looked at for long, and so would be to move one.
+/// To move one would be a walk into memory that nobody has looked at for long.
 #[derive(Debug)]
 pub(super) struct Era {
     records: Records,
-    /// Where they stand, with those that have gone; of a key that came again after it had expired, the
-    /// later one.
+    /// Where they stand; of a key that came again after it had expired, the later one.
     places: Places,
-    /// It takes so many.
+    /// It takes so many at once.
     max: usize,
+    reach: Reach,
 }
 
 impl Era {
-    fn with_places(places: usize) -> Self {
-        let places = Places::at_least(places);
-        let records = Records::in_parts_of((places.count() / PARTS).max(SMALLEST_PART));
-        Self { records, max: places.count() / 4 * 3, places }
+    /// For so many at once.
+    fn with_room_for(ids: usize, reach: Reach) -> Self {
+        let places = Places::for_records(ids);
+        let records = Records::in_parts_of((places.buckets() * 16 / PARTS).max(SMALLEST_PART));
+        Self { records, max: places.most(), places, reach }
     }
 
-    pub(super) fn first() -> Self {
-        Self::with_places(BUCKET)
+    /// The first that a channel has.
+    pub(super) fn first(reach: Reach) -> Self {
+        Self::with_room_for(0, reach)
     }
 
-    /// The one after this one, where there are so many ids in all: when it is full, all that are older should have gone.
-    pub(super) fn next(&self, ids: usize) -> Self {
-        let none_has_gone = self.records.len() == self.max;
-        Self::with_places(if none_has_gone { GROWTH * self.max } else { ids + ids / 2 })
+    /// The one after this one, where there are so many ids in all, and at most so many may become of them: if they become
+    /// not many more, it takes all.
+    pub(super) fn next(&self, ids: usize, most: usize, reach: Reach) -> Self {
+        let none_has_gone = self.records.there().start == 0;
+        let growing = if none_has_gone { GROWTH * self.max } else { 0 };
+        Self::with_room_for(growing.max(ids + ids / 2).min(most), reach)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.records.len() == 0
     }
 
+    /// It takes no more.
     pub(super) fn is_full(&self) -> bool {
-        self.records.count() >= self.max
+        self.records.len() >= self.max
+    }
+
+    /// Whether it takes this one.
+    pub(super) fn takes(&self, id: &Remembered) -> bool {
+        !self.is_full() && self.reach.holds(id)
     }
 
     pub(super) fn is_far_too_large_for(&self, ids: usize) -> bool {
-        self.max > FAR_TOO_LARGE * ids.max(BUCKET)
+        self.places.most() > FAR_TOO_LARGE * ids && self.places.buckets() > 1
     }
 
-    /// It takes no more.
+    /// It takes no more, also when some have gone.
     pub(super) fn close(&mut self) {
         self.max = 0;
     }
 
-    pub(super) fn oldest(&self) -> Option<&Remembered> {
-        self.records.oldest()
+    /// Until when the oldest is remembered.
+    pub(super) fn expires(&self) -> Option<u64> {
+        self.records.oldest().map(|oldest| self.reach.until(oldest))
     }
 
     /// The oldest goes; there is one.
@@ -79,16 +95,49 @@ impl Era {
         self.places.bring_near(keys);
     }
 
-    pub(super) fn find(&self, key: Key) -> Option<&Remembered> {
-        let Self { records, places, .. } = self;
-        places.find(key, |number| is_of(records, number, key)).and_then(|number| records.get(number))
+    /// Where the message with this key was accepted, while that is remembered.
+    pub(super) fn find(&self, key: Key, now: u64) -> Option<Position> {
+        self.find_among(self.there(), key, now)
     }
 
-    /// Takes one in; it is not full.
-    pub(super) fn add(&mut self, id: Remembered, emptied: &mut Part) {
-        let Self { records, places, .. } = self;
-        places.put(id.key, records.count(), |number| is_of(records, number, id.key));
-        records.push(id, emptied);
+    /// Of those that are taken for new, tells which are.
+    pub(super) fn tell_new(&self, keys: &[Key], now: u64, new: &mut [bool]) {
+        let there = self.there();
+        self.bring_near(keys);
+        for (key, new) in keys.iter().zip(new) {
+            *new &= self.find_among(there, *key, now).is_none();
+        }
+    }
+
+    fn there(&self) -> There {
+        There::new(&self.records.there())
+    }
+
+    fn find_among(&self, there: There, key: Key, now: u64) -> Option<Position> {
+        let Self { records, places, reach, .. } = self;
+        let number = places.find(key, there, |number| records.is_of(number, key))?;
+        let found = records.get(number).filter(|found| reach.until(found) > now)?;
+        Some(reach.position(found))
+    }
+
+    /// Takes in as many as it takes, and tells how many.
+    pub(super) fn add(&mut self, ids: &[Remembered], emptied: &mut Part) -> usize {
+        let (room, mut there) = (self.max.saturating_sub(self.records.len()), self.there());
+        let Self { records, places, reach, .. } = self;
+        let mut taken = 0;
+        for id in ids.iter().take(room).take_while(|id| reach.holds(id)) {
+            places.put(id.key, there, |number| records.is_of(number, id.key));
+            records.push(reach.shorten(id), emptied);
+            there.push();
+            taken += 1;
+        }
+        taken
+    }
+
+    /// As if so many had come and gone, or a few less.
+    #[cfg(test)]
+    pub(super) fn skip(&mut self, numbers: usize) {
+        self.records.skip(numbers);
     }
 
     /// What it takes, in bytes.
@@ -96,8 +145,4 @@ impl Era {
     pub(super) fn bytes(&self) -> usize {
         self.records.bytes() + self.places.bytes()
     }
-}
-
-fn is_of(records: &Records, number: usize, key: Key) -> bool {
-    records.get(number).is_some_and(|record| record.key == key)
 }

@@ -1,23 +1,29 @@
-//! Where records stand, found by key, in a table from which nothing is taken.
+//! Where records stand, found by key.
 //!
 //! A look at a table of millions waits for memory, and for the machine to find that memory, far longer than it computes.
-//! So all that a look or an addition touches lies together, in a bucket of one cache line, nearly always.
+//! So all that a look or an addition touches lies together, in a bucket of one cache line, nearly always. For the same
+//! reason nothing is ever taken out: a place whose record has gone is one that may be taken.
 
-use super::key::Key;
+use super::{
+    key::Key,
+    there::{NUMBERS, There, Told},
+};
 use std::hint::black_box;
 
 /// Places in a bucket.
-pub(super) const BUCKET: usize = 16;
-/// No table has more. It is made under its channel's lock, but not touched: the system gives it page by page.
-pub(super) const MOST_PLACES: usize = 1 << 22;
+const PLACES: usize = 15;
+/// So many of them may be taken, in the mean: with 9 a look took a third longer, with 11 twice as long, since more and more
+/// stand where they do not belong.
+const TAKEN: usize = 8;
+/// No table has more, so that most of the numbers that places tell have gone. It is made under its channel's lock, but not
+/// touched: the system gives it page by page.
+const MOST_BUCKETS: usize = 1 << 18;
 
-/// They are filled from the first on; what does not fit stands in the next bucket.
-type Bucket = [Place; BUCKET];
+/// Its places, and last the number of the newest record that has found no room here and stands further on, or none.
+type Bucket = [Place; PLACES + 1];
 
-/// The number of a record plus one, and as much of its key as fits beside it; 0: none.
+/// How a record is told, and as much of its key as fits beside that.
 type Place = u32;
-
-const NUMBER: Place = MOST_PLACES as Place - 1;
 
 /// A table of so many buckets has one more, so that they may begin where a cache line does.
 const LARGE: usize = 64;
@@ -28,28 +34,36 @@ pub(super) struct Places {
     places: Vec<Place>,
     /// Where the first bucket begins.
     start: usize,
-    /// How many buckets there are, less one: a power of two, less one.
-    last: usize,
+    buckets: usize,
 }
 
 impl Places {
-    /// At least so many, in a number of buckets that is a power of two.
-    pub(super) fn at_least(places: usize) -> Self {
-        let buckets = places.min(MOST_PLACES).div_ceil(BUCKET).next_power_of_two();
+    /// For at least so many, in a number of buckets that is a power of two.
+    pub(super) fn for_records(records: usize) -> Self {
+        let buckets = records.div_ceil(TAKEN).clamp(1, MOST_BUCKETS).next_power_of_two();
         let spare = usize::from(buckets >= LARGE);
-        let places = vec![0; (buckets + spare) * BUCKET];
+        let places = vec![0; (buckets + spare) * size_of::<Bucket>() / size_of::<Place>()];
         // an address may not tell; then it begins with the first
         let start = places.as_ptr().align_offset(CACHE_LINE);
-        Self { start: if start < spare * BUCKET { start } else { 0 }, places, last: buckets - 1 }
+        Self { start: if start < spare * (PLACES + 1) { start } else { 0 }, places, buckets }
     }
 
-    /// How many there are. A quarter is to stay free, so that a look ends soon.
-    pub(super) fn count(&self) -> usize {
-        (self.last + 1) * BUCKET
+    pub(super) fn buckets(&self) -> usize {
+        self.buckets
+    }
+
+    /// How many records may stand here at once.
+    pub(super) fn most(&self) -> usize {
+        self.buckets * TAKEN
     }
 
     fn bucket(&self, bucket: usize) -> &Bucket {
-        self.places[self.start + bucket * BUCKET..].first_chunk().expect("it is whole")
+        self.places[self.place(bucket)..].first_chunk().expect("it is whole")
+    }
+
+    /// The first place of a bucket.
+    fn place(&self, bucket: usize) -> usize {
+        self.start + bucket * (PLACES + 1)
     }
 
     /// Touches what will be looked at. A look waits 100 to 250 ns for memory that is in no cache; of touches, none of which
@@ -60,43 +74,40 @@ impl Places {
         black_box(touched);
     }
 
-    /// The number that stands under a key; `is_its` tells whether a number is this key's.
-    pub(super) fn find(&self, key: Key, is_its: impl Fn(usize) -> bool) -> Option<usize> {
-        let mut bucket = self.first(key);
-        loop {
-            let places = self.bucket(bucket);
-            if let Some(place) = place_of(places, key, &is_its) {
-                return number(places[place]);
+    /// Of the records that are there the number of a key's; `is_its` tells whether a number is.
+    pub(super) fn find(&self, key: Key, there: There, is_its: impl Fn(usize) -> bool) -> Option<usize> {
+        for bucket in self.buckets_for(key) {
+            let bucket = self.bucket(bucket);
+            if let Some(place) = place_of(bucket, key, there, &is_its) {
+                return Some(there.number(told(bucket[place])));
             }
-            if !is_full(places) {
+            if !there.has(told(bucket[PLACES])) {
                 return None;
             }
-            bucket = self.next(bucket);
         }
+        None
     }
 
-    /// Puts a number under a key, in place of the one that stands there.
-    pub(super) fn put(&mut self, key: Key, number: usize, is_its: impl Fn(usize) -> bool) {
-        let mut bucket = self.first(key);
-        loop {
-            let places = self.bucket(bucket);
-            let free = || (!is_full(places)).then(|| taken(places));
-            if let Some(place) = place_of(places, key, &is_its).or_else(free) {
-                self.places[self.start + bucket * BUCKET + place] = mark(key) | (number as Place + 1);
+    /// Puts the next record under a key, in place of the one that stands there.
+    pub(super) fn put(&mut self, key: Key, there: There, is_its: impl Fn(usize) -> bool) {
+        for bucket in self.buckets_for(key) {
+            let (first, bucket) = (self.place(bucket), self.bucket(bucket));
+            if let Some(place) = place_of(bucket, key, there, &is_its).or_else(|| free_place(bucket, there)) {
+                self.places[first + place] = mark(key) | there.next();
                 return;
             }
-            bucket = self.next(bucket);
+            self.places[first + PLACES] = there.next();
         }
     }
 
-    /// The bucket in which a key is looked for first.
-    fn first(&self, key: Key) -> usize {
-        key.hash() as usize & self.last
+    /// The buckets, in the order in which a key is looked for there.
+    fn buckets_for(&self, key: Key) -> impl Iterator<Item = usize> + use<> {
+        let (first, last) = (self.first(key), self.buckets - 1);
+        (0..=last).map(move |further| (first + further) & last)
     }
 
-    /// The one in which it is looked for if that is full.
-    fn next(&self, bucket: usize) -> usize {
-        (bucket + 1) & self.last
+    fn first(&self, key: Key) -> usize {
+        key.hash() as usize & (self.buckets - 1)
     }
 
     /// What it takes, in bytes.
@@ -106,29 +117,25 @@ impl Places {
     }
 }
 
-/// Where a key stands in a bucket. Nearly always nowhere, and that is found without a branch: for all places at once.
-fn place_of(places: &Bucket, key: Key, is_its: impl Fn(usize) -> bool) -> Option<usize> {
+/// Where a key stands in a bucket. Nearly always nowhere, and that is found without a branch: for several places at once.
+fn place_of(bucket: &Bucket, key: Key, there: There, is_its: impl Fn(usize) -> bool) -> Option<usize> {
     let mark = mark(key);
-    let alike = |place: &Place| place & !NUMBER == mark;
-    if !places.iter().fold(false, |any, place| any | alike(place)) {
+    let alike = |place: &Place| place & !NUMBERS == mark;
+    if !bucket.iter().fold(false, |any, place| any | alike(place)) {
         return None;
     }
-    places.iter().position(|place| alike(place) && number(*place).is_some_and(&is_its))
+    let is_its = |told: Told| there.has(told) && is_its(there.number(told));
+    bucket[..PLACES].iter().position(|place| alike(place) && is_its(told(*place)))
 }
 
-fn is_full(places: &Bucket) -> bool {
-    places[BUCKET - 1] != 0
+fn free_place(bucket: &Bucket, there: There) -> Option<usize> {
+    bucket[..PLACES].iter().position(|place| !there.has(told(*place)))
 }
 
-/// How many places of a bucket are taken.
-fn taken(places: &Bucket) -> usize {
-    places.iter().fold(0, |taken, place| taken + u32::from(*place != 0)) as usize
-}
-
-fn number(place: Place) -> Option<usize> {
-    (place & NUMBER).checked_sub(1).map(|number| number as usize)
+fn told(place: Place) -> Told {
+    place & NUMBERS
 }
 
 fn mark(key: Key) -> Place {
-    key.mark() & !NUMBER
+    key.mark() & !NUMBERS
 }

@@ -1,21 +1,20 @@
 //! What is remembered, in the order in which it came.
 
-use super::key::Key;
-use crate::log::Position;
-use std::collections::VecDeque;
+use super::key::{Check, Key};
+use std::{collections::VecDeque, ops::Range};
 
-/// What is remembered of a message.
+/// What is remembered of a message, shortened: what senders bring goes through all of a core's memory.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::hub) struct Remembered {
-    pub(in crate::hub) key: Key,
-    pub(in crate::hub) position: Position,
-    /// In milliseconds of the hub's clock. Later ones may expire earlier: the window was shortened.
-    pub(in crate::hub) until: u64,
+pub(super) struct Record {
+    pub(super) check: Check,
+    /// Both as its era counts them.
+    pub(super) position: u32,
+    pub(super) until: u32,
 }
 
 /// A part of [`Records`]. One whose records have all gone is the next that is filled: memory that is asked for anew is
 /// found page by page.
-pub(super) type Part = Vec<Remembered>;
+pub(super) type Part = Vec<Record>;
 
 /// A queue in parts, so that nothing is copied when it grows, and its memory goes with what goes.
 #[derive(Debug)]
@@ -25,35 +24,38 @@ pub(super) struct Records {
     size: u32,
     /// How many parts have gone.
     gone: usize,
-    /// The numbers of the oldest and of the next that will come. They are counted from 0.
-    oldest: usize,
-    next: usize,
+    /// The numbers of those that are there. They are counted from 0.
+    there: Range<usize>,
 }
 
 impl Records {
     /// In parts of so many, a power of two.
     pub(super) fn in_parts_of(part: usize) -> Self {
-        let (gone, oldest, next) = Default::default();
-        Self { parts: VecDeque::new(), size: part.ilog2(), gone, oldest, next }
+        Self { parts: VecDeque::new(), size: part.ilog2(), gone: 0, there: 0..0 }
+    }
+
+    /// The numbers of those that are there.
+    pub(super) fn there(&self) -> Range<usize> {
+        self.there.clone()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.next - self.oldest
+        self.there.len()
     }
 
-    /// How many have ever come.
-    pub(super) fn count(&self) -> usize {
-        self.next
-    }
-
-    pub(super) fn oldest(&self) -> Option<&Remembered> {
-        self.get(self.oldest)
+    pub(super) fn oldest(&self) -> Option<&Record> {
+        self.get(self.there.start)
     }
 
     /// The one with this number, unless it has gone.
-    pub(super) fn get(&self, number: usize) -> Option<&Remembered> {
-        let there = (self.oldest..self.next).contains(&number);
+    pub(super) fn get(&self, number: usize) -> Option<&Record> {
+        let there = self.there.contains(&number);
         there.then(|| &self.parts[(number >> self.size) - self.gone][number & (self.part() - 1)])
+    }
+
+    /// Whether the one with this number is there and has this key.
+    pub(super) fn is_of(&self, number: usize, key: Key) -> bool {
+        self.get(number).is_some_and(|record| record.check == key.check())
     }
 
     /// So many are in a part.
@@ -61,28 +63,36 @@ impl Records {
         1 << self.size
     }
 
-    pub(super) fn push(&mut self, record: Remembered, emptied: &mut Part) {
-        let (number, part) = (self.next, self.part());
+    pub(super) fn push(&mut self, record: Record, emptied: &mut Part) {
+        let (number, part) = (self.there.end, self.part());
         if number & (part - 1) == 0 {
             let emptied = Some(std::mem::take(emptied)).filter(|emptied| emptied.capacity() == part);
             self.parts.push_back(emptied.unwrap_or_else(|| Vec::with_capacity(part)));
         }
-        self.parts[(number >> self.size) - self.gone].push(record);
-        self.next += 1;
+        self.parts.back_mut().expect("the one that is being filled").push(record);
+        self.there.end += 1;
     }
 
     /// The oldest goes; there is one. With the last of a part the part goes.
     pub(super) fn pop(&mut self) -> Option<Part> {
-        self.oldest += 1;
-        let emptied = (self.oldest & (self.part() - 1) == 0).then(|| self.parts.pop_front())?;
+        self.there.start += 1;
+        let emptied = (self.there.start & (self.part() - 1) == 0).then(|| self.parts.pop_front())?;
         self.gone += 1;
         emptied
+    }
+
+    /// As if nearly as many had come and gone, or a few less: a whole number of parts.
+    #[cfg(test)]
+    pub(super) fn skip(&mut self, numbers: usize) {
+        self.parts.clear();
+        self.gone = numbers >> self.size;
+        self.there = self.gone << self.size..self.gone << self.size;
     }
 
     /// What it takes, in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let records = self.parts.iter().map(|part| part.capacity() * size_of::<Remembered>()).sum::<usize>();
-        records + self.parts.capacity() * size_of::<Vec<Remembered>>()
+        let records = self.parts.iter().map(|part| part.capacity() * size_of::<Record>()).sum::<usize>();
+        records + self.parts.capacity() * size_of::<Part>()
     }
 }

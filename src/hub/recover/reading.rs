@@ -148,9 +148,8 @@ impl RegainedChannel {
         self.ids.bring_places_near(&keys);
         // without settings there will be no channel
         let window = self.settings.as_ref().map_or(0, |settings| millis(settings.idempotency_window));
-        for id in run.iter().filter_map(|id| id.remembered(window, now)) {
-            self.ids.remember(id, now.millis, budget);
-        }
+        let ids: Vec<_> = run.iter().filter_map(|id| id.remembered(window, now)).collect();
+        self.ids.remember(&ids, now.millis, budget);
     }
 }
 
