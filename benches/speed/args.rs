@@ -39,7 +39,7 @@ enum Against {
 }
 
 /// How much is measured, and what.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     only: Option<String>,
     /// One measurement of one side.
@@ -87,6 +87,12 @@ impl Plan {
             quick,
             against_bare: args.against == Against::Bare,
         }
+    }
+
+    /// Measures so many times as often.
+    pub(crate) fn repeated(&self, times: usize) -> Self {
+        let repetitions = if self.quick { self.repetitions } else { times * self.repetitions };
+        Self { repetitions, ..self.clone() }
     }
 
     /// Whether a row was asked for.

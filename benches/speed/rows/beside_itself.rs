@@ -16,6 +16,7 @@ use eric::v1::publication::Receiver;
 
 /// After so many runs the ids of a channel take all that they may.
 const TO_FILL: u32 = 8;
+const OFTEN: usize = 5;
 
 pub(super) async fn batch(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     // a server each, since their channels have one name
@@ -29,7 +30,8 @@ pub(super) async fn batch(plan: &Plan, row: &Row) -> Outcome<Comparison> {
 }
 
 /// Both have ids, all of them new: what differs is that one channel remembers them, as many as there is room for, and
-/// forgets one for each. Until there are so many it takes memory that the system has yet to give.
+/// forgets one for each. Until there are so many it takes memory that the system has yet to give. The two differ by little,
+/// so they are measured more often than others.
 pub(super) async fn ids(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     let server = eric(plan, &[]).await?;
     let connection = Connection::open(server.address).await?;
@@ -41,7 +43,7 @@ pub(super) async fn ids(plan: &Plan, row: &Row) -> Outcome<Comparison> {
     let to = |channel| batches(&connection, channel, &Receiver::Listener(listener.to_owned()));
     let mut remembering = to(remembers);
     remembering.run(TO_FILL * plan.time).await?;
-    channels(plan, row, &server, to(forgets), remembering).await
+    channels(&plan.repeated(OFTEN), row, &server, to(forgets), remembering).await
 }
 
 /// The same client reads both; one acknowledges each batch by a unary call.
