@@ -1,6 +1,6 @@
 //! Brings the write-ahead log over into the file, off the writer's path.
 
-use super::{super::LogState, options::Options, room::Room, shared::Shared, trouble};
+use super::{super::LogState, options::Options, room::Disk, shared::Shared, trouble};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct Checkpoints {
     page_bytes: i64,
     /// The write-ahead log should begin anew when it has this size. It grows on while the rest is brought over.
     long: i64,
-    room: Room,
+    disk: Arc<Disk>,
     /// So much is brought over at once while writes go on: pages that change often are brought over once.
     at_once: i64,
 }
@@ -38,20 +38,20 @@ impl Checkpoints {
         connection: Connection,
         shared: Arc<Shared>,
         file: PathBuf,
+        disk: Arc<Disk>,
         options: &Options,
     ) -> rusqlite::Result<Self> {
         let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         // whoever writes or reads is not kept waiting while this waits for another
         connection.busy_timeout(Duration::ZERO)?;
         let (long, at_once) = (options.wal_bytes, options.wal_bytes / 4);
-        let room = Room::beside(options.wal_bytes);
-        Ok(Self { connection, shared, file, page_bytes, long, room, at_once })
+        Ok(Self { connection, shared, file, page_bytes, long, disk, at_once })
     }
 
-    pub(super) fn run(mut self) {
+    pub(super) fn run(self) {
         let (mut seen, mut quiet) = (0, 0);
         while self.shared.sleep(LOOK) && self.shared.standing() != LogState::Failed {
-            self.look_for_room();
+            self.disk.look(&self.shared);
             let written = self.shared.written.load(Ordering::Relaxed);
             quiet = if written == seen { quiet + 1 } else { 0 };
             seen = written;
@@ -70,19 +70,6 @@ impl Checkpoints {
                 }
             }
         }
-    }
-
-    fn look_for_room(&mut self) {
-        let dir = self.file.parent().expect("the file lies in the directory");
-        if !self.room.look(dir, self.shared.seen.free_bytes.load(Ordering::Relaxed)) {
-            return;
-        }
-        if self.room.tight {
-            tracing::error!(dir = %dir.display(), "the disk is full but for what the log itself needs: no message is taken");
-        } else {
-            tracing::info!(dir = %dir.display(), "the disk has room again");
-        }
-        self.shared.lock().tight = self.room.tight;
     }
 
     /// False where all was to be brought over, and was not.

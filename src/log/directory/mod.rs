@@ -81,6 +81,7 @@ use lock::Lock;
 use pending::{Pending, Saved};
 use reader::Reader;
 use rhythm::Rhythm;
+use room::{Disk, Room};
 use rusqlite::Connection;
 use shared::Shared;
 use std::{
@@ -131,8 +132,11 @@ impl Directory {
         let reader = Reader::new(open::reader(dir)?, file.clone());
         let fetching = Reader::new(open::reader(dir)?, file.clone());
         let upkeeper = open::upkeeper(dir, options)?;
-        let checkpoints = Checkpoints::new(upkeeper, Arc::clone(&shared), file.clone(), options)?;
-        let writer = Writer::new(connection, Arc::clone(&shared), file.clone(), Rhythm::new(options.sync));
+        let disk = Arc::new(Disk::new(dir, Room::beside(options.wal_bytes)));
+        let checkpoints =
+            Checkpoints::new(upkeeper, Arc::clone(&shared), file.clone(), Arc::clone(&disk), options)?;
+        let rhythm = Rhythm::new(options.sync);
+        let writer = Writer::new(connection, Arc::clone(&shared), file.clone(), disk, rhythm);
         let fetches = Arc::new(Fetches::default());
         let threads = vec![
             spawn("log-writer", &shared, move || writer.run()),

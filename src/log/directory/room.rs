@@ -1,6 +1,10 @@
 //! Whether the disk has room for more than the log itself needs.
 
-use std::path::Path;
+use super::shared::Shared;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError, atomic::Ordering},
+};
 
 /// What a disk is to keep free, where it is large enough: to bring the write-ahead log over, and to delete.
 const LOGS: i64 = 2;
@@ -18,7 +22,7 @@ struct Space {
 #[derive(Debug)]
 pub(super) struct Room {
     needed: u64,
-    pub(super) tight: bool,
+    tight: bool,
 }
 
 impl Room {
@@ -29,7 +33,7 @@ impl Room {
 
     /// Looks at the disk of a directory, in whose file so many bytes are free; true: it has changed. A disk that does not
     /// say is taken as large.
-    pub(super) fn look(&mut self, dir: &Path, in_file: u64) -> bool {
+    fn look(&mut self, dir: &Path, in_file: u64) -> bool {
         let Ok(disk) = rustix::fs::statvfs(dir) else { return false };
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
         self.judge(Space { free: bytes(disk.f_bavail).saturating_add(in_file), all: bytes(disk.f_blocks) })
@@ -41,6 +45,34 @@ impl Room {
         let needed = if self.tight { needed + needed / 4 } else { needed };
         let before = std::mem::replace(&mut self.tight, free < needed);
         self.tight != before
+    }
+}
+
+/// The disk of a directory: it is looked at from time to time, and by whoever writes much, who else could have used up what is
+/// to be left before anybody looks.
+#[derive(Debug)]
+pub(super) struct Disk {
+    dir: PathBuf,
+    room: Mutex<Room>,
+}
+
+impl Disk {
+    pub(super) fn new(dir: &Path, room: Room) -> Self {
+        Self { dir: dir.to_owned(), room: Mutex::new(room) }
+    }
+
+    pub(super) fn look(&self, shared: &Shared) {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if !room.look(&self.dir, shared.seen.free_bytes.load(Ordering::Relaxed)) {
+            return;
+        }
+        let dir = self.dir.display();
+        if room.tight {
+            tracing::error!(%dir, "the disk is full but for what the log itself needs: no message is taken");
+        } else {
+            tracing::info!(%dir, "the disk has room again");
+        }
+        shared.lock().tight = room.tight;
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     figures::look,
     pending::Item,
     rhythm::Rhythm,
+    room::Disk,
     rows::{Rows, mark},
     shared::Shared,
     trouble,
@@ -21,6 +22,8 @@ use std::{
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often it looks what there is to say of the file.
 const LOOK: Duration = Duration::from_secs(1);
+/// Whether the disk has room it looks after so many bytes of messages.
+const LOOK_AFTER: u64 = 256 * 1024;
 /// What it tries first then.
 const PROBE: usize = 64;
 
@@ -29,6 +32,9 @@ pub(super) struct Writer {
     connection: Connection,
     shared: Arc<Shared>,
     file: PathBuf,
+    disk: Arc<Disk>,
+    /// In bytes, since it looked at the disk.
+    brought: u64,
     rhythm: Rhythm,
     upkeep: Upkeep,
     /// What was taken and is not durable yet.
@@ -40,10 +46,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>, file: PathBuf, rhythm: Rhythm) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        shared: Arc<Shared>,
+        file: PathBuf,
+        disk: Arc<Disk>,
+        rhythm: Rhythm,
+    ) -> Self {
         let written = shared.watermark.position();
         let (upkeep, batch, look_at) = (Upkeep::new(), Vec::new(), Instant::now());
-        Self { connection, shared, file, rhythm, upkeep, batch, written, unseen: false, look_at }
+        let (brought, unseen) = (0, false);
+        Self { connection, shared, file, disk, brought, rhythm, upkeep, batch, written, unseen, look_at }
     }
 
     pub(super) fn run(mut self) {
@@ -124,6 +137,12 @@ impl Writer {
             items.fold((0, 0), |(records, bytes), item| (records + item.len(), bytes + item.weight()));
         if count > 0 {
             self.shared.stats.committed(records, took);
+        }
+        self.brought += bytes;
+        if self.brought >= LOOK_AFTER {
+            self.brought = 0;
+            // before what was written is known to be: who sends one after the other is refused in time
+            self.disk.look(&self.shared);
         }
         self.shared.durable(last, bytes);
     }
