@@ -98,6 +98,7 @@ impl Places {
             }
             self.places[first + PLACES] = there.next();
         }
+        debug_assert!(false, "a table has more places than records");
     }
 
     /// The buckets, in the order in which a key is looked for there.

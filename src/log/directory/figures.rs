@@ -10,12 +10,16 @@ use std::{fs, path::Path, sync::atomic::Ordering, time::Duration};
 
 /// What it looks for.
 pub(super) fn look(connection: &Connection, shared: &Shared) {
-    // what cannot be read is no matter here: whoever needs it says so
-    if let Ok(bytes) = free_bytes(connection) {
-        shared.seen.free_bytes.store(bytes.cast_unsigned(), Ordering::Relaxed);
-    }
+    look_for_free(connection, shared);
     if let Ok(at) = oldest(connection, shared) {
         shared.seen.oldest.store(at.unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+/// Looks how much of the file is free. What cannot be read is no matter here: whoever needs it says so.
+pub(super) fn look_for_free(connection: &Connection, shared: &Shared) {
+    if let Ok(bytes) = free_bytes(connection) {
+        shared.seen.free_bytes.store(bytes.cast_unsigned(), Ordering::Relaxed);
     }
 }
 

@@ -77,6 +77,10 @@ impl Pending {
     }
 
     /// So much has become durable.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn settle(&mut self, bytes: u64) {
         self.bytes -= bytes;
     }

@@ -31,14 +31,7 @@ impl Room {
         Self { needed: (LOGS * wal_bytes).unsigned_abs(), tight: false }
     }
 
-    /// Looks at the disk of a directory, in whose file so many bytes are free; true: it has changed. A disk that does not
-    /// say is taken as large.
-    fn look(&mut self, dir: &Path, in_file: u64) -> bool {
-        let Ok(disk) = rustix::fs::statvfs(dir) else { return false };
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        self.judge(Space { free: bytes(disk.f_bavail).saturating_add(in_file), all: bytes(disk.f_blocks) })
-    }
-
+    /// True: it has changed.
     fn judge(&mut self, Space { free, all }: Space) -> bool {
         let needed = self.needed.min(all / PART);
         // once it is tight there must be a little more: it would change again and again
@@ -48,32 +41,55 @@ impl Room {
     }
 }
 
-/// The disk of a directory: it is looked at from time to time, and by whoever writes much, who else could have used up what is
-/// to be left before anybody looks.
+/// What a disk says of itself.
+type Look = fn(&Path) -> Option<Space>;
+
+/// The disk of a directory. It is looked at from time to time, and by the writer: while it is brought over what was written,
+/// more could be written than is to be kept free.
 #[derive(Debug)]
 pub(super) struct Disk {
     dir: PathBuf,
+    space: Look,
     room: Mutex<Room>,
 }
 
 impl Disk {
     pub(super) fn new(dir: &Path, room: Room) -> Self {
-        Self { dir: dir.to_owned(), room: Mutex::new(room) }
+        Self { dir: dir.to_owned(), space, room: Mutex::new(room) }
     }
 
+    /// One that says that it is full.
+    #[cfg(test)]
+    pub(super) fn full(dir: &Path, room: Room) -> Self {
+        Self { space: |_| Some(Space { free: 0, all: u64::MAX }), ..Self::new(dir, room) }
+    }
+
+    /// A disk that does not say is taken as large.
     pub(super) fn look(&self, shared: &Shared) {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        if !room.look(&self.dir, shared.seen.free_bytes.load(Ordering::Relaxed)) {
+        let Some(Space { free, all }) = (self.space)(&self.dir) else { return };
+        let free = free.saturating_add(shared.seen.free_bytes.load(Ordering::Relaxed));
+        let mut state = shared.lock();
+        // what waits was accepted, and will be written
+        let free = free.saturating_sub(state.pending.bytes());
+        if !room.judge(Space { free, all }) {
             return;
         }
+        state.tight = room.tight;
+        drop(state);
         let dir = self.dir.display();
         if room.tight {
             tracing::error!(%dir, "the disk is full but for what the log itself needs: no message is taken");
         } else {
             tracing::info!(%dir, "the disk has room again");
         }
-        shared.lock().tight = room.tight;
     }
+}
+
+fn space(dir: &Path) -> Option<Space> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Some(Space { free: bytes(disk.f_bavail), all: bytes(disk.f_blocks) })
 }
 
 #[cfg(test)]
@@ -98,8 +114,7 @@ mod tests {
 
     #[test]
     fn a_disk_is_looked_at() {
-        let mut room = Room { needed: u64::MAX, tight: false };
-        assert!(!room.look(Path::new("/no such directory"), 0));
-        room.look(&std::env::temp_dir(), 0);
+        assert_eq!(space(Path::new("/no such directory")), None);
+        assert!(space(&std::env::temp_dir()).is_some_and(|space| space.free <= space.all));
     }
 }

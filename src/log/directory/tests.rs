@@ -1,6 +1,7 @@
 //! What the log on disk keeps over the end of its process, and what it does where it cannot.
 
 mod commits;
+mod disk;
 mod faults;
 mod life;
 mod measure;

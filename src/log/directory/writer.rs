@@ -2,7 +2,7 @@
 
 use super::{
     super::{LogState, Position},
-    figures::look,
+    figures::{look, look_for_free},
     pending::Item,
     rhythm::Rhythm,
     room::Disk,
@@ -138,13 +138,18 @@ impl Writer {
         if count > 0 {
             self.shared.stats.committed(records, took);
         }
+        // before anybody knows that it is safe, and sends more
+        self.look_for_room(bytes);
+        self.shared.durable(last, bytes);
+    }
+
+    fn look_for_room(&mut self, bytes: u64) {
         self.brought += bytes;
         if self.brought >= LOOK_AFTER {
             self.brought = 0;
-            // before what was written is known to be: who sends one after the other is refused in time
+            look_for_free(&self.connection, &self.shared);
             self.disk.look(&self.shared);
         }
-        self.shared.durable(last, bytes);
     }
 
     /// Where writes never pause, the write-ahead log begins anew only if somebody brings its small rest over between
