@@ -75,6 +75,8 @@ pub struct RecoveredMessage {
     pub listener: Option<Position>,
     /// Its size, as [`crate::message::Message::len`] has it.
     pub bytes: u64,
+    /// When it was accepted, in nanoseconds since 1970-01-01 UTC.
+    pub accepted_at: i64,
     /// When it expires, in milliseconds since 1970-01-01 UTC.
     pub expires_at: Option<i64>,
     /// The id that its sender gave it, and until when that is remembered, in milliseconds since 1970-01-01 UTC; `None`

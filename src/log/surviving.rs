@@ -44,6 +44,7 @@ impl Kept {
                     channel,
                     listener,
                     bytes,
+                    accepted_at,
                     expires_at,
                     remembered,
                     dead_letter,

@@ -99,13 +99,13 @@ impl Reading<'_> {
     }
 
     fn take_message(&mut self, message: RecoveredMessage) {
-        let RecoveredMessage { position, channel, listener, bytes, expires_at, remembered, dead_letter } =
-            message;
+        let expiry = expiry(&message, self.now);
+        let RecoveredMessage { position, channel, listener, bytes, remembered, dead_letter, .. } = message;
         if let Some((id, until)) = remembered {
             self.take_id(&AcceptedId { position, channel, listener, until, id });
         }
         let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
-        let message = (position, bytes, expiry(expires_at, self.now));
+        let message = (position, bytes, expiry);
         let Regain { channels, listeners, orphans, .. } = &mut self.regain;
         let whose = match listener {
             None => channels.get_mut(&channel).map(|channel| &mut channel.broadcasts),
@@ -153,10 +153,38 @@ impl RegainedChannel {
     }
 }
 
-/// When a message expires by the clock of a hub that begins now.
-fn expiry(expires_at: Option<i64>, now: Moment) -> Expiry {
-    expires_at.map_or(Expiry::NEVER, |at| {
-        let left = at.saturating_sub(now.unix_nanos / 1_000_000);
+/// When a message expires by the clock of a hub that begins now. Where the calendar was set back it has no longer than when it
+/// was accepted.
+fn expiry(message: &RecoveredMessage, now: Moment) -> Expiry {
+    message.expires_at.map_or(Expiry::NEVER, |at| {
+        let left = at.saturating_sub(now.unix_nanos.max(message.accepted_at) / 1_000_000);
         Expiry::at_moment(now.millis.saturating_add(u64::try_from(left).unwrap_or(0)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_what_is_left_of_its_time_and_no_more_where_the_calendar_was_set_back() {
+        let accepted = 1_000_000;
+        let message = RecoveredMessage {
+            position: Position(1),
+            channel: Position(1),
+            listener: None,
+            bytes: 1,
+            accepted_at: accepted * 1_000_000,
+            expires_at: Some(accepted + 100),
+            remembered: None,
+            dead_letter: None,
+        };
+        let until = |away: i64| {
+            let now = Moment { millis: 5, unix_nanos: (accepted + away) * 1_000_000 };
+            expiry(&message, now).moment()
+        };
+        assert_eq!([until(0), until(30), until(99)], [Some(105), Some(75), Some(6)]);
+        assert_eq!([until(100), until(1_000)], [Some(5); 2]);
+        assert_eq!([until(-1), until(-900_000)], [Some(105); 2]);
+    }
 }

@@ -165,7 +165,7 @@ fn messages(connection: &Connection, now: i64, mut alive: Alive, told: Told<'_>)
     let (mut found, mut sizes, mut progress) = (Found::default(), Rising::default(), Progress::new());
     let sql = format!(
         "SELECT position, channel, listener, expires_at, remember_until, dead_letter,
-            CASE WHEN remember_until > {now} THEN message ELSE length(message) END
+            CASE WHEN remember_until > {now} THEN message ELSE length(message) END, accepted_at
         FROM message ORDER BY position"
     );
     each(connection, &sql, |row| {
@@ -235,6 +235,7 @@ fn message(
         channel: Position(channel),
         listener: listener.map(Position),
         bytes,
+        accepted_at: row.get_ref(7)?.as_i64()?,
         expires_at: row.get_ref(3)?.as_i64_or_null()?,
         remembered,
         dead_letter: letter.map(|json| from_json(json).ok_or_else(|| damaged(5))).transpose()?,

@@ -51,6 +51,7 @@ fn expected(position: Position, channel: Position, listener: Position) -> Recove
         channel,
         listener: Some(listener),
         bytes: message("m-1", 100).len() as u64,
+        accepted_at: 9_000_000,
         expires_at: None,
         remembered: Some(("m-1".into(), i64::MAX)),
         dead_letter: None,
