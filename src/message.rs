@@ -9,7 +9,7 @@ pub(crate) use carried::Carried;
 pub(crate) use stored::stored_id;
 
 use crate::id;
-use field::{Field, Fields};
+use field::{Field, Fields, text_tag};
 use std::{fmt, ops::Range, str, sync::Arc, time::Duration};
 
 /// Types that begin so are the server's own.
@@ -106,8 +106,9 @@ impl Message {
         if raw.len() > limit {
             return Err(InvalidMessage::too_large("", limit, raw.len()));
         }
-        // before they are looked through: a copy waits for memory in which nobody has been for long
-        let copy = id_comes_first(raw).then(|| Arc::from(raw));
+        // before they are looked through: meanwhile it is written to memory in which nobody has been for long. Encoders write an
+        // id first; without one, another is added to the copy
+        let copy = (raw.first() == Some(&text_tag(ID))).then(|| Arc::from(raw));
         let found = Found::in_bytes(raw, max_payload_bytes)?;
         let kind = found.kind.ok_or_else(|| InvalidMessage::rule("type", "a message has a type"))?;
         if text(raw, &kind).starts_with(RESERVED_TYPE_PREFIX) {
@@ -158,6 +159,11 @@ impl Message {
     /// The bytes of the `eric.v1.Message`.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// How many share its bytes.
+    pub(crate) fn shared_by(&self) -> usize {
+        Arc::strong_count(&self.bytes)
     }
 
     /// Its id.
@@ -226,12 +232,6 @@ struct Found {
     ttl: Option<u64>,
     attributes: usize,
     payloads: usize,
-}
-
-/// As encoders write a message that has an id: without one, another is added to the copy.
-fn id_comes_first(raw: &[u8]) -> bool {
-    let tag = prost::encoding::WireType::LengthDelimited as u32 | ID << 3;
-    raw.first().is_some_and(|first| u32::from(*first) == tag)
 }
 
 impl Found {

@@ -89,7 +89,7 @@ impl Plan {
         }
     }
 
-    /// Measures so many times as often.
+    /// Measures so many times as often; once where nothing that is printed means anything.
     pub(crate) fn repeated(&self, times: usize) -> Self {
         let repetitions = if self.quick { self.repetitions } else { times * self.repetitions };
         Self { repetitions, ..self.clone() }

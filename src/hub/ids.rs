@@ -1,7 +1,8 @@
 //! The ids that were accepted lately: a message that is sent again is accepted once.
 //!
-//! No text is kept: an id stands as a `key`. What is remembered of it are `records`, which an `era` finds. What all channels
-//! may take has a `budget`.
+//! No text is kept: an id stands as a `key`. What is remembered of it are `records`, which an `era` finds by its `places`; these
+//! tell which records are `there`, and records tell positions and times as far as an era has `reach`. What all channels may
+//! take has a `budget`.
 
 mod budget;
 mod era;
@@ -80,11 +81,6 @@ impl Ids {
         new
     }
 
-    /// Brings near only where these will be put: nobody will look whether they are there.
-    pub(super) fn bring_places_near(&self, keys: &[Key]) {
-        self.eras.back().into_iter().for_each(|newest| newest.bring_near(keys));
-    }
-
     /// Remembers ids that are not remembered, and for that, where the budget has no room, forgets the oldest.
     pub(super) fn remember(&mut self, mut ids: &[Remembered], now: u64, budget: &Budget) {
         if self.expires <= now {
@@ -95,7 +91,7 @@ impl Ids {
             if room == 0 {
                 return budget.count_evictions(ids.len());
             }
-            self.provide_for(first, now, budget);
+            self.provide_for(first, budget);
             let newest = self.eras.back_mut().expect("it was provided");
             let taken = newest.add(&ids[..room], &mut self.emptied);
             self.len += taken;
@@ -110,7 +106,7 @@ impl Ids {
             self.granted += budget.grant(self.granted);
         }
         if self.spare() == 0 {
-            let evicted = (self.len / PART_AT_ONCE).max(1).min(self.len);
+            let evicted = (self.len / PART_AT_ONCE).max(wanted).min(self.len);
             (0..evicted).for_each(|_| self.forget_oldest());
             budget.count_evictions(evicted);
         }
@@ -118,9 +114,9 @@ impl Ids {
     }
 
     /// Where the newest era does not take this one, the next one will.
-    fn provide_for(&mut self, id: &Remembered, now: u64, budget: &Budget) {
+    fn provide_for(&mut self, id: &Remembered, budget: &Budget) {
         if self.eras.back().is_none_or(|newest| !newest.takes(id)) {
-            let reach = Reach::of(id, now);
+            let reach = Reach::around(id);
             let next = match self.eras.back() {
                 None => Era::first(reach),
                 Some(newest) => newest.next(self.len, budget.most(), reach),
@@ -138,7 +134,7 @@ impl Ids {
         let oldest = self.eras.front_mut().expect("no era is empty but the newest");
         let emptied = oldest.forget_oldest();
         self.len -= 1;
-        if oldest.is_empty() && (oldest.is_full() || self.eras.len() > 1) {
+        if oldest.is_empty() && self.eras.len() > 1 {
             self.eras.pop_front();
         }
         let newest = self.eras.back();

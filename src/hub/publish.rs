@@ -46,7 +46,8 @@ impl Hub {
         let mut state = channel.lock_existing()?;
         let listener = self.listener_in(&channel, &state, listener)?;
         let key = self.key(&message, Some(&listener));
-        let terms = Terms { admission: Admission::BySettings, now: self.moment(), room, key, run: None };
+        let terms =
+            Terms { admission: Admission::BySettings, now: self.moment(), room, key, to_remember: None };
         let mut dropped = Vec::new();
         let taken = self.take_dispatch(&channel, &mut state, &listener, message, terms, &mut dropped);
         drop(state);
@@ -72,11 +73,11 @@ impl Hub {
         if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: Some(1), duplicate: true });
         }
-        let Terms { admission, now, room, key, run } = terms;
+        let Terms { admission, now, room, key, to_remember } = terms;
         room?;
         let arrival = Arrival { message, admission, now, letter: None };
         let position = self.queue(channel, state, listener, arrival, dropped)?;
-        self.remember(key, now, position, state, run);
+        self.remember(key, now, position, state, to_remember);
         Ok(Accepted { position, receivers: Some(1), duplicate: false })
     }
 
@@ -99,10 +100,11 @@ impl Hub {
         let (room, key) = (self.make_room(kept_bytes(&message)), self.key(&message, None));
         let mut state = channel.lock_existing()?;
         let mut dropped = Vec::new();
-        let terms = Terms { admission, now: self.moment(), room, key, run: None };
-        let accepted = self.take_broadcast(&channel, &mut state, message, terms, &mut dropped)?;
+        let terms = Terms { admission, now: self.moment(), room, key, to_remember: None };
+        let taken = self.take_broadcast(&channel, &mut state, message, terms, &mut dropped);
         drop(state);
         self.forget(&dropped);
+        let accepted = taken?;
         if !accepted.duplicate {
             self.room.changed();
             self.announce_broadcast(accepted.position, &channel);
@@ -110,7 +112,7 @@ impl Hub {
         Ok(accepted)
     }
 
-    /// In the channel's critical section.
+    /// In the channel's critical section. Whether or not it is taken, others may be dropped.
     pub(super) fn take_broadcast(
         &self,
         channel: &Channel,
@@ -122,24 +124,17 @@ impl Hub {
         if let Some(position) = terms.accepted_before(state) {
             return Ok(Accepted { position, receivers: None, duplicate: true });
         }
-        let Terms { admission, now, room, key, run } = terms;
+        let Terms { admission, now, room, key, to_remember } = terms;
         let (bytes, expiry) = (message.len() as u64, Expiry::after(message.ttl(), now.millis));
         room?;
         if admission == Admission::BySettings {
-            self.refuse_if_full(channel, state, bytes)?;
+            refuse_if_full(channel, state, bytes, dropped)?;
         }
         let position = self.log.append(self.record(channel, state, None, message, now))?;
         state.push_broadcast(position, bytes, expiry, dropped);
         let receivers = Some(state.hearers() as u64);
-        self.remember(key, now, position, state, run);
+        self.remember(key, now, position, state, to_remember);
         Ok(Accepted { position, receivers, duplicate: false })
-    }
-
-    fn refuse_if_full(&self, channel: &Channel, state: &mut State, bytes: u64) -> Result<(), Error> {
-        let mut dropped = Vec::new();
-        let full = state.full_listener(bytes, &mut dropped);
-        self.forget(&dropped);
-        full.map_or(Ok(()), |full| Err(backlog_full(channel, state, &full)))
     }
 
     /// Says that no more will come, to all of a channel's listeners and watchers. Where a backlog is full the oldest go.
@@ -266,13 +261,13 @@ impl Hub {
         now: Moment,
         position: Position,
         state: &mut State,
-        run: Option<&mut Vec<Remembered>>,
+        to_remember: Option<&mut Vec<Remembered>>,
     ) {
         let window = super::millis(state.settings.idempotency_window);
         let Some(key) = key.filter(|_| window > 0) else { return };
         let id = Remembered { key, position, until: now.millis.saturating_add(window) };
-        match run {
-            Some(run) => run.push(id),
+        match to_remember {
+            Some(at_the_end) => at_the_end.push(id),
             None => state.ids.remember(&[id], now.millis, &self.id_budget),
         }
     }
@@ -343,13 +338,13 @@ pub(super) struct Terms<'r> {
     pub(super) room: Result<(), Error>,
     /// Under what it is remembered.
     pub(super) key: Option<Key>,
-    /// It was looked for under that, and is not there; here belongs what is to be remembered at the end of its run.
-    pub(super) run: Option<&'r mut Vec<Remembered>>,
+    /// It was looked for under that, and is not there: it is remembered with these, at the end of its run.
+    pub(super) to_remember: Option<&'r mut Vec<Remembered>>,
 }
 
 impl Terms<'_> {
     fn accepted_before(&self, state: &State) -> Option<Position> {
-        if self.run.is_some() { None } else { state.ids.find(self.key?, self.now.millis) }
+        if self.to_remember.is_some() { None } else { state.ids.find(self.key?, self.now.millis) }
     }
 }
 
@@ -358,6 +353,16 @@ impl Terms<'_> {
 pub(super) enum Admission {
     BySettings,
     Always,
+}
+
+fn refuse_if_full(
+    channel: &Channel,
+    state: &mut State,
+    bytes: u64,
+    dropped: &mut Vec<Position>,
+) -> Result<(), Error> {
+    let full = state.full_listener(bytes, dropped);
+    full.map_or(Ok(()), |full| Err(backlog_full(channel, state, &full)))
 }
 
 fn closed() -> Message {

@@ -31,9 +31,6 @@ type Keyed = (Option<Arc<Listener>>, Option<Key>);
 /// What was accepted and has to be told: to one listener, or to all.
 type Rings = Vec<(Position, Option<Arc<Listener>>)>;
 
-/// In bytes. What is let go for a message that is larger goes at once, and not at the end of its run.
-const LARGE: usize = 4096;
-
 /// A message of a run, in its turn.
 struct One {
     listener: Option<Arc<Listener>>,
@@ -122,24 +119,17 @@ impl Hub {
         left: &mut Left,
     ) -> Result<Accepted, Error> {
         let One { listener, message, key, is_new, now } = one;
-        let large = message.len() > LARGE;
         if !is_new {
             // one like it may be among these
             self.remember_run(state, &mut left.ids, now);
         }
         let Left { rings, dropped, ids } = left;
-        let run = is_new.then_some(ids);
-        let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key, run };
+        let to_remember = is_new.then_some(ids);
+        let terms = Terms { admission: Admission::BySettings, now, room: Ok(()), key, to_remember };
         let accepted = match &listener {
             None => self.take_broadcast(channel, state, message, terms, dropped),
             Some(listener) => self.take_dispatch(channel, state, listener, message, terms, dropped),
-        };
-        if large {
-            // others may wait for the room
-            self.forget(dropped);
-            dropped.clear();
-        }
-        let accepted = accepted?;
+        }?;
         if !accepted.duplicate {
             rings.push((accepted.position, listener));
         }
@@ -147,8 +137,10 @@ impl Hub {
     }
 
     fn remember_run(&self, state: &mut State, ids: &mut Vec<Remembered>, now: Moment) {
-        state.ids.remember(ids, now.millis, &self.id_budget);
-        ids.clear();
+        if !ids.is_empty() {
+            state.ids.remember(ids, now.millis, &self.id_budget);
+            ids.clear();
+        }
     }
 
     fn announce(&self, channel: &Arc<Channel>, rings: &Rings) {

@@ -116,10 +116,15 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// The byte that a text field of a small number begins with.
+pub(super) fn text_tag(number: u32) -> u8 {
+    (number as u8) << 3 | 2
+}
+
 /// Appends a text field, and tells where the text lies.
 pub(super) fn put_text(message: &mut Vec<u8>, number: u32, text: &str) -> Range<u32> {
     debug_assert!(text.len() < 0x80 && number < 16, "key and length take a byte each");
-    message.push((number as u8) << 3 | 2);
+    message.push(text_tag(number));
     message.push(text.len() as u8);
     let start = message.len() as u32;
     message.extend_from_slice(text.as_bytes());

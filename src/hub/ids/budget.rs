@@ -76,7 +76,7 @@ impl Budget {
 
     /// No channel gets room for more ids.
     pub(super) fn most(&self) -> usize {
-        usize::try_from(self.half() / ID_BYTES + MOST_AT_ONCE).unwrap_or(usize::MAX)
+        usize::try_from(self.half() / ID_BYTES).unwrap_or(usize::MAX)
     }
 
     pub(super) fn release(&self, ids: usize) {

@@ -15,9 +15,8 @@ const GROWTH: usize = 4;
 /// In so many parts the records go that belong to a large table.
 const PARTS: usize = 128;
 const SMALLEST_PART: usize = 8;
-/// What takes so many times as many ids as there are was made for a burst that is over. A new one may be by [`GROWTH`] too
-/// large.
-const FAR_TOO_LARGE: usize = 2 * GROWTH;
+/// What takes more than so many times as many ids as there are was made for a burst that is over.
+const FAR_TOO_LARGE: usize = GROWTH;
 
 /// Ids under a table that never grows: when they are more than it takes, others come into the next one.
 ///
@@ -36,7 +35,7 @@ impl Era {
     /// For so many at once.
     fn with_room_for(ids: usize, reach: Reach) -> Self {
         let places = Places::for_records(ids);
-        let records = Records::in_parts_of((places.buckets() * 16 / PARTS).max(SMALLEST_PART));
+        let records = Records::in_parts_of((places.most() / PARTS).max(SMALLEST_PART));
         Self { records, max: places.most(), places, reach }
     }
 
@@ -48,9 +47,9 @@ impl Era {
     /// The one after this one, where there are so many ids in all, and at most so many may become of them: if they become
     /// not many more, it takes all.
     pub(super) fn next(&self, ids: usize, most: usize, reach: Reach) -> Self {
-        let none_has_gone = self.records.there().start == 0;
-        let growing = if none_has_gone { GROWTH * self.max } else { 0 };
-        Self::with_room_for(growing.max(ids + ids / 2).min(most), reach)
+        let grows = self.is_full() && self.records.there().start == 0;
+        let grown = if grows { GROWTH * self.max } else { 0 };
+        Self::with_room_for(grown.max(ids + ids / 2).min(most), reach)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,10 +90,6 @@ impl Era {
         part.capacity() == self.records.part()
     }
 
-    pub(super) fn bring_near(&self, keys: &[Key]) {
-        self.places.bring_near(keys);
-    }
-
     /// Where the message with this key was accepted, while that is remembered.
     pub(super) fn find(&self, key: Key, now: u64) -> Option<Position> {
         self.find_among(self.there(), key, now)
@@ -103,7 +98,7 @@ impl Era {
     /// Of those that are taken for new, tells which are.
     pub(super) fn tell_new(&self, keys: &[Key], now: u64, new: &mut [bool]) {
         let there = self.there();
-        self.bring_near(keys);
+        self.places.bring_near(keys.iter().copied());
         for (key, new) in keys.iter().zip(new) {
             *new &= self.find_among(there, *key, now).is_none();
         }
@@ -124,6 +119,8 @@ impl Era {
     pub(super) fn add(&mut self, ids: &[Remembered], emptied: &mut Part) -> usize {
         let (room, mut there) = (self.max.saturating_sub(self.records.len()), self.there());
         let Self { records, places, reach, .. } = self;
+        // those that were just looked for are near
+        places.bring_near(ids.iter().take(room).map(|id| id.key));
         let mut taken = 0;
         for id in ids.iter().take(room).take_while(|id| reach.holds(id)) {
             places.put(id.key, there, |number| records.is_of(number, id.key));

@@ -10,8 +10,9 @@ use super::{
 };
 use std::hint::black_box;
 
-/// Places in a bucket.
-const PLACES: usize = 15;
+/// Places in a bucket, which is a cache line.
+const PLACES: usize = BUCKET - 1;
+const BUCKET: usize = 16;
 /// So many of them may be taken, in the mean: with 9 a look took a third longer, with 11 twice as long, since more and more
 /// stand where they do not belong.
 const TAKEN: usize = 8;
@@ -20,7 +21,7 @@ const TAKEN: usize = 8;
 const MOST_BUCKETS: usize = 1 << 18;
 
 /// Its places, and last the number of the newest record that has found no room here and stands further on, or none.
-type Bucket = [Place; PLACES + 1];
+type Bucket = [Place; BUCKET];
 
 /// How a record is told, and as much of its key as fits beside that.
 type Place = u32;
@@ -42,10 +43,10 @@ impl Places {
     pub(super) fn for_records(records: usize) -> Self {
         let buckets = records.div_ceil(TAKEN).clamp(1, MOST_BUCKETS).next_power_of_two();
         let spare = usize::from(buckets >= LARGE);
-        let places = vec![0; (buckets + spare) * size_of::<Bucket>() / size_of::<Place>()];
+        let places = vec![0; (buckets + spare) * BUCKET];
         // an address may not tell; then it begins with the first
         let start = places.as_ptr().align_offset(CACHE_LINE);
-        Self { start: if start < spare * (PLACES + 1) { start } else { 0 }, places, buckets }
+        Self { start: if start < spare * BUCKET { start } else { 0 }, places, buckets }
     }
 
     pub(super) fn buckets(&self) -> usize {
@@ -63,13 +64,13 @@ impl Places {
 
     /// The first place of a bucket.
     fn place(&self, bucket: usize) -> usize {
-        self.start + bucket * (PLACES + 1)
+        self.start + bucket * BUCKET
     }
 
     /// Touches what will be looked at. A look waits 100 to 250 ns for memory that is in no cache; of touches, none of which
     /// decides anything, a dozen wait together.
-    pub(super) fn bring_near(&self, keys: &[Key]) {
-        let touched = keys.iter().fold(0, |sum, key| sum ^ self.bucket(self.first(*key))[0]);
+    pub(super) fn bring_near(&self, keys: impl Iterator<Item = Key>) {
+        let touched = keys.fold(0, |sum, key| sum ^ self.bucket(self.first(key))[0]);
         // so that it is done
         black_box(touched);
     }

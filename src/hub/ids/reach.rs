@@ -3,7 +3,7 @@
 use super::{Remembered, records::Record};
 use crate::log::Position;
 
-/// Of the positions that can be told half are before the first that comes: a log gives ids back nearly in order.
+/// Of what can be told half is before the first that comes: a log gives ids back nearly in order, and a window may be shortened.
 const BEFORE: u64 = 1 << 31;
 
 #[derive(Clone, Copy, Debug)]
@@ -14,13 +14,12 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// That holds this one, which comes now.
-    pub(super) fn of(id: &Remembered, now: u64) -> Self {
-        let time = now.min(id.until).max(id.until.saturating_sub(u32::MAX.into()));
-        Self { position: id.position.0.saturating_sub(BEFORE), time }
+    /// That has this one in its midst.
+    pub(super) fn around(id: &Remembered) -> Self {
+        Self { position: id.position.0.saturating_sub(BEFORE), time: id.until.saturating_sub(BEFORE) }
     }
 
-    /// Whether it reaches as far as this one: some 4 billion positions, and 49 days.
+    /// Whether it reaches as far as this one: 2 billion positions, and 24 days.
     pub(super) fn holds(self, id: &Remembered) -> bool {
         let in_reach = |of: u64, from: u64| of.checked_sub(from).is_some_and(|far| far <= u32::MAX.into());
         in_reach(id.position.0, self.position) && in_reach(id.until, self.time)
@@ -52,10 +51,8 @@ mod tests {
 
     #[test]
     fn the_one_it_is_for_is_always_held_and_told_as_it_is() {
-        for (position, until, now) in
-            [(0, 0, 0), (1, 5, 9), (u64::MAX, u64::MAX, 7), (BEFORE, 1 << 40, 1 << 39)]
-        {
-            let (id, reach) = (id(position, until), Reach::of(&id(position, until), now));
+        for (position, until) in [(0, 0), (1, 5), (u64::MAX, u64::MAX), (BEFORE, 1 << 40)] {
+            let (id, reach) = (id(position, until), Reach::around(&id(position, until)));
             assert!(reach.holds(&id), "{id:?}");
             let record = reach.shorten(&id);
             assert_eq!((reach.position(&record), reach.until(&record)), (id.position, id.until));
@@ -64,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_is_too_far_is_not_held() {
-        let (far, reach) = (u64::from(u32::MAX), Reach::of(&id(BEFORE + 10, 200), 100));
+        let (far, reach) = (u64::from(u32::MAX), Reach::around(&id(BEFORE + 10, BEFORE + 100)));
         let held = |position, until| reach.holds(&id(position, until));
         assert!(held(10, 100) && held(10 + far, 100 + far));
         assert!(!held(9, 100) && !held(10, 99) && !held(11 + far, 100) && !held(10, 101 + far));

@@ -3,7 +3,7 @@
 use super::key::{Check, Key};
 use std::{collections::VecDeque, ops::Range};
 
-/// What is remembered of a message, shortened: what senders bring goes through all of a core's memory.
+/// What is remembered of a message, as short as can be: what a cache holds of these it holds of nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) check: Check,

@@ -144,8 +144,6 @@ impl Regain {
 
 impl RegainedChannel {
     fn remember(&mut self, run: &[Known], now: Moment, budget: &Budget) {
-        let keys: Vec<_> = run.iter().map(|id| id.key).collect();
-        self.ids.bring_places_near(&keys);
         // without settings there will be no channel
         let window = self.settings.as_ref().map_or(0, |settings| millis(settings.idempotency_window));
         let ids: Vec<_> = run.iter().filter_map(|id| id.remembered(window, now)).collect();

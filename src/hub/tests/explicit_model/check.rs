@@ -47,10 +47,10 @@ impl Ear {
     pub(super) fn check_gap(&mut self, gap: &Gap, had: u64, overtaking: bool, now: u64) {
         assert!(gap.through > gap.after, "{gap:?} is empty");
         let it = (gap.after.0, gap.through.0);
+        let ring = [GapReason::Overflow, GapReason::Expired, GapReason::Trimmed].contains(&gap.reason);
         // what went with the channel's oldest is told where the last of them stood, which may have been told of before
-        let of_others = || {
-            self.sent.range(..=gap.after.0).any(|(_, sent)| sent.fate == Lost(None) && sent.told_by.is_none())
-        };
+        let untold = |sent: &Sent| sent.fate == Lost(None) && sent.told_by.is_none();
+        let of_others = || ring && self.sent.range(..=gap.after.0).any(|(_, sent)| untold(sent));
         assert!(!self.known.contains(&it) || of_others(), "{gap:?} is told again");
         self.told.insert(it);
         let skipped = self.waiting().find(|(between, sent)| {
@@ -75,7 +75,6 @@ impl Ear {
                 assert!(expired, "{gap:?} covers {position}, which waits: {sent:?}");
                 sent.fate = Lost(Some(GapReason::Expired));
             }
-            let ring = [GapReason::Overflow, GapReason::Expired, GapReason::Trimmed].contains(&gap.reason);
             match sent.fate {
                 Lost(None) if ring => {
                     most += 1;
