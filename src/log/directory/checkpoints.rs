@@ -51,7 +51,7 @@ impl Checkpoints {
     pub(super) fn run(self) {
         let (mut seen, mut quiet) = (0, 0);
         while self.shared.sleep(LOOK) && self.shared.standing() != LogState::Failed {
-            self.disk.look(&self.shared);
+            self.disk.look(&self.shared, 0);
             let written = self.shared.written.load(Ordering::Relaxed);
             quiet = if written == seen { quiet + 1 } else { 0 };
             seen = written;

@@ -76,11 +76,12 @@ impl Pending {
         std::mem::swap(&mut self.items, written);
     }
 
-    /// So much has become durable.
+    /// What waits to become durable.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
+    /// So much has become durable.
     pub(super) fn settle(&mut self, bytes: u64) {
         self.bytes -= bytes;
     }

@@ -64,21 +64,23 @@ impl Disk {
         Self { space: |_| Some(Space { free: 0, all: u64::MAX }), ..Self::new(dir, room) }
     }
 
-    /// A disk that does not say is taken as large.
-    pub(super) fn look(&self, shared: &Shared) {
+    /// So many bytes of what waits to become durable have been written. A disk that does not say is taken as large.
+    pub(super) fn look(&self, shared: &Shared, written: u64) {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Space { free, all }) = (self.space)(&self.dir) else { return };
         let free = free.saturating_add(shared.seen.free_bytes.load(Ordering::Relaxed));
         let mut state = shared.lock();
-        // what waits was accepted, and will be written
-        let free = free.saturating_sub(state.pending.bytes());
+        // it was accepted, and will be written
+        let free = free.saturating_sub(state.pending.bytes().saturating_sub(written));
         if !room.judge(Space { free, all }) {
             return;
         }
-        state.tight = room.tight;
-        drop(state);
+        let tight = room.tight;
+        state.tight = tight;
+        // whoever reads what is told may be slow
+        drop((state, room));
         let dir = self.dir.display();
-        if room.tight {
+        if tight {
             tracing::error!(%dir, "the disk is full but for what the log itself needs: no message is taken");
         } else {
             tracing::info!(%dir, "the disk has room again");

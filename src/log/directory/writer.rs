@@ -18,14 +18,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How long it waits where it could not write.
-const AGAIN: Duration = Duration::from_secs(1);
 /// How often it looks what there is to say of the file.
 const LOOK: Duration = Duration::from_secs(1);
-/// Whether the disk has room it looks after so many bytes of messages.
-const LOOK_AFTER: u64 = 256 * 1024;
+/// How long it waits where it could not write.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What it tries first then.
 const PROBE: usize = 64;
+/// Whether the disk has room it looks after so many bytes of messages.
+const LOOK_AFTER: u64 = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -34,7 +34,7 @@ pub(super) struct Writer {
     file: PathBuf,
     disk: Arc<Disk>,
     /// In bytes, since it looked at the disk.
-    brought: u64,
+    unlooked: u64,
     rhythm: Rhythm,
     upkeep: Upkeep,
     /// What was taken and is not durable yet.
@@ -55,8 +55,8 @@ impl Writer {
     ) -> Self {
         let written = shared.watermark.position();
         let (upkeep, batch, look_at) = (Upkeep::new(), Vec::new(), Instant::now());
-        let (brought, unseen) = (0, false);
-        Self { connection, shared, file, disk, brought, rhythm, upkeep, batch, written, unseen, look_at }
+        let (unlooked, unseen) = (0, false);
+        Self { connection, shared, file, disk, unlooked, rhythm, upkeep, batch, written, unseen, look_at }
     }
 
     pub(super) fn run(mut self) {
@@ -144,11 +144,11 @@ impl Writer {
     }
 
     fn look_for_room(&mut self, bytes: u64) {
-        self.brought += bytes;
-        if self.brought >= LOOK_AFTER {
-            self.brought = 0;
+        self.unlooked += bytes;
+        if self.unlooked >= LOOK_AFTER {
+            self.unlooked = 0;
             look_for_free(&self.connection, &self.shared);
-            self.disk.look(&self.shared);
+            self.disk.look(&self.shared, bytes);
         }
     }
 
