@@ -8,7 +8,7 @@ use std::{
 
 /// Held as long as the log.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
+pub(super) struct Lock(File);
 
 impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self, OpenError> {
@@ -20,5 +20,34 @@ impl Lock {
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
             Err(TryLockError::Error(error)) => Err(OpenError::io(&path, error)),
         }
+    }
+}
+
+/// A command that is just being started has all that its parent has open for a moment longer: closing the file would leave the
+/// lock to it.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // at worst it goes with the last who has the file open
+        let _ = self.0.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_in_use(dir: &Path) -> bool {
+        matches!(Lock::take(dir), Err(OpenError::InUse { dir: of }) if of == dir)
+    }
+
+    #[test]
+    fn it_is_given_back_although_a_child_still_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        // as a fork has it
+        let _child = lock.0.try_clone().unwrap();
+        assert!(is_in_use(dir.path()));
+        drop(lock);
+        assert!(!is_in_use(dir.path()));
     }
 }
