@@ -122,8 +122,10 @@ async fn who_comes_back_and_takes_nothing_over_waits_for_what_may_be_his_own_str
     refused(&server, &other, &dead.last_id).await.problem(400, "IN_USE");
     let id = dead.last_id.clone();
     drop(dead);
-    until(async || !wire.listener("c", "l").await.connected).await;
-    Events::open_from(server.http(), &path, &id).await;
+    let is_let_go = async || until(async || !wire.listener("c", "l").await.connected).await;
+    is_let_go().await;
+    drop(Events::open_from(server.http(), &path, &id).await);
+    is_let_go().await;
     let own = format!("{path}&session=own");
     let known = Events::open(server.http(), &own).await;
     Events::open_from(server.http(), &own, &known.last_id).await;
