@@ -1,14 +1,14 @@
 //! An EXPLICIT listener may have only so long to acknowledge; what is not acknowledged by then counts as rejected.
 
 use crate::support::{
-    Reader, TestServer, Wire,
+    Reader, Refused, TestServer, Wire,
     explicit::{explicit, explicit_of, extension, rejection, through},
     message::{number, numbered, sequences},
     refused, until,
 };
 use eric::v1::{
-    Backoff, ChannelSettings, DeadLetterCause, ExtendRequest, Extension, GapReason, ListenerSettings,
-    Redelivery, RegisterRequest, UpdateListenerRequest,
+    Backoff, ChannelSettings, DeadLetterCause, ExtendRequest, Extended, Extension, GapReason,
+    ListenerSettings, Redelivery, RegisterRequest, UpdateListenerRequest,
 };
 use prost_types::Duration;
 use tonic::Code;
@@ -138,6 +138,37 @@ async fn more_time_for_what_is_not_in_hand_is_refused() {
     ] {
         wire.try_extend(item).await.unwrap_err().is(precondition, reason, &[]);
     }
+}
+
+#[tokio::test]
+async fn each_of_several_is_answered_for_itself() {
+    let (_server, wire) = with_deadline(deadline(3600, 0)).await;
+    wire.register_explicit_with("c", "other", deadline(3600, 0)).await;
+    let (mut reader, sequences) = three(&wire).await;
+    let mut other = wire.listen("c", "other").await;
+    let sent = wire.dispatch("c", "other", numbered(7)).await.sequence;
+    other.take(1).await;
+    let answers = wire
+        .extend_all(vec![
+            extension(sequences[0], 7200),
+            extension(sequences[2] + 1000, 1),
+            Extension { listener: "no".into(), ..extension(sequences[0], 1) },
+            extension(sequences[0], -1),
+            Extension { listener: "other".into(), ..extension(sent, 0) },
+            extension(sequences[0], 3600),
+        ])
+        .await;
+    let [long, ahead, nobody, absurd, now, short] = answers.as_slice() else { panic!("{answers:?}") };
+    ahead.as_ref().unwrap_err().is(Code::FailedPrecondition, "NOT_DELIVERED", &[]);
+    nobody.as_ref().unwrap_err().is(Code::NotFound, "LISTENER_NOT_FOUND", &[]).tells("listener", "no");
+    absurd.as_ref().unwrap_err().is(Code::InvalidArgument, "INVALID_SETTING", &["items[3].extension"]);
+    let ends = |answer: &Result<Extended, Refused>| answer.as_ref().unwrap().deadline.unwrap().seconds;
+    assert!(ends(now) < ends(short) && ends(short) < ends(long), "{answers:?}");
+    // what was given back comes again, and nothing else
+    let (delivery, attempt, _) = other.attempt().await;
+    assert_eq!((number(&delivery), attempt), (7, Some(2)));
+    wire.mark("c").await;
+    assert_eq!(reader.before("mark").await, []);
 }
 
 #[tokio::test]

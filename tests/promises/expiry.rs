@@ -189,9 +189,19 @@ async fn a_dead_letter_listener_never_idles_out() {
 #[tokio::test]
 async fn a_timeout_out_of_its_range_is_refused_by_name() {
     let (_server, wire) = listener().await;
-    for settings in
-        [idle(0, 1), idle(-1, 0), idle(0, 999 * MILLIS), idle(366 * 24 * 3600, 1), idle(i64::MAX, 0)]
-    {
+    for settings in [
+        idle(0, 1),
+        idle(-1, 0),
+        idle(0, -1),
+        idle(0, 999 * MILLIS),
+        idle(366 * 24 * 3600, 1),
+        idle(i64::MAX, 0),
+        // parts that make no duration, whatever they add up to
+        idle(2, -1),
+        idle(1, 1_000_000_000),
+        idle(-1, 1),
+        idle(-1, 2_000_000_000),
+    ] {
         let settings = Some(settings);
         let request = RegisterRequest { channel: "c".into(), settings, ..Default::default() };
         let answer = refused(wire.call().register(request)).await;

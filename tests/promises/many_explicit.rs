@@ -9,12 +9,12 @@ use crate::support::{
     message::numbered,
     message::sequences,
     until,
-    wire::subscription,
+    wire::{publication, receipts, subscription},
     within,
 };
 use eric::v1::{
     AcknowledgeRequest, AcknowledgeResponse, AcknowledgeResult, Acknowledgement, ChangeListenRequest,
-    ChangeListenResponse, Credit, ListenRequest, ListenResponse, Rejection, Subscription,
+    ChangeListenResponse, Credit, ListenRequest, ListenResponse, Rejected, Rejection, Subscription,
     acknowledge_result::Outcome,
 };
 use tonic::Code;
@@ -170,5 +170,56 @@ async fn one_call_answers_for_all_listeners_of_a_stream() {
     assert_eq!(answers[2].as_ref().unwrap().covered_messages, 3);
     for (listener, left) in [("a", 0), ("b", 5), ("d", 2)] {
         assert_eq!(within(wire.listener("c", listener)).await.unacknowledged_messages, left);
+    }
+}
+
+#[tokio::test]
+async fn one_call_rejects_for_several_listeners_and_rewinds_each_for_itself() {
+    let (_server, wire) = explicit_listeners(&["a", "b", "d"]).await;
+    let mut stream = Many::open(&wire, &["a", "b", "d"]).await;
+    let sent = five(&wire).await;
+    stream.until(|stream| (1..=3).all(|number| stream.of(number).len() == 5)).await;
+    let of = |listener: &str, sequence| Rejection { listener: listener.into(), ..rejection(sequence) };
+    // those of one are judged together, wherever they stand
+    let answers = wire.reject_all(vec![of("a", sent[3]), of("b", sent[2]), of("a", sent[1])]).await;
+    let facts = |rejected: &Rejected| (rejected.generation, rejected.attempts, rejected.dropped);
+    let facts: Vec<_> = answers.iter().map(|answer| facts(answer.as_ref().unwrap())).collect();
+    assert_eq!(facts, [(1, 1, false); 3]);
+    stream.until(|stream| stream.of(1).len() == 9 && stream.of(2).len() == 8).await;
+    wire.broadcast("c", numbered(5)).await;
+    stream.until(|stream| (1..=3).all(|number| stream.of(number).last() == Some(&5))).await;
+    assert_eq!(stream.of(1), [0, 1, 2, 3, 4, 1, 2, 3, 4, 5]);
+    assert_eq!(stream.of(2), [0, 1, 2, 3, 4, 2, 3, 4, 5]);
+    assert_eq!(stream.of(3), [0, 1, 2, 3, 4, 5]);
+    for (listener, generation) in [("a", 1), ("b", 1), ("d", 0)] {
+        assert_eq!(wire.listener("c", listener).await.generation, generation, "{listener}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_share_a_stream_and_one_call_acknowledges_for_all_of_them() {
+    const LISTENERS: usize = 1_000;
+    let ids: Vec<_> = (0..LISTENERS).map(|n| format!("l{n}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let (_server, wire) = explicit_listeners(&ids).await;
+    let mut stream = Many::open(&wire, &ids).await;
+    let mut sent = Vec::new();
+    for round in 0..2 {
+        let number = |n: usize| numbered((round * LISTENERS + n) as i64);
+        let batch = ids.iter().enumerate().map(|(n, id)| publication("c", id, number(n)));
+        sent = receipts(&wire.batch(batch.collect()).await);
+    }
+    stream.until(|stream| (1..=LISTENERS).all(|number| stream.of(number as i32).len() == 2)).await;
+    for (n, (number, delivered)) in stream.delivered.iter().enumerate() {
+        assert_eq!(stream.started[number], ids[n]);
+        assert_eq!(delivered, &[n as i64, (n + LISTENERS) as i64]);
+    }
+    let last = ids.iter().zip(&sent).map(|(id, receipt)| by(id, receipt.sequence));
+    let answers = wire.acknowledge_all(last.collect()).await;
+    assert_eq!(answers.len(), LISTENERS);
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().covered_messages == 2));
+    for id in ids {
+        let standing = wire.listener("c", id).await;
+        assert_eq!((standing.backlog_messages, standing.unacknowledged_messages), (0, 0), "{id}");
     }
 }

@@ -1,10 +1,11 @@
 //! A token of another life or from the future is answered at once, whatever it opens: by a gap and the oldest that is kept
-//! since birth, or by an error; never by silence, and never by waiting.
+//! since birth, or by an error; never by silence, and never by waiting. So is one that is too old.
 
 use crate::support::{
     Reader, Refused, TestServer, Wire,
     explicit::{extension, rejection, through},
     message::{numbered, numbers},
+    until,
     wire::{pull, subscription},
     within,
 };
@@ -259,6 +260,29 @@ async fn what_an_explicit_listener_has_acknowledged_does_not_come_again_in_anoth
     // whoever goes on with the token it is given now is told nothing any more
     let mut reader = wire.listen_from("c", "e", &reader.token.clone()).await;
     assert_eq!(numbers(&reader.take(2).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_old_begins_with_a_gap_at_every_door_and_what_the_window_holds() {
+    let server = TestServer::start();
+    let wire = server.wire().await;
+    wire.create_with("c", ChannelSettings { max_replay_messages: Some(3), ..Default::default() }).await;
+    // an EXPLICIT one would keep all, and its token skips nothing
+    for listener in ["l", "carrier"] {
+        wire.register("c", listener).await;
+    }
+    wire.broadcast_all("c", (0..10).map(numbered)).await;
+    let [oldest, _] = tokens(&wire, 10).await;
+    wire.listen("c", "carrier").await.take(10).await;
+    until(async || wire.look_at("c").await.kept_broadcasts == 3).await;
+    // once each: a session's second pull goes on after its first
+    for door in [Door::Listen("l"), Door::Pull("l"), Door::Change("l"), Door::Watch] {
+        let (gaps, numbers) = door.open(&wire, &oldest, 3).await.expect("it opens");
+        let [gap] = gaps.as_slice() else { panic!("one gap is said: {gaps:?}, {door:?}") };
+        assert_eq!(gap.reason(), GapReason::Trimmed, "{door:?}");
+        assert!(gap.after_sequence < gap.through_sequence, "{gap:?}, {door:?}");
+        assert_eq!(numbers, [7, 8, 9], "{door:?}");
+    }
 }
 
 #[tokio::test]

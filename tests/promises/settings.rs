@@ -16,6 +16,12 @@ fn seconds(seconds: i64) -> Option<Duration> {
     Some(Duration { seconds, nanos: 0 })
 }
 
+/// Parts that make no duration, whatever they add up to.
+fn malformed() -> [Option<Duration>; 4] {
+    [(1, -1), (1, 1_000_000_000), (-1, 1), (-1, 2_000_000_000)]
+        .map(|(seconds, nanos)| Some(Duration { seconds, nanos }))
+}
+
 async fn update(wire: &Wire, settings: ChannelSettings, mask: &[&str]) -> Channel {
     let paths = mask.iter().map(|path| (*path).to_owned()).collect();
     let request = UpdateChannelRequest {
@@ -49,7 +55,12 @@ async fn defaults_are_spelled_out() {
     assert_eq!((settings.max_backlog_messages, settings.max_backlog_bytes), (Some(65_536), Some(64 << 20)));
     assert_eq!(settings.replay_window, seconds(60));
     assert_eq!((settings.max_replay_messages, settings.max_replay_bytes), (Some(65_536), Some(64 << 20)));
+    assert_eq!(settings.idempotency_window, seconds(120));
     assert_eq!(settings.redelivery(), Redelivery::Strict);
+    let backoff = Backoff { initial: seconds(1), factor: Some(2.0), maximum: seconds(60) };
+    assert_eq!((settings.backoff, settings.max_attempts), (Some(backoff), Some(5)));
+    assert_eq!(settings.dead_letter_listener.as_deref(), Some(""));
+    assert_eq!((settings.sse_retry, settings.presence_grace), (seconds(3), seconds(5)));
 }
 
 #[tokio::test]
@@ -136,7 +147,12 @@ async fn a_value_out_of_its_range_is_refused_by_name() {
     {
         cases.push(("stream_delay", ChannelSettings { stream_delay: delay, ..none() }));
     }
-    for window in [seconds(-1), seconds(7 * 86_400 + 1), seconds(i64::MAX)] {
+    for delay in malformed() {
+        cases.push(("stream_delay", ChannelSettings { stream_delay: delay, ..none() }));
+    }
+    for window in
+        [seconds(-1), seconds(7 * 86_400 + 1), seconds(i64::MAX), nanos(-1)].into_iter().chain(malformed())
+    {
         cases.push(("replay_window", ChannelSettings { replay_window: window, ..none() }));
     }
     for value in [3, 99, -1] {
@@ -158,7 +174,8 @@ async fn what_is_absurd_in_how_messages_fail_and_are_remembered_is_refused_by_na
     let (_server, wire) = channel().await;
     let none = ChannelSettings::default;
     let mut cases = Vec::new();
-    for absurd in [seconds(-1), seconds(86_401), seconds(i64::MAX), seconds(i64::MIN)] {
+    let out_of_range = [seconds(-1), seconds(86_401), seconds(i64::MAX), seconds(i64::MIN)];
+    for absurd in out_of_range.into_iter().chain(malformed()) {
         cases.push(("idempotency_window", ChannelSettings { idempotency_window: absurd, ..none() }));
         cases.push(("presence_grace", ChannelSettings { presence_grace: absurd, ..none() }));
         cases.push(("sse_retry", ChannelSettings { sse_retry: absurd, ..none() }));

@@ -45,6 +45,23 @@ async fn a_stopped_listener_idles_from_when_it_was_stopped() {
     assert!(!there(&stage, "l"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_one_goes_with_it() {
+    let log = Arc::new(Surviving::default());
+    let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, room());
+    stage.explicit("l", idle(2));
+    stage.explicit("stays", ListenerSettings::default());
+    let stays = stage.dispatch("stays");
+    stage.dispatches("l", 3);
+    assert!(there_after(&stage, 1_999).await);
+    assert_eq!(stage.hub.info().log_bytes, 4 * (BESIDE + SIZE as u64));
+    assert!(!there_after(&stage, 1).await);
+    assert_eq!(stage.hub.info().log_bytes, BESIDE + SIZE as u64);
+    assert_eq!(log.rows(), [Position(stays)]);
+    let listed = stage.hub.list_listeners(channel_id("room"), Position::ZERO, 10).unwrap();
+    assert_eq!(listed.iter().map(|it| &*it.id).collect::<Vec<_>>(), ["stays"]);
+}
+
 /// Whoever looks after it has taken its alarm, and somebody comes before it is removed.
 #[tokio::test(start_paused = true)]
 async fn one_that_is_saved_in_the_last_moment_may_idle_out_later() {

@@ -278,6 +278,39 @@ async fn others_pass_what_was_rejected_where_the_channel_lets_them() {
 }
 
 #[tokio::test]
+async fn cut_connections_and_rejections_together_have_each_handled_once_where_others_pass() {
+    const MESSAGES: i64 = 5_000;
+    let settings = ChannelSettings { redelivery: Some(Redelivery::Overtaking), ..Default::default() };
+    let (server, client) = with_settings(settings).await;
+    let proxy = Proxy::before(server.address()).await;
+    send(&client, 0..MESSAGES as u64).await;
+    let (seen, refused) = (Seen::default(), |number: i64, attempt: i32| number % 50 == 7 && attempt == 1);
+    let (listen, stop) = (proxy.client().listen("c", "l"), Arc::new(Notify::new()));
+    let stopped = stop.clone();
+    let handling = handled(listen, &seen, move |number, attempt| {
+        // also where it is to be rejected, or has been
+        if number % 500 == 57 {
+            proxy.cut();
+        }
+        match refused(number, attempt) {
+            true => Err(Rejection::new("not yet").after(Duration::ZERO)),
+            false => Ok(()),
+        }
+    });
+    let handling = handling.at_once(4).until(async move { stopped.notified().await });
+    let handling = tokio::spawn(handling.into_future());
+    until_all_is_acknowledged(&client).await;
+    stop.notify_one();
+    assert!(matches!(patiently(handling).await.unwrap(), Ok(End::Left)));
+    let mut accepted = seen.lock().unwrap().clone();
+    assert!((0..MESSAGES).filter(|number| refused(*number, 1)).all(|number| accepted.contains(&(number, 2))));
+    accepted.retain(|&(number, attempt)| !refused(number, attempt));
+    let mut accepted: Vec<_> = accepted.into_iter().map(|(number, _)| number).collect();
+    accepted.sort_unstable();
+    assert!(accepted == (0..MESSAGES).collect::<Vec<_>>(), "each once");
+}
+
+#[tokio::test]
 async fn a_handler_slower_than_its_deadline_handles_a_message_once() {
     let (_server, client) = explicit().await;
     let settings = ListenerSettings { ack_deadline: Some(Duration::from_millis(200)), ..Default::default() };

@@ -1,6 +1,6 @@
 //! Many listeners on one stream of the SDK.
 
-use super::support::{Proxy, TestServer, numbered, patiently};
+use super::support::{Proxy, TestServer, numbered, patiently, send, until};
 use eric::client::{Bundle, Client, End, Event, Listen, NewListener, Rejection, Told, What, reason};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,6 +11,15 @@ async fn with_listeners(count: u64) -> (TestServer, Client) {
     client.create_channel("c").await.expect("it is new");
     for number in 0..count {
         client.register("c", number.to_string()).await.expect("it is new");
+    }
+    (server, client)
+}
+
+/// The same, with listeners that acknowledge.
+async fn with_explicit(count: u64) -> (TestServer, Client) {
+    let (server, client) = with_listeners(0).await;
+    for number in 0..count {
+        client.register("c", NewListener::named(number.to_string()).explicit()).await.expect("it is new");
     }
     (server, client)
 }
@@ -135,10 +144,7 @@ async fn a_cut_connection_loses_nothing_for_any_of_them() {
 #[tokio::test]
 async fn explicit_listeners_on_one_stream_acknowledge_each_for_itself() {
     const LISTENERS: u64 = 30;
-    let (_server, client) = with_listeners(0).await;
-    for number in 0..LISTENERS {
-        client.register("c", NewListener::named(number.to_string()).explicit()).await.unwrap();
-    }
+    let (_server, client) = with_explicit(LISTENERS).await;
     for number in 0..20 {
         client.broadcast("c", numbered(number)).await.unwrap();
     }
@@ -158,6 +164,44 @@ async fn explicit_listeners_on_one_stream_acknowledge_each_for_itself() {
     for listener in client.listeners("c").all().await.unwrap() {
         assert_eq!((listener.backlog_messages, listener.generation), (0, i64::from(listener.id == "3")));
     }
+}
+
+#[tokio::test]
+async fn a_cut_connection_has_nothing_handled_twice_by_any_explicit_listener() {
+    const LISTENERS: u64 = 20;
+    const MESSAGES: u64 = 500;
+    let (server, client) = with_explicit(LISTENERS).await;
+    let proxy = Proxy::before(server.address()).await;
+    let through = proxy.client();
+    send(&client, 0..MESSAGES).await;
+    // each ends behind its last, so that what comes too often is seen as well
+    client.notify_end("c", None).await.unwrap();
+    let mut bundle = through.listen_many(listens(&through, LISTENERS)).await.unwrap();
+    let (mut handled, mut ended, mut count) = (BTreeMap::<String, Vec<u64>>::new(), 0, 0);
+    while let Some(told) = patiently(bundle.next()).await {
+        let What::Event(Event::Delivery(delivery)) = &told.what else {
+            assert!(matches!(told.what, What::Ended(End::ChannelClosed)), "{told:?}");
+            ended += 1;
+            continue;
+        };
+        // while what was handled before is on its way to be acknowledged
+        if count % 500 == 77 {
+            proxy.cut();
+        }
+        count += 1;
+        handled.entry(told.listener.to_string()).or_default().push(number(&told));
+        drop(delivery.acknowledge());
+    }
+    assert_eq!((handled.len() as u64, ended), (LISTENERS, LISTENERS));
+    for (listener, numbers) in handled {
+        assert!(numbers == (0..MESSAGES).collect::<Vec<_>>(), "{listener}: each once, in order: {numbers:?}");
+    }
+    until(async || all_is_acknowledged(&client).await).await;
+}
+
+async fn all_is_acknowledged(client: &Client) -> bool {
+    let listeners = client.listeners("c").all().await.expect("the channel is there");
+    listeners.iter().all(|listener| listener.backlog_messages == 0)
 }
 
 /// Each has had the first message.

@@ -18,7 +18,7 @@ use eric::v1::{
 };
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
 pub(super) fn named(number: i64) -> Message {
@@ -274,6 +274,52 @@ async fn a_dispatch_is_answered_and_shown_when_it_is_on_disk() {
     told.sort_by_key(|(_, number)| *number);
     assert_eq!(told.map(|(_, number)| number), [0, 1]);
     assert_eq!(told.map(|(sequence, _)| sequence), [receipt.sequence, again.sequence]);
+    server.kill().await;
+}
+
+const VERBS: [&str; 3] = ["Dispatch", "PublishBatch", "Publish"];
+
+/// By this verb, and nothing beside it.
+async fn sent_by(verb: &str, wire: Wire, number: i64) -> Receipt {
+    let publications = vec![publication("c", "l", named(number))];
+    let results = match verb {
+        "Dispatch" => return wire.dispatch("c", "l", named(number)).await,
+        "PublishBatch" => wire.batch(publications).await,
+        "Publish" => {
+            let request = PublishRequest { publications, stop_at_error: false };
+            wire.publish_all(vec![request]).await.remove(0).results
+        }
+        other => panic!("{other} sends nothing"),
+    };
+    receipts(&results).remove(0)
+}
+
+/// The receipts of a message that is sent once, and again by each verb before it is on disk.
+async fn sent_again(power: &Power, wire: &Wire, first: &'static str, number: i64) -> Vec<Receipt> {
+    let mut sends = JoinSet::new();
+    power.ask("hold");
+    sends.spawn(sent_by(first, wire.clone(), number));
+    power.holds().await;
+    for verb in VERBS {
+        sends.spawn(sent_by(verb, wire.clone(), number));
+    }
+    let early = timeout(Duration::from_millis(100), sends.join_next()).await;
+    assert!(early.is_err(), "a crash could undo it: {early:?}");
+    power.ask_no_more("hold");
+    within(sends.join_all()).await
+}
+
+#[tokio::test]
+async fn a_duplicate_is_answered_when_what_it_repeats_is_on_disk() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let wire = begun(&server, 0..0).await;
+    for (number, first) in (0..).zip(VERBS) {
+        let receipts = sent_again(&power, &wire, first, number).await;
+        assert!(receipts.iter().all(|it| it.sequence == receipts[0].sequence), "{receipts:?}");
+        assert_eq!(receipts.iter().filter(|it| !it.duplicate).count(), 1, "{receipts:?}");
+    }
+    assert_eq!(waiting_numbers(&wire, "l").await, [0, 1, 2], "each of them once");
     server.kill().await;
 }
 

@@ -15,7 +15,11 @@ use eric::v1::{
     GetListenerRequest, ListenerSettings, Message, PullRequest, RegisterRequest, Rejection,
     WatchSubscription,
 };
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
 use tonic::Code;
 
 async fn again(server: TestServer, wire: Wire, dir: &Path) -> (TestServer, Wire) {
@@ -205,6 +209,53 @@ async fn a_gap_that_was_not_said_yet_is_said_by_the_next_server() {
     let mut reader = wire.listen("c", "l").await;
     reader.gap_of(GapReason::Purged, Some(4)).await;
     assert_eq!(numbers(&reader.take(1).await), [4]);
+}
+
+fn lasting(number: i64, ttl: Duration) -> Message {
+    Message { ttl: Some(ttl.try_into().expect("it is in range")), ..numbered(number) }
+}
+
+/// A directory whose server accepted 1, 3 and 4 to last so long, the others up to 5 for an hour; `None` where any expired before
+/// it ended. The first of all lasts, so that the others' places are remembered, and they can be counted.
+async fn left_to_expire(ttl: Duration) -> Option<tempfile::TempDir> {
+    const LONG: Duration = Duration::from_secs(3600);
+    let dir = directory();
+    let (server, wire) = over(dir.path()).await;
+    wire.create("c").await;
+    wire.register("c", "l").await;
+    wire.register_explicit("c", "e").await;
+    let begun = Instant::now();
+    wire.broadcast("c", lasting(0, LONG)).await;
+    wire.dispatch_all("c", "l", [lasting(1, ttl), lasting(2, LONG)]).await;
+    wire.broadcast_all("c", [lasting(3, ttl), lasting(4, ttl), lasting(5, LONG)]).await;
+    drop(wire);
+    end(server).await;
+    (begun.elapsed() < ttl).then_some(dir)
+}
+
+#[tokio::test]
+async fn what_expires_while_no_server_runs_is_a_gap_and_what_does_not_is_there() {
+    let mut ttl = Duration::from_secs(2);
+    let dir = loop {
+        match left_to_expire(ttl).await {
+            Some(dir) => break dir,
+            // the machine is that busy
+            None => ttl *= 3,
+        }
+    };
+    // and a little for the clock of the calendar
+    sleep(ttl + Duration::from_millis(100)).await;
+    let (_server, wire) = over(dir.path()).await;
+    let [mut all, mut broadcasts] = [wire.listen("c", "l").await, wire.listen("c", "e").await];
+    for reader in [&mut all, &mut broadcasts] {
+        assert_eq!(numbers(&reader.take(1).await), [0]);
+    }
+    all.gap_of(GapReason::Expired, Some(1)).await;
+    assert_eq!(numbers(&all.take(1).await), [2]);
+    for mut reader in [all, broadcasts] {
+        reader.gap_of(GapReason::Expired, Some(2)).await;
+        assert_eq!(numbers(&reader.take(1).await), [5]);
+    }
 }
 
 #[tokio::test]

@@ -6,10 +6,13 @@ use crate::support::{
     command::Served,
     directory::{over, waiting_numbers},
     explicit::{final_rejection, rejection, through},
+    message::number,
     power::Power,
     until,
 };
 use eric::v1::ChannelSettings;
+use std::time::Duration;
+use tokio::time::timeout;
 use tonic::Code;
 
 /// A channel `c` with EXPLICIT listeners: `l` has the message 1 in hand, `dead` is for what failed, `other` for nothing.
@@ -115,6 +118,26 @@ async fn a_dead_letter_is_sent_back_and_shown_when_that_is_on_disk() {
     server.kill().await;
     let (_server, wire) = over(&power.kept()).await;
     assert_eq!(places(&wire).await, RECEIVED);
+}
+
+#[tokio::test]
+async fn a_rejection_is_answered_when_its_attempt_is_on_disk() {
+    let power = Power::new();
+    let server = power.serve(&[]).await;
+    let (wire, sequence) = in_hand(&server).await;
+    power.ask("hold");
+    let rejects = wire.clone();
+    let mut answered = tokio::spawn(async move { rejects.reject(rejection(sequence)).await });
+    power.holds().await;
+    let early = timeout(Duration::from_millis(100), &mut answered).await;
+    assert!(early.is_err(), "a crash could undo it: {early:?}");
+    power.ask_no_more("hold");
+    let rejected = answered.await.expect("it does not panic");
+    server.kill().await;
+    assert_eq!((rejected.attempts, rejected.dropped), (1, false));
+    let (_server, wire) = over(&power.kept()).await;
+    let (delivery, attempt, _) = wire.listen("c", "l").await.attempt().await;
+    assert_eq!((number(&delivery), attempt), (1, Some(2)), "its rejection is remembered");
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use super::{Event, Reader, Refused, TestServer, Wire, within};
 use eric::v1::{
     self, AcknowledgeRequest, Acknowledged, Acknowledgement, AcknowledgementMode, Attempt, ChannelSettings,
-    Extended, Extension, Gap, ListenerSettings, RegisterRequest, RejectRequest, Rejected, Rejection,
-    acknowledge_result, extend_result, reject_result, requeue_result,
+    ExtendRequest, Extended, Extension, Gap, ListenerSettings, RegisterRequest, RejectRequest, Rejected,
+    Rejection, acknowledge_result, extend_result, reject_result, requeue_result,
 };
 use tonic_types::pb;
 
@@ -134,15 +134,17 @@ impl Wire {
         self.try_reject(item).await.expect("it is applied")
     }
 
-    pub(crate) async fn try_extend(&self, item: Extension) -> Result<Extended, Refused> {
-        let request = v1::ExtendRequest { items: vec![item] };
-        let answer = within(self.call().extend(request)).await;
-        let results = answer.expect("the call is OK").into_inner().results;
-        let outcome = |result: v1::ExtendResult| match result.outcome? {
+    /// Each is answered for itself.
+    pub(crate) async fn extend_all(&self, items: Vec<Extension>) -> Vec<Result<Extended, Refused>> {
+        let answer = within(self.call().extend(ExtendRequest { items })).await;
+        each(answer.expect("the call is OK").into_inner().results, |result| match result.outcome? {
             extend_result::Outcome::Extended(extended) => Some(Ok(extended)),
             extend_result::Outcome::Error(status) => Some(Err(status)),
-        };
-        each(results, outcome).remove(0)
+        })
+    }
+
+    pub(crate) async fn try_extend(&self, item: Extension) -> Result<Extended, Refused> {
+        self.extend_all(vec![item]).await.remove(0)
     }
 
     /// What waits for a listener, page by page.
