@@ -116,7 +116,6 @@ const ROWS: [Row; 45] = [
     row("events to 1,000 connections, bursts of 20", Events(1_000, BURSTS), 1.0),
     row("events to 1,000 connections, flat out", Events(1_000, Pace::FlatOut), 1.1),
     row("a message in a batch of 64, beside a unary call of 64 callers", BatchBesideUnary, 0.1),
-    // 0.2 µs
     row("a message in a batch of 64 whose id is remembered, beside one whose id is not", Ids, 1.15),
     row("drain EXPLICIT, an acknowledgement a batch, beside AUTOMATIC", Acknowledged, 1.2),
     row("a broadcast to 1,000,000 idle listeners, beside one to ten", Crowd, 2.0),

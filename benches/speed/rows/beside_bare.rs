@@ -95,6 +95,5 @@ async fn beside(
     bare: Side<'_, impl Load>,
     eric: Side<'_, impl Load>,
 ) -> Outcome<Comparison> {
-    let (base, eric) = compare(plan, bare, eric).await?;
-    Ok(Comparison { name: row.name.to_owned(), base, eric, goal: row.goal })
+    Ok(Comparison::new(row.name, compare(plan, bare, eric).await?, row.goal))
 }
