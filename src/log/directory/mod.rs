@@ -9,7 +9,7 @@
 //!   rise; `rhythm` says when a commit waits for the disk, `trouble` what becomes of errors (`quota` of limits),
 //!   `threads` what of a panic.
 //! - `delete` and `doomed` carry deletions out; `upkeep` and `sweep` do beside the commits what nobody waits for;
-//!   `checkpoints` keeps the write-ahead log short from a thread of its own.
+//!   `checkpoints` keeps the write-ahead log short from a thread of its own; `room` is what both keep free on the disk.
 //! - `reader` and `fetches` read back what is no longer in memory, `recover` all of it at the start, `ahead` of whoever
 //!   takes it in.
 //! - `stats` counts what the running log does, `seen` is what the writer looked for, `figures` has what it says of
