@@ -1,6 +1,6 @@
 //! A verb as a call: its request from path, query and body, its answer as JSON.
 
-use super::{body::body, json, problem::Problem, query, table::Verb, usual};
+use super::{body::body, json, path::Path, problem::Problem, query, table::Verb, usual};
 use crate::verbs::{Dispatcher, status::Refusal};
 use axum::{
     body::Body,
@@ -19,16 +19,13 @@ use serde_json::{Map, Value as Json};
 
 pub(super) fn route(verb: &'static Verb) -> MethodRouter<Dispatcher> {
     let filter = MethodFilter::try_from(verb.method.clone()).expect("the table has common methods");
-    on(
-        filter,
-        move |State(dispatcher): State<Dispatcher>, path: RawPathParams, request: Request| async move {
-            let dispatcher = dispatcher.for_call(request.extensions());
-            match call(&dispatcher, verb, &path, request).await {
-                Ok(answer) => answer,
-                Err(problem) => problem.into_response(),
-            }
-        },
-    )
+    on(filter, move |State(dispatcher): State<Dispatcher>, path: Path, request: Request| async move {
+        let dispatcher = dispatcher.for_call(request.extensions());
+        match call(&dispatcher, verb, &path, request).await {
+            Ok(answer) => answer,
+            Err(problem) => problem.into_response(),
+        }
+    })
 }
 
 async fn call(
@@ -84,7 +81,7 @@ fn with_path(mut asked: DynamicMessage, path: &RawPathParams) -> Bytes {
     asked.encode_to_vec().into()
 }
 
-fn of_body(verb: &Verb, body: &[u8]) -> Result<DynamicMessage, Problem> {
+pub(super) fn of_body(verb: &Verb, body: &[u8]) -> Result<DynamicMessage, Problem> {
     let descriptor = json::message(&verb.request());
     if body.is_empty() {
         return Ok(DynamicMessage::new(descriptor));

@@ -1,18 +1,21 @@
 //! The HTTP door, over the verbs: for browsers, scripts and whoever has no gRPC at hand.
 //!
 //! In reading order: [`table`] says which method and path is which verb; [`json`] turns proto3 JSON into requests of the
-//! contract and their answers back, [`usual`] does so faster for what is sent most; [`call`] does a verb, [`body`] is what
-//! it is sent; [`problem`] says why one was not done. [`watch`] opens a stream of Server-Sent Events, [`stream`] is such a
-//! stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps pages of elsewhere out, [`openapi`] describes
-//! the door, [`console`] is the page that is served here.
+//! contract and their answers back, [`usual`] does so faster for what is sent most; [`call`] does a verb, [`path`] and
+//! [`body`] are what it is sent; [`problem`] says why one was not done. [`watch`] opens a stream of Server-Sent Events,
+//! [`stream`] is such a stream, [`events`] what stands in it, [`places`] its ids. [`origin`] keeps pages of elsewhere out,
+//! [`openapi`] describes the door, [`console`] is the page that is served here.
 
 mod body;
 mod call;
 mod console;
 mod events;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod openapi;
 mod origin;
+mod path;
 mod places;
 mod problem;
 mod query;

@@ -4,7 +4,10 @@
 
 use crate::{
     hub::Incarnation,
-    verbs::status::{DOMAIN, RETRY_AFTER, Refusal},
+    verbs::{
+        self,
+        status::{DOMAIN, RETRY_AFTER, Refusal},
+    },
 };
 use axum::{body::Body, response::Response};
 use http::{
@@ -17,6 +20,10 @@ use tonic::Code;
 
 /// Nothing that a client sent is repeated to him beyond this.
 const MAX_TOLD_CHARS: usize = 128;
+/// No words are longer, in bytes: what a client sent may stand among them.
+const MAX_DETAIL: usize = 1024;
+/// Of what is wrong so many are told: more than any request has fields that can be so, but for lists of them.
+const MAX_VIOLATIONS: usize = 32;
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -94,12 +101,7 @@ impl Problem {
 
     /// The parser's words, which may repeat a text of megabytes; where it stands is told at their end.
     pub(super) fn json(detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        if detail.len() > 2 * MAX_TOLD_CHARS {
-            let end = detail.floor_char_boundary(detail.len() - MAX_TOLD_CHARS);
-            detail.replace_range(detail.floor_char_boundary(MAX_TOLD_CHARS)..end, " … ");
-        }
-        Self::new(StatusCode::BAD_REQUEST, "INVALID_JSON", detail)
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_JSON", shortened(detail.into(), 2 * MAX_TOLD_CHARS))
     }
 
     pub(super) fn parameter(detail: impl Into<String>) -> Self {
@@ -174,14 +176,28 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let mut problem = Self::new(status(&refusal), refusal.reason, refusal.message);
+        let status = status(&refusal);
+        let mut problem = Self::new(status, refusal.reason, shortened(refusal.message, MAX_DETAIL));
         problem.0.metadata.extend(refusal.metadata);
-        let violation =
-            |it: crate::verbs::status::Violation| Violation { field: it.field, description: it.description };
-        problem.0.violations = refusal.violations.into_iter().map(violation).collect();
+        let violation = |it: verbs::status::Violation| Violation {
+            field: it.field,
+            description: shortened(it.description, 2 * MAX_TOLD_CHARS),
+        };
+        problem.0.violations = refusal.violations.into_iter().take(MAX_VIOLATIONS).map(violation).collect();
         problem.0.retry_after = refusal.retry.then_some(RETRY_AFTER.as_secs());
         problem
     }
+}
+
+/// Its beginning and its end.
+fn shortened(mut text: String, at_most: usize) -> String {
+    const BETWEEN: &str = " … ";
+    if text.len() > at_most {
+        let half = (at_most - BETWEEN.len()) / 2;
+        let end = text.ceil_char_boundary(text.len() - half);
+        text.replace_range(text.floor_char_boundary(half)..end, BETWEEN);
+    }
+    text
 }
 
 fn status(refusal: &Refusal) -> StatusCode {
@@ -203,4 +219,39 @@ fn status(refusal: &Refusal) -> StatusCode {
         Code::Unknown | Code::Internal | Code::DataLoss => 500,
     };
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(descriptions: &[String]) -> Told {
+        let violation = |description: &String| verbs::status::Violation {
+            field: "update_mask".to_owned(),
+            description: description.clone(),
+        };
+        *Problem::from(Refusal::settings(descriptions.iter().map(violation).collect())).0
+    }
+
+    #[test]
+    fn what_a_client_sent_is_repeated_to_him_in_part() {
+        let long = format!("no setting \"{}\"", "é".repeat(4096));
+        let problem = told(&vec![long; 1000]);
+        assert_eq!(problem.violations.len(), MAX_VIOLATIONS);
+        assert!(problem.detail.len() <= MAX_DETAIL && problem.detail.contains("no setting"));
+        for Violation { description, .. } in problem.violations {
+            assert!(description.len() <= 2 * MAX_TOLD_CHARS && description.ends_with("é\""), "{description}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_longer_than_usual_is_told_as_it_is() {
+        let usual = ["x".repeat(2 * MAX_TOLD_CHARS), "no setting \"a\"".to_owned()];
+        let problem = told(&usual);
+        assert_eq!(
+            problem.violations.iter().map(|it| &it.description).collect::<Vec<_>>(),
+            [&usual[0], &usual[1]]
+        );
+        assert_eq!(problem.detail, format!("update_mask: {}; update_mask: {}", usual[0], usual[1]));
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     call,
     events::Data,
+    path::Path,
     places::{self, MAX_CHANNELS, Place},
     problem::Problem,
     query,
@@ -36,7 +37,7 @@ pub(super) async fn channels(
 /// Watches a channel, and those that the query adds.
 pub(super) async fn channel(
     State(dispatcher): State<Dispatcher>,
-    path: RawPathParams,
+    path: Path,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -47,7 +48,7 @@ pub(super) async fn channel(
 /// Listens for a listener.
 pub(super) async fn listener(
     State(dispatcher): State<Dispatcher>,
-    path: RawPathParams,
+    path: Path,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {

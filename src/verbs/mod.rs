@@ -11,6 +11,8 @@ pub(crate) mod change;
 pub(crate) mod channels;
 pub(crate) mod convert;
 pub(crate) mod delivery;
+#[cfg(test)]
+pub(crate) mod fuzz;
 pub(crate) mod hung_up;
 pub(crate) mod listeners;
 pub(crate) mod page;

@@ -17,6 +17,8 @@ const MAX_MESSAGES: i64 = 100_000_000;
 const MAX_BYTES: i64 = 1 << 50;
 const MAX_ATTEMPTS: u32 = 1_000_000;
 const MAX_FACTOR: f64 = 100.0;
+const MAX_UNKNOWN_PATHS: usize = 8;
+const MAX_TOLD_BYTES: usize = 64;
 const IDLE_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
 const ACK_DEADLINE: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
@@ -232,22 +234,27 @@ pub(crate) fn to_wire(settings: &ChannelSettings) -> wire::ChannelSettings {
     }
 }
 
+/// Of what a mask names wrongly so much is told.
+fn beginning(path: &str) -> &str {
+    &path[..path.floor_char_boundary(MAX_TOLD_BYTES)]
+}
+
 struct Change<'a> {
     mask: Option<&'a FieldMask>,
     faults: Vec<Violation>,
 }
 
 impl Change<'_> {
+    /// A few are named, by their first words: what a client sent is not repeated to him without bound.
     fn unknown_paths(&mut self, names: &[&str]) {
-        let unknown =
-            self.mask.iter().flat_map(|mask| &mask.paths).filter(|path| !names.contains(&path.as_str()));
-        let faults: Vec<_> = unknown
-            .map(|path| Violation {
-                field: "update_mask".to_owned(),
-                description: format!("no setting {path:?}"),
-            })
-            .collect();
-        self.faults.extend(faults);
+        let paths = self.mask.iter().flat_map(|mask| &mask.paths);
+        let mut unknown = paths.filter(|path| !names.contains(&path.as_str()));
+        let named = unknown.by_ref().take(MAX_UNKNOWN_PATHS);
+        let mut told: Vec<_> = named.map(|path| format!("no setting {:?}", beginning(path))).collect();
+        let others = unknown.count();
+        told.extend((others > 0).then(|| format!("{others} more that are no settings")));
+        let field = || "update_mask".to_owned();
+        self.faults.extend(told.into_iter().map(|description| Violation { field: field(), description }));
     }
 
     /// Without a mask, what is given changes; with one, what it names, and what is then not given has its default.

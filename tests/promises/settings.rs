@@ -125,6 +125,19 @@ async fn an_unknown_path_of_a_mask_is_refused_and_nothing_changes() {
 }
 
 #[tokio::test]
+async fn a_mask_full_of_what_is_no_setting_is_refused_in_few_words() {
+    let (_server, wire) = channel().await;
+    for paths in [vec!["x".repeat(1 << 20)], vec!["é".repeat(100); 10_000]] {
+        let update_mask = Some(FieldMask { paths });
+        let request = UpdateChannelRequest { channel: "c".into(), settings: None, update_mask };
+        let refusal = refused(wire.call().update_channel(request)).await;
+        assert_eq!((refusal.code, &*refusal.reason), (Code::InvalidArgument, "INVALID_SETTING"));
+        assert!(refusal.message.len() < 2_000, "{}", refusal.message.len());
+        assert!(refusal.fields.len() < 10 && refusal.fields.iter().all(|field| field == "update_mask"));
+    }
+}
+
+#[tokio::test]
 async fn a_value_out_of_its_range_is_refused_by_name() {
     let (_server, wire) = channel().await;
     let nanos = |nanos| Some(Duration { seconds: 0, nanos });

@@ -11,6 +11,7 @@ use crate::{
     verbs::{
         Dispatcher, RequestLimits, Served,
         bodies::Bodies,
+        fuzz::damaged,
         wire::{self, acknowledge_result::Outcome},
     },
 };
@@ -149,8 +150,7 @@ pub(super) fn sound(rng: &mut Rng) -> Vec<u8> {
         let verb = rng.usize(0..VERBS.len());
         let request = (VERBS[verb].sound)(rng);
         // half of the damage must not shift what follows it
-        let request =
-            if rng.bool() { request } else { super::damage::damaged(rng, request.clone(), &request) };
+        let request = if rng.bool() { request } else { damaged(rng, request.clone(), &request) };
         bytes.extend([verb as u8, (request.len() >> 8) as u8, request.len() as u8]);
         bytes.extend(request);
     }

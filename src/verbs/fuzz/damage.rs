@@ -2,13 +2,32 @@
 
 use fastrand::Rng;
 
-/// Varints at the ends of what they hold, and one that never ends.
-const VARINTS: [&[u8]; 5] = [
+/// Varints at the ends of what they hold, one that never ends, and what turns JSON and tokens into something else.
+const PIECES: [&[u8]; 24] = [
     &[0],
     &[0x7f],
     &[0xff, 0xff, 0xff, 0xff, 0x0f],
     &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
     &[0xff; 11],
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b",",
+    b":",
+    b"~",
+    b".",
+    b"%",
+    b"null",
+    b"true",
+    b"-0",
+    b"1e400",
+    b"18446744073709551616",
+    b"\\u0000",
+    b"\\ud800",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
 ];
 
 pub(super) fn random(rng: &mut Rng) -> Vec<u8> {
@@ -17,7 +36,7 @@ pub(super) fn random(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// A sound input with one to four faults; parts of another may stand in it.
-pub(super) fn damaged(rng: &mut Rng, mut bytes: Vec<u8>, other: &[u8]) -> Vec<u8> {
+pub(crate) fn damaged(rng: &mut Rng, mut bytes: Vec<u8>, other: &[u8]) -> Vec<u8> {
     for _ in 0..rng.usize(1..=4) {
         let (from, to) = (rng.usize(0..=bytes.len()), rng.usize(0..=bytes.len()));
         let part = from.min(to)..from.max(to);
@@ -27,7 +46,10 @@ pub(super) fn damaged(rng: &mut Rng, mut bytes: Vec<u8>, other: &[u8]) -> Vec<u8
             // whole fields, now and then
             2 => bytes.extend_from_within(part),
             3 => drop(bytes.splice(from..from, other[rng.usize(0..=other.len())..].to_vec())),
-            4 => drop(bytes.splice(from..(from + 1).min(bytes.len()), VARINTS[rng.usize(0..5)].to_vec())),
+            4 => {
+                let piece = PIECES[rng.usize(0..PIECES.len())].to_vec();
+                drop(bytes.splice(from..(from + 1).min(bytes.len()), piece));
+            }
             5 => bytes.extend_from_slice(other),
             _ => flip(rng, &mut bytes),
         }
