@@ -38,18 +38,85 @@ fn a_stream_that_begins_meanwhile_waits_too() {
     assert_eq!(stream.rest(), got(sent));
 }
 
+/// Notes when a caller's task is woken: tasks run in the order in which they are woken.
+struct Turn {
+    caller: u64,
+    turns: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        self.turns.lock().unwrap().push(self.caller);
+    }
+}
+
+type Durable<'h> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'h>>;
+
+/// Callers who wait until what they have sent is safe.
+struct Callers<'h> {
+    waiting: Vec<(u64, Durable<'h>)>,
+    turns: Arc<Mutex<Vec<u64>>>,
+}
+
+impl<'h> Callers<'h> {
+    /// They come to wait in the order given.
+    fn of(stage: &'h Stage, sent: &[u64]) -> Self {
+        let durable = |sent: &u64| (*sent, Box::pin(stage.hub.durable(Position(*sent))) as Durable<'_>);
+        let mut callers = Self { waiting: sent.iter().map(durable).collect(), turns: Arc::default() };
+        assert!(callers.answered().is_empty(), "nothing is safe");
+        callers
+    }
+
+    /// Polls all of them, and tells who is answered.
+    fn answered(&mut self) -> Vec<u64> {
+        let mut answered = Vec::new();
+        let turns = &self.turns;
+        self.waiting.retain_mut(|(caller, durable)| {
+            let waker = Waker::from(Arc::new(Turn { caller: *caller, turns: Arc::clone(turns) }));
+            let there = durable.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+            answered.extend(there.then_some(*caller));
+            !there
+        });
+        answered
+    }
+
+    fn turns(&self) -> Vec<u64> {
+        std::mem::take(&mut self.turns.lock().unwrap())
+    }
+}
+
 #[test]
 fn two_callers_never_finish_out_of_order() {
     let (log, stage) = stage(room());
     stage.listener("l");
-    let sent = [stage.dispatch("l"), stage.broadcast()];
-    let [mut first, mut second] = sent.map(|position| Box::pin(stage.hub.durable(Position(position))));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(
-        second.as_mut().poll(&mut context).is_pending() && first.as_mut().poll(&mut context).is_pending()
-    );
+    let first = stage.dispatch("l");
+    // it is safe, and nobody has been told yet
+    log.release_unheard();
+    let second = stage.broadcast();
+    let mut late = Callers::of(&stage, &[second]);
+    let mut early = Box::pin(stage.hub.durable(Position(first)));
+    assert!(early.as_mut().now_or_never().is_some(), "what is safe is answered");
+    assert!(late.answered().is_empty(), "and nothing that came later");
     log.release();
-    assert!(second.as_mut().poll(&mut context).is_ready() && first.as_mut().poll(&mut context).is_ready());
+    assert_eq!((late.turns(), late.answered()), (vec![second], vec![second]));
+}
+
+/// They do not wait in the order in which they were accepted: a caller's task may be polled late.
+#[tokio::test(start_paused = true)]
+async fn callers_finish_in_the_order_in_which_they_were_accepted_in_whichever_they_wait() {
+    for cores in [0, 1] {
+        let log = Arc::new(Held::default());
+        let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, cores, room());
+        let mut core = (cores > 0).then(|| Core::new(&stage.hub, 0));
+        core.iter().for_each(Core::enter);
+        stage.listener("l");
+        let sent = [stage.dispatch("l"), stage.broadcast(), stage.broadcast(), stage.dispatch("l")];
+        let mut callers = Callers::of(&stage, &[sent[2], sent[0], sent[3], sent[1]]);
+        log.release();
+        core.iter_mut().for_each(Core::answer);
+        assert_eq!(callers.turns(), sent, "with {cores} cores");
+        assert_eq!(callers.answered().len(), sent.len());
+    }
 }
 
 #[test]

@@ -264,6 +264,54 @@ async fn broadcasts_that_have_expired_behind_a_live_one_are_told_once_and_go_wit
     assert_eq!((stage.kept(), stream.rest()), (0, vec![]));
 }
 
+/// Counts how often the log is read from now on.
+fn count_reads(log: &Arc<Meddled>, reads: &Arc<AtomicUsize>) {
+    let (again, count) = (Arc::downgrade(log), Arc::clone(reads));
+    log.after_read(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        again.upgrade().into_iter().for_each(|log| count_reads(&log, &count));
+    });
+}
+
+/// What is counted is what others wait for: turns of a core, batches, reads of the log. Under the channel's lock they are
+/// walked over in memory, each time a stream passes them.
+#[tokio::test(start_paused = true)]
+async fn a_million_broadcasts_that_have_expired_behind_a_live_one_take_no_turn_and_no_read() {
+    const EXPIRED: u64 = 1_000_000;
+    let log = Arc::new(Meddled::default());
+    let stage = Stage::over(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, 0, large());
+    stage.listener("l");
+    stage.explicit("e", ListenerSettings::default());
+    let send = |ttl| stage.hub.broadcast(channel_id("room"), perishable(ttl)).unwrap().position.0;
+    let live = send(0);
+    let alone = stage.hub.info().log_bytes;
+    (0..EXPIRED).for_each(|_| _ = send(1));
+    let last = send(0);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.upkeep();
+    assert_eq!(stage.hub.info().log_bytes, 2 * alone, "their content is gone");
+    let reads = Arc::default();
+    count_reads(&log, &reads);
+    let gap = Lost(GapReason::Expired, live, last - 1, Some(EXPIRED));
+    let passes = |mut stream: Stream, batches: &[&[Said]], read: usize| {
+        let told: Vec<_> = std::iter::from_fn(|| stream.next()).collect();
+        assert_eq!(told, batches);
+        assert!(!stream.woken(), "it asks for no other turn");
+        assert_eq!(reads.swap(0, Ordering::SeqCst), read);
+        stream
+    };
+    let all: [&[Said]; 2] = [&[Got(live)], &[gap, Got(last)]];
+    passes(stage.watch(From::Oldest), &all, 2);
+    passes(stage.watch_from(live), &all[1..], 1);
+    passes(stage.listen("l"), &all, 2);
+    passes(stage.resume("l", live), &all[1..], 1);
+    // what is acknowledged may not lie further apart
+    let stream = passes(stage.listen("e"), &[&[Got(live)], &[gap]], 2);
+    stage.acknowledge("e", Some(live), &[]).unwrap();
+    stage.pass("e", &gap).unwrap();
+    passes(stream, &[&[Got(last)]], 1);
+}
+
 /// A broadcast that expired when its client had left, in the generation before, and what comes then.
 async fn expired_in_hand() -> (Stage, [u64; 2]) {
     let stage = Stage::new(room());
