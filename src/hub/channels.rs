@@ -187,7 +187,7 @@ impl Hub {
         let _ = self.log.append(Record::Changed(change));
         for listener in before.into_iter().chain(state.dead_letter_listener()) {
             let standing = listener.lock();
-            let _ = self.log.append(Record::Changed(self.state_of(listener, &standing)));
+            let _ = self.log.append(Record::Changed(self.state_of(state, listener, &standing)));
         }
     }
 

@@ -179,7 +179,7 @@ impl Hub {
             standing.fail(&failed, how == Failure::Rejected, ring, self.clock_ms(), &mut dropped);
             // together with what goes by it: no crash leaves a letter with its sender, too, or with nobody
             let mut records = Vec::with_capacity(1 + letters.len());
-            records.push(Record::Changed(self.state_of(listener, &standing)));
+            records.push(Record::Changed(self.state_of(state, listener, &standing)));
             records.extend(letters.iter_mut().filter_map(|letter| letter.record.take()));
             let appended = self.log.append_all(records, &dropped);
             let first = appended.inspect_err(|_| standing.take_back(before))?;

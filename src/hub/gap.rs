@@ -190,6 +190,12 @@ impl Gaps {
         }
     }
 
+    /// Whether it is part of one.
+    pub(super) fn cover(&self, position: Position) -> bool {
+        let from = self.noted.partition_point(|noted| noted.gap.through < position);
+        self.noted[from..].iter().any(|noted| noted.gap.after < position)
+    }
+
     /// Whether one ends there.
     pub(super) fn ends_at(&self, through: Position) -> bool {
         self.noted.binary_search_by_key(&through, |noted| noted.gap.through).is_ok()

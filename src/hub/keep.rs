@@ -3,13 +3,13 @@
 use super::{
     Hub,
     channel::Channel,
-    kept,
+    kept::{self, ListenerKept},
     listener::Listener,
     standing::Standing,
     state::State,
     unsaved::{Guard, Who},
 };
-use crate::log::{Change, Durability, Position, Whom};
+use crate::log::{Change, Durability, Position, Record, Whom};
 use std::sync::Arc;
 
 impl Hub {
@@ -23,9 +23,14 @@ impl Hub {
         if self.keeps() { write() } else { String::new() }
     }
 
-    /// Where a listener stands, to be handed to the log under its lock.
-    pub(super) fn state_of(&self, listener: &Listener, standing: &Standing) -> Change {
-        let state = self.text(|| kept::write(&standing.kept_state()));
+    /// Where a listener stands, to be handed to the log at once, under its lock. Its channel is saved later: what of the
+    /// broadcasts is gone, as far as the listener knows, is told with it.
+    pub(super) fn state_of(&self, state: &State, listener: &Listener, standing: &Standing) -> Change {
+        self.change_of(listener, || ListenerKept { ring: state.ring.kept_gone(), ..standing.kept_state() })
+    }
+
+    fn change_of(&self, listener: &Listener, kept: impl FnOnce() -> ListenerKept) -> Change {
+        let state = self.text(|| kept::write(&kept()));
         Change { whom: Whom::Listener(listener.birth), settings: None, state: Some(state) }
     }
 
@@ -52,6 +57,25 @@ impl Hub {
         self.bells.ring_later(watermark, last, channel, Some(listener));
     }
 
+    /// Locks a listener to tell what it has. A generation that began with a setting is kept first, and told once that is safe.
+    pub(super) fn lock_to_tell<'l>(
+        &self,
+        channel: &Arc<Channel>,
+        state: &State,
+        listener: &'l Arc<Listener>,
+    ) -> Guard<'l, Standing> {
+        let mut standing = listener.lock();
+        if !standing.explicit.as_ref().is_some_and(|explicit| explicit.has_begun()) {
+            return standing;
+        }
+        // where the log fails just now nothing is safe that is told
+        if let Ok(kept) = self.log.append(Record::Changed(self.state_of(state, listener, &standing))) {
+            standing.explicit.iter_mut().for_each(|explicit| explicit.is_kept());
+            self.withhold(channel, listener, standing, kept);
+        }
+        listener.lock()
+    }
+
     /// Has the log keep what has changed since the last time. A log that ends with its process is told nothing.
     pub fn save(&self) {
         if self.keeps() {
@@ -73,7 +97,7 @@ impl Hub {
         if let Some(listener) = listener {
             listener.unsaved.clear();
             let standing = listener.lock();
-            keep(self.state_of(&listener, &standing));
+            keep(self.change_of(&listener, || standing.kept_state()));
         }
     }
 }

@@ -44,6 +44,18 @@ pub(super) struct RingKept {
     pub(super) past: Vec<(Position, u64)>,
 }
 
+impl RingKept {
+    /// As it was at a later moment, of which it is known what was gone.
+    pub(super) fn go_on_to(&mut self, later: &Self) {
+        let Self { floor, dropped, overflowed, expired, .. } = *later;
+        if floor > self.floor {
+            let mut past = std::mem::take(&mut self.past);
+            past.retain(|(position, _)| *position > floor);
+            *self = Self { floor, dropped, overflowed, expired, past };
+        }
+    }
+}
+
 /// Where a listener stands.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -87,6 +99,9 @@ pub(super) struct ListenerKept {
     /// What is known where it acknowledges.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) explicit: Option<ExplicitKept>,
+    /// What of the channel's broadcasts was gone, where the listener was kept at once and its channel later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ring: Option<RingKept>,
 }
 
 /// What an EXPLICIT listener has in hand.
@@ -156,6 +171,18 @@ impl ExplicitKept {
     pub(super) fn redelivery(&self) -> Redelivery {
         if self.overtaking { Redelivery::Overtaking } else { Redelivery::Strict }
     }
+}
+
+/// What of its channel's broadcasts was gone when a listener was kept.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn gone_with(listener: &str) -> Result<Option<RingKept>, LogError> {
+    // most say nothing of it, and there may be a million
+    if !listener.contains("\"ring\"") {
+        return Ok(None);
+    }
+    read(listener).map(|kept: ListenerKept| kept.ring)
 }
 
 /// What was kept, read back; an empty text is of one that has not been saved since it came.

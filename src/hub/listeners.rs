@@ -140,7 +140,9 @@ impl Hub {
             From::New => None,
             From::Oldest => Some(new.from.position(&state.ring, Position::ZERO)),
         };
-        let kept = ListenerKept { start, ..ListenerKept::default() };
+        // a crash may come before it is saved, and after those were gone that it was to hear
+        let before = start.map_or(state.ring.total(), |start| state.ring.tally_through(start));
+        let kept = ListenerKept { start, passed_tally: before, ..ListenerKept::default() };
         let state = self.text(|| kept::write(&kept));
         Text { settings: self.text(|| kept::write(&new.settings)), state }
     }
@@ -285,7 +287,7 @@ impl Hub {
             let next = self.next_moment(&standing, ring, now);
             self.set_alarm(&channel, &listener, &mut standing, next);
             // safe when the answer is given; where the log fails just now the caller is told so when he waits for it
-            if let Ok(kept) = self.log.append(Record::Changed(self.state_of(&listener, &standing))) {
+            if let Ok(kept) = self.log.append(Record::Changed(self.state_of(&state, &listener, &standing))) {
                 self.withhold(&channel, &listener, standing, kept);
             }
             messages

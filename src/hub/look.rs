@@ -122,9 +122,10 @@ impl View<'_> {
         let mut due: Vec<_> = due.collect();
         if due.last().is_some_and(|last| last.position > cursor.at) {
             let message = self.pending(cursor.at).next().map(|next| next.position);
-            let gap = self.standing.gaps.to_say(cursor.said).map(|gap| gap.through);
-            let first = gap.filter(|end| *end > cursor.at).chain(message).min();
-            due.retain(|next| first.is_none_or(|first| next.position < first));
+            let gaps = self.standing.gaps.to_say(cursor.said).map(|gap| gap.through);
+            let first = gaps.chain(message).min();
+            let comes_first = |next: &Next| first.is_none_or(|first| next.position < first);
+            due.retain(|next| next.position <= cursor.at || comes_first(next));
         }
         due
     }
@@ -241,8 +242,9 @@ impl View<'_> {
     /// The next noted gap, where it lies before the next message.
     fn noted(self, cursor: &mut Cursor, to_say: &mut Peekable<impl Iterator<Item = Gap>>) -> Option<Gap> {
         let gap = *to_say.peek()?;
-        let before_next =
-            self.pending(cursor.at).next().map_or(Position(u64::MAX), |next| next.position.before());
+        // what is due again comes first where it stands first
+        let first = self.waiting(cursor.at).find(|next| self.standing.wants(next) || self.is_due(next));
+        let before_next = first.map_or(Position(u64::MAX), |next| next.position.before());
         if gap.through > self.safe || gap.after > before_next {
             return None;
         }
@@ -267,6 +269,8 @@ impl View<'_> {
         for next in together {
             match (self.standing.wants(&next), expired.len() == before) {
                 _ if self.has_lapsed(&next) => expired.push(next),
+                // whoever passes a gap has had what stands before it
+                _ if self.is_due(&next) => break,
                 // one that comes again by itself is no part of a gap
                 (false, true) => after = next.position,
                 (true | false, _) => break,

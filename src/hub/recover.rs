@@ -35,13 +35,19 @@ impl Hub {
     /// [`LogError::Corrupt`]: what was kept cannot be understood.
     pub(super) fn regain(&self, regain: Regain) -> Result<(), Error> {
         let Regain { removals, channels, mut listeners, orphans } = regain;
+        let mut hear_anew = false;
         self.forget(&orphans);
         removals.into_iter().for_each(|removal| self.regain_removal(&removal));
         for (birth, regained) in channels {
             let channel = self.regain_channel(regained, &mut listeners)?;
+            hear_anew |= self.regain_hearing(&channel);
             let mut channels = self.channels_mut();
             channels.by_birth.insert(birth, Arc::clone(&channel));
             channels.by_id.insert(Arc::clone(&channel.id), channel);
+        }
+        if hear_anew {
+            // before anything is accepted that they hear
+            self.save();
         }
         Ok(())
     }
@@ -64,7 +70,11 @@ impl Hub {
             listeners: births,
             ids,
         } = regained;
-        let state: ChannelKept = kept::read(&text.state)?;
+        let mut state: ChannelKept = kept::read(&text.state)?;
+        for listener in births.iter().filter_map(|birth| listeners.get(birth)) {
+            let gone = kept::gone_with(&listener.kept.text.state)?;
+            gone.iter().for_each(|gone| state.ring.go_on_to(gone));
+        }
         self.must_lie_before(state.last.max(state.ring.floor))?;
         let mut gone = Vec::new();
         let mut state =
@@ -78,7 +88,6 @@ impl Hub {
                 self.regain_listener(&channel, regained)?;
             }
         }
-        self.regain_hearing(&channel);
         Ok(channel)
     }
 
@@ -95,7 +104,8 @@ impl Hub {
         let ring = if kept.deaf { state.silence() } else { &state.ring };
         let regained = Regained { messages, end, last: self.log.watermark().position() };
         let mut gone = Vec::new();
-        let standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring, &mut gone);
+        let mut standing = Standing::of_kept(birth, explicit, settings, &kept, regained, ring, &mut gone);
+        state.adopt(&mut standing);
         self.forget(&gone);
         let mode = if explicit { AcknowledgementMode::Explicit } else { AcknowledgementMode::Automatic };
         state.last = state.last.max(standing.queue.last_waiting().unwrap_or_default());
@@ -125,7 +135,8 @@ impl Hub {
     }
 
     /// Who receives dead letters was changed just before the end: its own state may not say so yet.
-    fn regain_hearing(&self, channel: &Channel) {
-        channel.lock().agree_on_hearing(self.log.last());
+    /// Tells whether it does not.
+    fn regain_hearing(&self, channel: &Channel) -> bool {
+        channel.lock().agree_on_hearing(self.log.last())
     }
 }

@@ -141,6 +141,11 @@ impl Standing {
         }
     }
 
+    /// Where the log is to have come for that.
+    pub(super) fn withheld(&self) -> Position {
+        self.withheld
+    }
+
     /// Whether that is not safe yet.
     pub(super) fn is_withheld(&self, safe: Position) -> bool {
         self.withheld > safe

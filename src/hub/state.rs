@@ -142,14 +142,16 @@ impl State {
         }
     }
 
-    /// Has just him hear no broadcasts who receives dead letters, from a position on.
-    pub(super) fn agree_on_hearing(&mut self, at: Position) {
+    /// Has just him hear no broadcasts who receives dead letters, from a position on; tells whether that was another one.
+    pub(super) fn agree_on_hearing(&mut self, at: Position) -> bool {
         let named = self.dead_letter_listener().map(|listener| listener.birth);
         let deaf = self.by_birth.values().find(|listener| listener.lock().deaf);
         let deaf = deaf.map(|listener| (listener.birth, Arc::clone(&listener.id)));
-        if deaf.as_ref().map(|(birth, _)| *birth) != named {
+        let another = deaf.as_ref().map(|(birth, _)| *birth) != named;
+        if another {
             self.change_hearing(deaf.as_ref().map(|(_, id)| &**id), at);
         }
+        another
     }
 
     pub(super) fn listeners(&self) -> usize {
@@ -247,7 +249,7 @@ impl State {
     }
 
     /// Takes on the channel's way to redeliver.
-    fn adopt(&self, standing: &mut Standing) {
+    pub(super) fn adopt(&self, standing: &mut Standing) {
         let ring = if standing.deaf { &self.silence } else { &self.ring };
         standing.adopt(self.settings.redelivery, ring, || self.now());
     }

@@ -148,14 +148,15 @@ impl Hub {
             listener.must_be_explicit(&channel.id)?;
         }
         let now = self.clock_ms();
-        let life = {
-            let standing = listener.lock();
+        let (life, told_at) = {
+            let standing = self.lock_to_tell(channel, &state, &listener);
             if options.returns && standing.halted {
                 return Err(stopped(channel, &listener));
             }
             may_take_over(channel, &listener, &standing, token.is_some(), options, now)?;
-            self.judge(channel, standing.start, token)?
+            (self.judge(channel, standing.start, token)?, standing.withheld())
         };
+        self.must_be_safe(told_at, options)?;
         self.count_what_was_left(channel, &mut state, &listener, options, now)?;
         let mut standing = listener.lock();
         let mut dropped = Vec::new();

@@ -227,6 +227,7 @@ impl Standing {
         outstanding += tail.tally - sent;
         let level = cursor.at == explicit.sent
             && !timed
+            && !explicit.has_begun()
             && explicit.delivered < tail.first()
             && explicit.holes.last() <= sent.messages
             && !explicit.notes.any_after(explicit.sent)

@@ -60,6 +60,8 @@ pub(super) struct Explicit {
     first_since: u64,
     /// The stream has sent all that it may.
     starved: bool,
+    /// Its generation began with a setting, of which the log was not told.
+    begun: bool,
     /// Something has changed that a stream must look at.
     stirred: bool,
     /// Counts what may make a look out of date.
@@ -89,6 +91,7 @@ impl Explicit {
             turn: any_turn(),
             first_since: 0,
             starved: false,
+            begun: false,
             stirred: false,
             touched: 0,
             left: None,
@@ -114,6 +117,16 @@ impl Explicit {
 
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether nobody may hear of its generation: a crash would undo it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The log is told.
+    pub(super) fn is_kept(&mut self) {
+        self.begun = false;
     }
 
     pub(super) fn turn(&self) -> NonZeroU64 {

@@ -134,7 +134,10 @@ impl Standing {
         explicit.redelivery = redelivery;
         match redelivery {
             Redelivery::Overtaking => explicit.notes.mark_sent(explicit.sent),
-            Redelivery::Strict => explicit.rewind(Position(passed.0.saturating_add(1))),
+            Redelivery::Strict => {
+                explicit.rewind(Position(passed.0.saturating_add(1)));
+                explicit.begun = true;
+            }
         }
         explicit.touch();
         self.recount(ring);

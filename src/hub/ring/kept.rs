@@ -7,13 +7,18 @@ impl Ring {
     /// What is kept of it.
     pub(in crate::hub) fn kept_state(&self) -> RingKept {
         let past = self.after(self.floor).filter(|broadcast| broadcast.expiry == Expiry::PAST);
-        RingKept {
-            floor: self.floor,
-            dropped: self.dropped,
-            overflowed: self.overflowed,
-            expired: self.expired,
-            past: past.map(|broadcast| (broadcast.position, broadcast.bytes)).collect(),
-        }
+        let past = past.map(|broadcast| (broadcast.position, broadcast.bytes)).collect();
+        RingKept { past, ..self.gone() }
+    }
+
+    /// The same without those behind the floor; `None`: nothing is gone.
+    pub(in crate::hub) fn kept_gone(&self) -> Option<RingKept> {
+        (self.dropped.messages > 0).then(|| self.gone())
+    }
+
+    fn gone(&self) -> RingKept {
+        let Self { floor, dropped, overflowed, expired, .. } = *self;
+        RingKept { floor, dropped, overflowed, expired, past: Vec::new() }
     }
 
     /// The ring as it was kept, before its messages are pushed in.

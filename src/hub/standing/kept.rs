@@ -36,6 +36,7 @@ impl Standing {
             halted: self.halted,
             end: self.end.as_ref().map(|end| end.position).filter(|position| *position > self.passed),
             explicit: self.explicit.as_ref().map(|explicit| explicit.kept_state()),
+            ring: None,
         }
     }
 
@@ -54,9 +55,14 @@ impl Standing {
         let passed = kept.passed.max(start);
         // one that acknowledges has no window
         let done = if explicit { passed } else { kept.floor.max(kept.cleared) };
-        let queue = Queue::of_kept(kept.floor, done, passed, regained.messages, gone);
-        let counted =
-            if kept.passed < start { ring.tally_through(start.max(ring.floor())) } else { kept.passed_tally };
+        let gaps = Gaps::of_kept(&kept.gaps, explicit);
+        let mut messages = regained.messages;
+        // what waited is part of a gap: whoever was to have it deleted was cut off
+        gone.extend(messages.extract_if(.., |own| own.0 > passed && gaps.cover(own.0)).map(|own| own.0));
+        let queue = Queue::of_kept(kept.floor, done, passed, messages, gone);
+        // of one that was never saved it is kept what was there before it
+        let exact = kept.passed < start && start >= ring.floor();
+        let counted = if exact { ring.tally_through(start) } else { kept.passed_tally };
         let mut standing = Self {
             start,
             hears_from: kept.hears_from.unwrap_or(start),
@@ -65,7 +71,7 @@ impl Standing {
             passed_tally: counted,
             split: kept.split,
             cleared: kept.cleared,
-            gaps: Gaps::of_kept(&kept.gaps, explicit),
+            gaps,
             lost: kept.lost,
             settings,
             running: kept.running,

@@ -152,7 +152,7 @@ impl Subscription {
                 Some(view.look(self.cursor, room))
             }
             Owner::Listener(listener) => {
-                let mut standing = listener.lock();
+                let mut standing = hub.lock_to_tell(channel, &state, listener);
                 (standing.seated == Some(*seated)).then(|| {
                     state.settle(&mut standing, &mut dropped);
                     standing.is_looked_at();

@@ -1,6 +1,8 @@
 //! Random lives of EXPLICIT listeners keep every promise of the model.
 
 mod channel;
+mod cut;
+mod log;
 mod process;
 mod said;
 mod streams;
@@ -8,11 +10,12 @@ mod time;
 mod verb;
 
 use super::{
-    explicit_model::{Ear, Failing, Fate, Message as Accepted_, Room, Sent},
+    explicit_model::{Ear, Failing, Fate, Message as Accepted_, Next, Room, Sent},
     *,
 };
+use log::Dated;
 use proptest::{collection::vec, prelude::*, sample::select};
-use verb::{Verb, Verb::*, verb};
+use verb::{Verb, Verb::*, ending, verb};
 
 const LISTENERS: [&str; 3] = ["l", "m", "grave"];
 const GRAVE: usize = 2;
@@ -30,7 +33,7 @@ struct Open {
 
 struct Life {
     hub: Arc<Hub>,
-    log: Arc<Meddled>,
+    log: Arc<Dated>,
     core: Option<Core>,
     room: Room,
     streams: [Option<Open>; 3],
@@ -44,7 +47,7 @@ struct Life {
 
 impl Life {
     fn new(cores: usize, timed: bool) -> Self {
-        let log = Arc::new(Meddled::default());
+        let log = Arc::new(Dated::begin(Surviving::default(), crate::hub::unix_millis()));
         let hub = Hub::new(log.clone(), UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
         core.iter().for_each(Core::enter);
@@ -118,9 +121,12 @@ impl Life {
             Requeue(pick) => self.requeue(pick),
             Trim(count) => self.trim(count),
             Pass(millis) => self.pass(millis).await,
+            Wait(millis) => self.wait(millis).await,
             Inspect(listener) => self.inspect(listener),
             Hear => self.hear(),
-            Restart => self.restart(),
+            Save => self.save(),
+            Cut(verb, records) => self.cut(*verb, records).await,
+            Restart(in_order, later) => self.restart(in_order, later).await,
         }
     }
 
@@ -140,10 +146,13 @@ impl Life {
         }
     }
 
+    fn floor(&self) -> u64 {
+        self.hub.channel(channel_id("room")).unwrap().lock().ring.floor().0
+    }
+
     /// What the channel's ring has dropped is lost for those who had it before them.
     fn follow_ring(&mut self, expired: bool) {
-        let floor = self.hub.channel(channel_id("room")).unwrap().lock().ring.floor().0;
-        let now = self.now();
+        let (floor, now) = (self.floor(), self.now());
         self.room.trim(floor, expired, now);
     }
 }
@@ -192,6 +201,31 @@ proptest! {
     #[test]
     fn what_expires_is_told_where_others_overtake_it(verbs in vec(verb(true, true), 1..80)) {
         live(0, true, verbs);
+    }
+
+    #[test]
+    fn what_was_answered_outlives_processes_in_strict_order(verbs in vec(ending(false, false), 1..80)) {
+        live(0, false, verbs);
+    }
+
+    #[test]
+    fn what_was_answered_outlives_processes_where_others_overtake_it(verbs in vec(ending(false, true), 1..80)) {
+        live(0, false, verbs);
+    }
+
+    #[test]
+    fn what_expires_while_no_process_is_there_is_told(verbs in vec(ending(true, false), 1..80)) {
+        live(0, true, verbs);
+    }
+
+    #[test]
+    fn what_expires_while_no_process_is_there_is_told_where_others_overtake_it(verbs in vec(ending(true, true), 1..80)) {
+        live(0, true, verbs);
+    }
+
+    #[test]
+    fn bells_of_every_process_bring_what_may_be_in_hand(verbs in vec(ending(false, false), 1..80)) {
+        live(1, false, verbs);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What a channel promises to EXPLICIT listeners, as plain code that keeps everything and walks all of it.
 
 mod check;
+mod process;
 mod room;
 mod said;
 
 use super::{ChannelSettings, Error, Overflow, Quota, Redelivery, Tally};
 use crate::hub::{Gap, GapReason, Handed, Repeat};
+use process::Kept;
+pub(super) use process::Next;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pulls of one session that are less than this apart are one stream.
@@ -30,6 +33,8 @@ pub(super) struct Sent {
     wanted: bool,
     /// How long it may wait, each time that it is sent.
     pub(super) ttl: Option<u64>,
+    /// When it was accepted, from where the process began, by the calendar.
+    accepted: i64,
     expires: Option<u64>,
     pub(super) fate: Fate,
     pub(super) failed: u32,
@@ -47,6 +52,8 @@ pub(super) struct Sent {
     told_by: Option<Told>,
     /// That gap was acknowledged.
     settled: bool,
+    /// No crash brings it again.
+    erased: bool,
 }
 
 /// A gap, as one lost message knows it.
@@ -58,6 +65,29 @@ struct Told {
 }
 
 impl Sent {
+    fn new(message: Message, broadcast: bool, accepted: i64, expires: Option<u64>) -> Self {
+        let Message { bytes, ttl, wanted, .. } = message;
+        Self {
+            bytes,
+            broadcast,
+            wanted,
+            ttl,
+            accepted,
+            expires,
+            fate: Waits,
+            failed: 0,
+            due: 0,
+            in_hand: false,
+            delivery: 0,
+            deadline: None,
+            extended: false,
+            no_sooner: false,
+            told_by: None,
+            settled: false,
+            erased: false,
+        }
+    }
+
     fn is_told_by(&mut self, end: u64, had: u64) {
         let before = self.told_by.map_or(had, |told| told.had.min(had));
         self.told_by = Some(Told { end, had: before });
@@ -79,6 +109,10 @@ pub(super) struct Ear {
     purged: u64,
     pub(super) sent: BTreeMap<u64, Sent>,
     pub(super) generation: u64,
+    /// It began with a setting, and the log was not told so.
+    pub(super) begun: bool,
+    /// The last one that a client has heard of.
+    heard: u64,
     rewound: u64,
     /// The same, where nothing is counted that may be gone: the hub rewinds to one of the two.
     rewound_at_most: u64,
@@ -112,6 +146,12 @@ pub(super) struct Ear {
     fresh_start: bool,
     /// So often a stream brought something.
     pub(super) turns: u64,
+    /// It receives dead letters.
+    deaf: bool,
+    /// The way to redeliver that it has taken on.
+    overtakes: bool,
+    /// What the log was told of it last.
+    kept: Option<Kept>,
 }
 
 /// A channel.
@@ -120,6 +160,8 @@ pub(super) struct Room {
     pub(super) settings: ChannelSettings,
     limited_at: u64,
     newest: u64,
+    /// Its log was told that no broadcast up to here is kept.
+    kept_floor: u64,
     pub(super) ears: BTreeMap<usize, Ear>,
     /// Who receives dead letters.
     pub(super) grave: Option<usize>,
@@ -168,25 +210,8 @@ impl Ear {
     }
 
     fn add(&mut self, position: u64, message: Message, broadcast: bool, now: u64) {
-        let Message { bytes, ttl, letter, wanted } = message;
-        let sent = Sent {
-            bytes,
-            broadcast,
-            wanted,
-            ttl,
-            expires: ttl.filter(|_| !letter).map(|ttl| now + ttl),
-            fate: Waits,
-            failed: 0,
-            due: 0,
-            in_hand: false,
-            delivery: 0,
-            deadline: None,
-            extended: false,
-            no_sooner: false,
-            told_by: None,
-            settled: false,
-        };
-        self.sent.insert(position, sent);
+        let expires = message.ttl.filter(|_| !message.letter).map(|ttl| now + ttl);
+        self.sent.insert(position, Sent::new(message, broadcast, now as i64, expires));
     }
 
     fn waiting(&self) -> impl Iterator<Item = (u64, &Sent)> {
@@ -208,6 +233,15 @@ impl Ear {
 
     pub(super) fn lost(&self) -> u64 {
         self.sent.values().filter(|sent| matches!(sent.fate, Lost(_))).count() as u64
+    }
+
+    /// Without what went with the channel's oldest broadcasts: that counts when it is told.
+    pub(super) fn lost_for_certain(&self) -> u64 {
+        self.sent.values().filter(|sent| matches!(sent.fate, Lost(Some(_)))).count() as u64
+    }
+
+    pub(super) fn ack_deadline(&self) -> Option<u64> {
+        self.ack_deadline
     }
 
     pub(super) fn positions(&self) -> Vec<u64> {
@@ -284,18 +318,6 @@ impl Ear {
         } else {
             self.left = Some(self.holder);
         }
-    }
-
-    /// Another process has begun: all that waits counts as delivered, and nothing is in hand.
-    fn restart(&mut self, last: u64) {
-        (self.open, self.holder, self.pulls, self.first) = (false, None, None, None);
-        (self.delivered, self.reached, self.brought, self.fresh_start) = (last, last, 0, true);
-        self.told_here.clear();
-        for sent in self.sent.values_mut() {
-            (sent.in_hand, sent.due, sent.deadline, sent.extended) = (false, 0, None, false);
-            sent.delivery = sent.delivery.max(1);
-        }
-        self.stand_at_first();
     }
 
     /// Its stream stands before all that waits.

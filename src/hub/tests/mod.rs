@@ -5,6 +5,7 @@ mod acknowledge;
 mod backlog;
 mod bells;
 mod bundles;
+mod crash;
 mod dead_letters;
 mod deadlines;
 mod endings;

@@ -244,3 +244,29 @@ async fn what_is_due_again_comes_once_there_is_credit_for_it() {
     stage.acknowledge("l", Some(sent[1]), &[]).unwrap();
     assert_eq!((stream.woken(), stream.rest()), (true, got([sent[0]])));
 }
+
+/// A stream that begins with gaps does not sleep over it, nor tells first what stands behind it: whoever passes that has
+/// had all before. What has expired is found as it is told, or was noted before.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_due_again_comes_at_its_place_among_what_has_expired() {
+    for noted in [false, true] {
+        let stage = Stage::new(ChannelSettings { redelivery: Redelivery::Overtaking, ..room() });
+        stage.explicit("l", ListenerSettings::default());
+        let send = |ttl| {
+            stage.hub.dispatch(channel_id("room"), listener_id("l"), perishable(ttl)).unwrap().position.0
+        };
+        let sent = [1, 0, 1].map(send);
+        let mut stream = stage.listen("l");
+        assert_eq!(stream.rest(), got(sent));
+        let rejection = Rejection { delay: Some(Duration::ZERO), last: false, ..first_attempt(sent[1]) };
+        stage.hub.reject(channel_id("room"), listener_id("l"), &[rejection]).unwrap().remove(0).unwrap();
+        drop(stream);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        if noted {
+            stage.hub.ring_alarms();
+        }
+        let mut stream = stage.listen("l");
+        let expired = |at: u64| Lost(GapReason::Expired, at - 1, at, Some(1));
+        assert_eq!(stream.rest(), [expired(sent[0]), Got(sent[1]), expired(sent[2])], "{noted}");
+    }
+}

@@ -11,6 +11,7 @@ impl Life {
         let (mark, now) = (self.mark() + 1, self.now());
         self.hub.update_channel(channel_id("room"), |_| Ok::<_, Error>(settings.clone())).unwrap();
         self.room.update(settings, mark, now);
+        self.is_told_what_was_set(self.room.grave);
     }
 
     pub(super) fn name(&mut self, named: bool) {
@@ -23,8 +24,18 @@ impl Life {
         // the change itself; where the room stands with it comes behind
         let (mark, now) = (self.mark() + 1, self.now());
         self.hub.update_channel(channel_id("room"), |_| Ok::<_, Error>(settings.clone())).unwrap();
+        let before = self.room.grave;
         self.room.settings = settings;
         self.room.name(grave, mark, now);
+        self.is_told_what_was_set(before.or(grave));
+    }
+
+    /// The first record has the settings; others have where the channel stands with them, and who receives dead letters.
+    fn is_told_what_was_set(&mut self, grave: Option<usize>) {
+        if self.took(2) {
+            self.is_kept();
+        }
+        grave.filter(|_| self.took(3)).into_iter().for_each(|grave| self.is_told(grave));
     }
 
     pub(super) fn register(&mut self, listener: usize) {
@@ -34,7 +45,10 @@ impl Life {
         if let Ok(registered) = answer {
             let mut ear = Ear::new(registered.listener.birth.0);
             ear.on_core = self.core.is_some();
+            ear.keep(registered.listener.birth.0);
             self.room.ears.insert(listener, ear);
+            let now = self.now();
+            self.room.adopt(listener, now);
         }
     }
 
@@ -100,6 +114,10 @@ impl Life {
         let id = listener_id(LISTENERS[listener]);
         let purged = self.hub.purge_listener(channel_id("room"), id, through.map(Position)).unwrap();
         assert_eq!(purged.messages, self.room.purge(listener, purged.through.0, now), "{purged:?}");
+        // the first record has its place in the order
+        if self.took(2) {
+            self.is_told(listener);
+        }
     }
 
     pub(super) fn requeue(&mut self, pick: Pick) {

@@ -97,6 +97,9 @@ impl Life {
             }
         }
         let attempts = self.fail(listener, &failing, true, "no");
+        if !failing.is_empty() {
+            self.is_told(listener);
+        }
         let generation = self.room.ears[&listener].generation;
         for (position, answer) in positions.iter().zip(answers) {
             let Ok(rejected) = answer else { continue };

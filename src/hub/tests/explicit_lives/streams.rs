@@ -21,6 +21,7 @@ impl Life {
         most: usize,
         pull: bool,
     ) {
+        self.is_to_tell(listener);
         let Some(ear) = self.room.ears.get(&listener) else { return };
         let now = self.now();
         let pulls_on = pull && ear.goes_on(session, now);
@@ -47,6 +48,9 @@ impl Life {
         };
         let receiver = Receiver::Listener(listener_id(LISTENERS[listener]));
         let stream = Stream::new(self.hub.subscribe(channel_id("room"), receiver, options).unwrap());
+        if left.is_some() {
+            self.is_told(listener);
+        }
         let older = self.streams[listener].replace(Open { stream, waits: false });
         if let Some(mut older) = older {
             assert!(!older.waits || older.stream.woken(), "it sleeps over its end");
@@ -75,6 +79,9 @@ impl Life {
 
     pub(super) fn read(&mut self, listener: usize, batches: usize) {
         for _ in 0..batches {
+            if self.streams[listener].is_some() {
+                self.is_to_tell(listener);
+            }
             let (now, overtaking) = (self.now(), self.room.overtaking());
             let Some(open) = &mut self.streams[listener] else { return };
             let ear = self.room.ears.get_mut(&listener).unwrap();

@@ -4,8 +4,18 @@ use super::*;
 use crate::hub::alarm::Whom;
 
 impl Life {
-    /// Time passes; alarms ring, and upkeep is done at the end.
+    /// Time passes, and upkeep is done at the end.
     pub(super) async fn pass(&mut self, millis: u64) {
+        self.wait(millis).await;
+        self.hub.upkeep();
+        self.follow_ring(true);
+        self.is_saved();
+        // what nobody was told of yet is told
+        (0..3).for_each(|listener| self.inspect(listener));
+    }
+
+    /// Time passes; alarms ring.
+    pub(super) async fn wait(&mut self, millis: u64) {
         // what was too much is gone since now, and another is the first
         (0..3).for_each(|listener| self.inspect(listener));
         let until = self.now() + millis;
@@ -28,10 +38,6 @@ impl Life {
             self.ring();
         }
         tokio::time::advance(Duration::from_millis(until - self.now())).await;
-        self.hub.upkeep();
-        self.follow_ring(true);
-        // what nobody was told of yet is told
-        (0..3).for_each(|listener| self.inspect(listener));
     }
 
     /// One after the other, as they ring.
@@ -48,6 +54,9 @@ impl Life {
             let rings = |(listener, _): &(usize, Vec<Failing>)| whom == self.whom(*listener);
             if let Some((listener, failing)) = overdue.into_iter().find(rings) {
                 self.fail(listener, &failing, true, "it was not acknowledged in time");
+                if !failing.is_empty() {
+                    self.is_told(listener);
+                }
             }
         }
     }
@@ -75,7 +84,9 @@ impl Life {
         assert_eq!(info.generation, ear.generation);
         assert_eq!(info.connected, ear.open);
         ear.check_passed(info.passed.0, now);
+        assert_eq!(info.settings.ack_deadline.map(|allowed| allowed.as_millis() as u64), ear.ack_deadline());
         assert!(self.timed || info.lost <= ear.lost(), "{} lost: {ear:?}", info.lost);
+        assert!(info.lost >= ear.lost_for_certain(), "{} lost: {ear:?}", info.lost);
     }
 
     /// Everything that waits can be had, and nothing stays behind.

@@ -32,12 +32,19 @@ pub(super) enum Verb {
     Requeue(Pick),
     /// The oldest broadcasts go, as where the log is full.
     Trim(usize),
-    /// So many milliseconds.
+    /// So many milliseconds, and upkeep at their end.
     Pass(u64),
+    /// So many milliseconds.
+    Wait(u64),
     Inspect(usize),
     Hear,
-    /// The process ends, and another one begins over what it has saved.
-    Restart,
+    /// The log is told all.
+    Save,
+    /// The process ends, in order or cut off, and another one begins over what the log was told, so many milliseconds
+    /// later by the calendar.
+    Restart(bool, i64),
+    /// Of what a verb has the log keep, only so many records are kept, and the process ends.
+    Cut(Box<Verb>, usize),
 }
 
 fn settings(timed: bool, overtaking: bool) -> impl Strategy<Value = ChannelSettings> {
@@ -71,6 +78,33 @@ fn settings(timed: bool, overtaking: bool) -> impl Strategy<Value = ChannelSetti
             }
         },
     )
+}
+
+fn restart() -> impl Strategy<Value = Verb> {
+    let later = select(vec![0, 0, 1, 300, 2000, 61_000, -1, -700]);
+    (any::<bool>(), later).prop_map(|(in_order, later)| Restart(in_order, later))
+}
+
+/// Processes that end often.
+pub(super) fn ending(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb> {
+    let wait = select(vec![1, 300, 499, 700, 3000]).prop_map(Wait);
+    let long = prop_oneof![
+        2 => settings(timed, overtaking).prop_map(Update),
+        3 => any::<bool>().prop_map(Name),
+        1 => (select(vec![0, 0, 1, GRAVE]), prop::option::of(0..8_usize)).prop_map(|(l, back)| Purge(l, back)),
+    ];
+    let cut = (long, 1..4_usize).prop_map(|(verb, records)| Cut(Box::new(verb), records));
+    let bury =
+        (select(vec![0, 0, 1]), vec(0..4_usize, 1..2)).prop_map(|(l, picks)| Reject(l, picks, None, true, 0));
+    prop_oneof![
+        32 => verb(timed, overtaking),
+        2 => restart(),
+        1 => Just(Save),
+        2 => wait,
+        1 => cut,
+        1 => bury,
+        1 => (0..2_usize).prop_map(Requeue),
+    ]
 }
 
 pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb> {
@@ -114,6 +148,6 @@ pub(super) fn verb(timed: bool, overtaking: bool) -> impl Strategy<Value = Verb>
         4 => select(vec![1, 300, 700, 1000, 5000, 61_000]).prop_map(Pass),
         3 => listener().prop_map(Inspect),
         6 => Just(Hear),
-        1 => Just(Restart),
+        1 => restart(),
     ]
 }

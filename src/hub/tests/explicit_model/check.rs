@@ -146,6 +146,7 @@ impl Ear {
     pub(in super::super) fn check(&mut self, handed: &Handed, overtaking: bool, now: u64) {
         let Handed { batch, generation, repeats } = handed;
         assert_eq!(*generation, self.generation);
+        self.heard = self.generation;
         self.turns += 1;
         self.fresh_start = false;
         let had = self.reached.max(self.rewound_at_most.saturating_sub(1));

@@ -4,7 +4,8 @@ use super::*;
 
 impl Room {
     pub(in super::super) fn new(settings: ChannelSettings, birth: u64) -> Self {
-        Self { settings, limited_at: birth, newest: birth, ears: BTreeMap::new(), grave: None }
+        let (ears, grave) = (BTreeMap::new(), None);
+        Self { settings, limited_at: birth, newest: birth, kept_floor: birth, ears, grave }
     }
 
     pub(in super::super) fn overtaking(&self) -> bool {
@@ -15,17 +16,14 @@ impl Room {
         if settings.max_backlog != self.settings.max_backlog {
             self.limited_at = mark;
         }
-        if settings.redelivery != self.settings.redelivery {
-            self.ears.values_mut().for_each(|ear| ear.adopt(settings.redelivery, now));
-        }
+        self.ears.values_mut().for_each(|ear| ear.adopt(settings.redelivery, now));
         self.settings = settings;
     }
 
-    /// Another process has begun, over a log that comes so far.
-    pub(in super::super) fn restart(&mut self, last: u64) {
-        // what was forgotten of acknowledgements makes no backlog overflow
-        self.limited_at = self.limited_at.max(last);
-        self.ears.values_mut().for_each(|ear| ear.restart(last));
+    /// A new listener looks at the channel.
+    pub(in super::super) fn adopt(&mut self, listener: usize, now: u64) {
+        let redelivery = self.settings.redelivery;
+        self.ears.get_mut(&listener).into_iter().for_each(|ear| ear.adopt(redelivery, now));
     }
 
     /// Who receives dead letters hears no broadcasts.
@@ -44,9 +42,10 @@ impl Room {
         }
         let before = self.grave.filter(|before| grave != Some(*before));
         if let Some(ear) = before.and_then(|before| self.ears.get_mut(&before)) {
-            ear.hears_from = mark;
+            (ear.hears_from, ear.deaf) = (mark, false);
         }
         self.grave = grave;
+        grave.and_then(|grave| self.ears.get_mut(&grave)).into_iter().for_each(|ear| ear.deaf = true);
     }
 
     /// The listeners that refuse a broadcast, or a dispatch to one of them.

@@ -153,6 +153,7 @@ impl Ear {
             verdicts.push(Verdict { attempts, buried });
             if buried {
                 self.lose(failing.position, Some(GapReason::Rejected));
+                self.erase(failing.position);
             }
         }
         let first = failing.iter().map(|failing| failing.position).min();
@@ -192,11 +193,16 @@ impl Ear {
         if let Some(sent) = self.sent.get_mut(&position) {
             (sent.fate, sent.in_hand) = (Acknowledged, false);
         }
+        self.erase(position);
         self.look_who_is_first(now);
     }
 
-    /// Another way to redeliver.
-    pub(super) fn adopt(&mut self, redelivery: Redelivery, now: u64) {
+    /// The channel's way to redeliver, if it is another than before.
+    pub(in super::super) fn adopt(&mut self, redelivery: Redelivery, now: u64) {
+        let overtakes = redelivery == Redelivery::Overtaking;
+        if std::mem::replace(&mut self.overtakes, overtakes) == overtakes {
+            return;
+        }
         if redelivery == Redelivery::Strict {
             let last = self.sent.keys().next_back().copied().unwrap_or_default();
             let none = last.max(self.delivered) + 1;
@@ -205,7 +211,7 @@ impl Ear {
             // a purge passes all that was there, whoever it was for
             let at_most = certain.map_or(none.max(self.purged + 1), |(position, _)| position);
             self.rewind(first);
-            self.rewound_at_most = at_most;
+            (self.rewound_at_most, self.begun) = (at_most, true);
         }
         self.look_who_is_first(now);
         self.give_time(redelivery == Redelivery::Overtaking, now);
