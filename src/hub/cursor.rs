@@ -20,7 +20,7 @@ pub(super) struct Look {
     /// What the messages there are.
     pub(super) taken: Tally,
     /// What the gaps among them tell to have expired.
-    pub(super) expired: Vec<Next>,
+    pub(super) expired: Lapsed,
     /// Where the stream stands with it.
     pub(super) cursor: Cursor,
     /// The channel's broadcasts up to there, where they can be counted.
@@ -36,6 +36,14 @@ pub(super) struct Look {
     pub(super) marked: u64,
     /// There is more, and what is outstanding must be acknowledged first.
     pub(super) starved: bool,
+}
+
+/// What has expired where it is next: there may be millions.
+#[derive(Debug, Default)]
+pub(super) struct Lapsed {
+    pub(super) count: u64,
+    /// All of them, for who is to let go of each.
+    pub(super) each: Vec<Next>,
 }
 
 impl Look {

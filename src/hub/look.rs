@@ -2,7 +2,7 @@
 
 use super::{
     batch::Room,
-    cursor::{Cursor, Look},
+    cursor::{Cursor, Lapsed, Look},
     explicit::Explicit,
     gap::{Gap, GapReason},
     next::Next,
@@ -54,19 +54,19 @@ impl View<'_> {
     /// Looks what is next.
     pub(super) fn look(self, cursor: Cursor, room: Room) -> Look {
         if self.standing.is_withheld(self.safe) {
-            return self.found(Vec::new(), Taken::default(), Vec::new(), cursor);
+            return self.found(Vec::new(), Taken::default(), Lapsed::default(), cursor);
         }
         let due = self.due_again(cursor);
         let again = self.affordable_of(&due, room);
         if !again.positions.is_empty() {
-            return self.found(Vec::new(), again, Vec::new(), cursor);
+            return self.found(Vec::new(), again, Lapsed::default(), cursor);
         }
         let lapsed = self.lapsed(cursor.at);
         if !lapsed.is_empty() {
             return self.tell_lapsed(lapsed, cursor);
         }
         let mut to_say = self.standing.gaps.to_say(cursor.said).peekable();
-        let (mut gaps, mut expired, mut cursor) = (Vec::new(), Vec::new(), cursor);
+        let (mut gaps, mut expired, mut cursor) = (Vec::new(), Lapsed::default(), cursor);
         // behind a noted gap there may be more that is too old, and the other way round
         while let Some(gap) = self
             .too_old(&mut cursor, to_say.peek())
@@ -93,7 +93,7 @@ impl View<'_> {
             && next.is_some_and(|next| next.position <= stop && held.is_none_or(|held| next.position < held))
     }
 
-    fn found(self, gaps: Vec<Gap>, messages: Taken, expired: Vec<Next>, cursor: Cursor) -> Look {
+    fn found(self, gaps: Vec<Gap>, messages: Taken, expired: Lapsed, cursor: Cursor) -> Look {
         let Self { standing, ring, .. } = self;
         Look {
             gaps,
@@ -159,6 +159,7 @@ impl View<'_> {
         if gaps.first_to_say(cursor.said).is_none_or(|gap| gap.through > last) {
             cursor.said = cursor.said.max(last);
         }
+        let lapsed = Lapsed { count: lapsed.len() as u64, each: lapsed };
         self.found(told, Taken::default(), lapsed, cursor)
     }
 
@@ -257,30 +258,29 @@ impl View<'_> {
     }
 
     /// Messages that have waited too long, where they are next: all that stand together are one gap.
-    fn expired(self, cursor: &mut Cursor, noted: Option<&Gap>, expired: &mut Vec<Next>) -> Option<Gap> {
+    fn expired(self, cursor: &mut Cursor, noted: Option<&Gap>, expired: &mut Lapsed) -> Option<Gap> {
         let noted = noted.map_or(self.safe, |gap| gap.after);
         let stop = self.held_back().map_or(noted, |held| held.before().min(noted)).min(self.safe);
-        let (mut gap, mut after, before) = (None, cursor.at, expired.len());
-        let mut at = cursor.at;
+        let (mut gap, mut after, mut at) = (None, cursor.at, cursor.at);
         let together = self.waiting(cursor.at).take_while(|next| {
             let after = std::mem::replace(&mut at, next.position);
             next.position <= stop && self.nothing_lost_between(after, next)
         });
         for next in together {
-            match (self.standing.wants(&next), expired.len() == before) {
-                _ if self.has_lapsed(&next) => expired.push(next),
-                // whoever passes a gap has had what stands before it
-                _ if self.is_due(&next) => break,
-                // one that comes again by itself is no part of a gap
-                (false, true) => after = next.position,
-                (true | false, _) => break,
+            if self.has_lapsed(&next) {
+                let (reason, count) = (GapReason::Expired, Some(0));
+                let gap = gap.get_or_insert(Gap { reason, after, through: after, count });
+                (gap.through, gap.count) = (next.position, gap.count.map(|count| count + 1));
+                expired.count += 1;
+                // others pass all of them at once
+                expired.each.extend(self.standing.explicit.is_some().then_some(next));
+                continue;
             }
-        }
-        for next in &expired[before..] {
-            let gap =
-                gap.get_or_insert(Gap { reason: GapReason::Expired, after, through: after, count: Some(0) });
-            gap.through = next.position;
-            gap.count = gap.count.map(|count| count + 1);
+            // whoever passes a gap has had what stands before it; one that comes again by itself later is no part of one
+            if self.is_due(&next) || self.standing.wants(&next) || gap.is_some() {
+                break;
+            }
+            after = next.position;
         }
         cursor.at = gap.map_or(cursor.at, |gap| gap.through);
         if self.standing.explicit.is_some() {

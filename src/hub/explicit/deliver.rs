@@ -122,7 +122,7 @@ impl Standing {
             }
         }
         self.gaps.told(&found.gaps, said);
-        for next in &found.expired {
+        for next in &found.expired.each {
             self.let_go(next, ring, dropped);
         }
     }

@@ -72,7 +72,7 @@ impl Standing {
         dropped: &mut Vec<Position>,
     ) {
         if next.cursor.at > self.passed {
-            self.lost += next.expired.len() as u64;
+            self.lost += next.expired.count;
         }
         self.gaps.hand_over(next.cursor.said, now, keep.handed_since);
         self.hand_over(next.cursor.at, next.tally, now, keep, dropped);
