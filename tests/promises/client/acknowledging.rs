@@ -58,6 +58,17 @@ fn handled(
     })
 }
 
+/// Handles four at once, until all is acknowledged.
+async fn handled_by_four(client: &Client, handling: Handling<impl FnMut(Event) -> Answer + Send + 'static>) {
+    let stop = Arc::new(Notify::new());
+    let stopped = stop.clone();
+    let handling = handling.at_once(4).until(async move { stopped.notified().await });
+    let handling = tokio::spawn(handling.into_future());
+    until_all_is_acknowledged(client).await;
+    stop.notify_one();
+    assert!(matches!(patiently(handling).await.unwrap(), Ok(End::Left)));
+}
+
 fn numbers_of(seen: &Seen) -> Vec<i64> {
     seen.lock().expect("nobody panics with it").iter().map(|(number, _)| *number).collect()
 }
@@ -258,18 +269,12 @@ async fn others_pass_what_was_rejected_where_the_channel_lets_them() {
     let (_server, client) = with_settings(settings).await;
     send(&client, 0..100).await;
     let seen = Seen::default();
-    let stop = Arc::new(Notify::new());
-    let stopped = stop.clone();
     let handling =
         handled(client.listen("c", "l"), &seen, |number, attempt| match number % 10 == 3 && attempt < 3 {
             true => Err(Rejection::new("again").after(Duration::ZERO)),
             false => Ok(()),
         });
-    let handling = handling.at_once(4).until(async move { stopped.notified().await });
-    let handling = tokio::spawn(handling.into_future());
-    until_all_is_acknowledged(&client).await;
-    stop.notify_one();
-    assert!(matches!(patiently(handling).await.unwrap(), Ok(End::Left)));
+    handled_by_four(&client, handling).await;
     let mut seen = seen.lock().unwrap().clone();
     seen.sort_unstable();
     let attempts = |number: i64| if number % 10 == 3 { 3 } else { 1 };
@@ -285,9 +290,7 @@ async fn cut_connections_and_rejections_together_have_each_handled_once_where_ot
     let proxy = Proxy::before(server.address()).await;
     send(&client, 0..MESSAGES as u64).await;
     let (seen, refused) = (Seen::default(), |number: i64, attempt: i32| number % 50 == 7 && attempt == 1);
-    let (listen, stop) = (proxy.client().listen("c", "l"), Arc::new(Notify::new()));
-    let stopped = stop.clone();
-    let handling = handled(listen, &seen, move |number, attempt| {
+    let handling = handled(proxy.client().listen("c", "l"), &seen, move |number, attempt| {
         // also where it is to be rejected, or has been
         if number % 500 == 57 {
             proxy.cut();
@@ -297,11 +300,7 @@ async fn cut_connections_and_rejections_together_have_each_handled_once_where_ot
             false => Ok(()),
         }
     });
-    let handling = handling.at_once(4).until(async move { stopped.notified().await });
-    let handling = tokio::spawn(handling.into_future());
-    until_all_is_acknowledged(&client).await;
-    stop.notify_one();
-    assert!(matches!(patiently(handling).await.unwrap(), Ok(End::Left)));
+    handled_by_four(&client, handling).await;
     let mut accepted = seen.lock().unwrap().clone();
     assert!((0..MESSAGES).filter(|number| refused(*number, 1)).all(|number| accepted.contains(&(number, 2))));
     accepted.retain(|&(number, attempt)| !refused(number, attempt));
