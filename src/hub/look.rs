@@ -201,9 +201,14 @@ impl View<'_> {
 
     /// Whether everything behind a position and before a message that was meant for the receiver is kept, noted gaps apart.
     fn nothing_lost_between(self, at: Position, next: &Next) -> bool {
+        self.nothing_lost_before(at, next.position.before())
+    }
+
+    /// The same up to another position: what is lost there is noted before anything behind it is told.
+    fn nothing_lost_before(self, at: Position, through: Position) -> bool {
         let Self { standing, ring, .. } = self;
         let gone = || gone(standing, ring).max(standing.cleared);
-        at == next.position.before() || at >= standing.floor(ring) && (at >= standing.passed || at >= gone())
+        at >= through || at >= standing.floor(ring) && (at >= standing.passed || at >= gone())
     }
 
     /// What waits for the receiver behind a position, those that come again by themselves included.
@@ -246,7 +251,10 @@ impl View<'_> {
         // what is due again comes first where it stands first
         let first = self.waiting(cursor.at).find(|next| self.standing.wants(next) || self.is_due(next));
         let before_next = first.map_or(Position(u64::MAX), |next| next.position.before());
-        if gap.through > self.safe || gap.after > before_next {
+        if gap.through > self.safe
+            || gap.after > before_next
+            || !self.nothing_lost_before(cursor.at, gap.after)
+        {
             return None;
         }
         to_say.next();

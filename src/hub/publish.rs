@@ -182,7 +182,11 @@ impl Hub {
         let queued = self.queue(&channel, &mut state, &listener, arrival, &mut dropped);
         self.forget(&dropped);
         let position = queued?;
-        listener.lock().end = Some(Box::new(super::standing::End { position, message: message.clone() }));
+        let mut standing = listener.lock();
+        standing.end = Some(Box::new(super::standing::End { position, message: message.clone() }));
+        // where the log fails just now the caller is told so when he waits for it
+        let _ = self.log.append(Record::Changed(self.state_of(&state, &listener, &standing)));
+        drop(standing);
         drop(state);
         self.announce_dispatch(position, &channel, &listener);
         Ok((message, Accepted { position, receivers: Some(1), duplicate: false }))

@@ -69,6 +69,7 @@ impl Hub {
             broadcasts,
             listeners: births,
             ids,
+            newest,
         } = regained;
         let mut state: ChannelKept = kept::read(&text.state)?;
         for listener in births.iter().filter_map(|birth| listeners.get(birth)) {
@@ -79,7 +80,7 @@ impl Hub {
         let mut gone = Vec::new();
         let mut state =
             State::of_kept(birth, settings?, self.began, state, broadcasts, self.log.last(), &mut gone);
-        state.ids = ids;
+        (state.ids, state.last) = (ids, state.last.max(newest));
         self.forget(&gone);
         let (desks, unsaved) = (self.bells.desks(), Mark::on(self.keeps().then_some(&self.unsaved)));
         let channel = Arc::new(Channel::new(id, birth, created_at, desks, unsaved, state));

@@ -35,6 +35,8 @@ pub(super) struct RegainedChannel {
     pub(super) broadcasts: Vec<(Position, u64, Expiry)>,
     pub(super) listeners: Vec<Position>,
     pub(super) ids: Ids,
+    /// The newest message that the log has, whoever it was for.
+    pub(super) newest: Position,
 }
 
 #[derive(Debug)]
@@ -83,9 +85,9 @@ impl Reading<'_> {
 
     fn take_channel(&mut self, kept: RecoveredChannel) {
         let settings = kept::read(&kept.text.settings);
-        let (broadcasts, listeners, ids) = Default::default();
+        let (broadcasts, listeners, ids, newest) = Default::default();
         let channels = &mut self.regain.channels;
-        channels.insert(kept.birth, RegainedChannel { kept, settings, broadcasts, listeners, ids });
+        channels.insert(kept.birth, RegainedChannel { kept, settings, broadcasts, listeners, ids, newest });
         // all of them come before the first id
         self.budget.share_among(channels.len());
     }
@@ -107,6 +109,10 @@ impl Reading<'_> {
         let bytes = dead_letter.map_or(bytes, |facts| letter_bytes(bytes, &facts));
         let message = (position, bytes, expiry);
         let Regain { channels, listeners, orphans, .. } = &mut self.regain;
+        // also where it is one of those that nobody may ask for any more
+        if let Some(channel) = channels.get_mut(&channel) {
+            channel.newest = channel.newest.max(position);
+        }
         let whose = match listener {
             None => channels.get_mut(&channel).map(|channel| &mut channel.broadcasts),
             Some(listener) => listeners.get_mut(&listener).map(|listener| &mut listener.messages),

@@ -100,3 +100,36 @@ fn a_broadcast_comes_to_who_hears_again_since_a_start_also_after_the_next() {
     let (stage, _) = again(&stage, &log);
     assert_eq!(stage.listen("grave").rest(), got([accepted.position.0]));
 }
+
+/// While one is undelivered another is a duplicate. Which message is its end is kept with where a listener stands, by the
+/// next save.
+#[test]
+fn an_end_that_waits_is_known_after_a_crash() {
+    let (stage, log) = stage(room());
+    stage.listener("a");
+    let end = |stage: &Stage| stage.hub.notify_end_of(channel_id("room"), listener_id("a")).unwrap().1;
+    let first = end(&stage);
+    let (stage, _) = again(&stage, &log);
+    let second = end(&stage);
+    assert_eq!((second.position, second.duplicate), (first.position, true));
+    assert_eq!(stage.listen("a").rest(), got([first.position.0]));
+}
+
+/// A position that was told may be named: that a message is gone is known after a crash, and that it was there is not.
+#[test]
+fn what_was_purged_or_whose_receiver_was_removed_just_before_a_crash_may_be_named_after_it() {
+    for removed in [false, true] {
+        let (stage, log) = stage(room());
+        stage.listeners(&["a", "b"]);
+        let sent = stage.dispatch("a");
+        if removed {
+            stage.remove("a");
+        } else {
+            stage.purge("a", None);
+        }
+        let (stage, _) = again(&stage, &log);
+        let through = Some(Position(sent));
+        let purged = stage.hub.purge_listener(channel_id("room"), listener_id("b"), through);
+        assert_eq!(purged.map(|purged| purged.through.0), Ok(sent), "removed: {removed}");
+    }
+}

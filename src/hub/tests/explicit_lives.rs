@@ -2,7 +2,6 @@
 
 mod channel;
 mod cut;
-mod log;
 mod process;
 mod said;
 mod streams;
@@ -10,10 +9,10 @@ mod time;
 mod verb;
 
 use super::{
+    dated::{Cut, Dated},
     explicit_model::{Ear, Failing, Fate, Message as Accepted_, Next, Room, Sent},
     *,
 };
-use log::Dated;
 use proptest::{collection::vec, prelude::*, sample::select};
 use verb::{Verb, Verb::*, ending, verb};
 

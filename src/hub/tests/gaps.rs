@@ -178,3 +178,28 @@ fn beyond_the_limit_of_gaps_each_that_is_missing_is_counted_once_until_it_is_ack
     // the first comes again alone: its streams had ended with it
     assert_eq!(stage.listen("l").rest(), got([sent[0]]));
 }
+
+/// The gap of the second is noted before, by its alarm; that the first has expired is found out by the stream, and what is
+/// gone between them only afterwards. It is so for the first after a crash as well: that it was noted is forgotten.
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_between_what_has_expired_is_told() {
+    let stage = Stage::new(room());
+    stage.listener("a");
+    let send =
+        |ttl| stage.hub.dispatch(channel_id("room"), listener_id("a"), perishable(ttl)).unwrap().position.0;
+    let (first, gone, last) = (send(5), stage.broadcast(), send(1));
+    stage.trim(1);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    stage.hub.ring_alarms();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let spans = |said: Vec<Said>| {
+        let span = |said: &Said| match *said {
+            Lost(reason, after, through, _) => Some((reason, after, through)),
+            Got(_) => None,
+        };
+        said.iter().map(span).collect::<Vec<_>>()
+    };
+    let expired = |at: u64| Some((GapReason::Expired, at - 1, at));
+    let trimmed = Some((GapReason::Trimmed, first, gone));
+    assert_eq!(spans(stage.listen("a").rest()), [expired(first), trimmed, expired(last)]);
+}

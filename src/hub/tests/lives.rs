@@ -5,13 +5,14 @@ mod streams;
 mod verb;
 
 use super::{
+    dated::{Cut, Dated},
     explicit_lives::perishable,
-    model::{Ear, Place, Room, start},
+    model::{Ear, Next, Place, Room, start},
     *,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use std::collections::BTreeMap as Map;
-use verb::{Token, Verb, Verb::*, Wish, verb};
+use verb::{Token, Verb, Verb::*, Wish, ending, verb};
 
 const CHANNELS: [&str; 2] = ["red", "blue"];
 const LISTENERS: [&str; 3] = ["l", "m", "n"];
@@ -31,7 +32,7 @@ struct Open {
 
 /// A hub beside the model of it.
 struct Life {
-    log: Arc<Surviving>,
+    log: Arc<Dated>,
     hub: Arc<Hub>,
     core: Option<Core>,
     foreign: String,
@@ -39,25 +40,28 @@ struct Life {
     streams: Vec<Open>,
     began: tokio::time::Instant,
     timed: bool,
+    /// The last token that was told in a channel to a listener, or to a watcher, and the position it names.
+    told: Map<(usize, Option<usize>), (String, u64)>,
 }
 
 impl Life {
     fn new(cores: usize, timed: bool) -> Self {
-        let log = Arc::new(Surviving::default());
-        let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, UNLIMITED, cores).unwrap();
+        let log = Arc::new(Dated::begin(Surviving::default(), crate::hub::unix_millis()));
+        let hub = Hub::new(log.clone(), UNLIMITED, cores).unwrap();
         let core = (cores > 0).then(|| Core::new(&hub, 0));
         core.iter().for_each(Core::enter);
         let other = Stage::new(room());
         let foreign = other.token(other.broadcast());
         let began = tokio::time::Instant::now();
-        let mut life = Self { log, hub, core, foreign, rooms: Map::new(), streams: Vec::new(), began, timed };
+        let (rooms, streams, told) = Default::default();
+        let mut life = Self { log, hub, core, foreign, rooms, streams, began, timed, told };
         life.create(0, room());
         life.register(0, 0, From::New);
         life
     }
 
     fn now(&self) -> u64 {
-        self.began.elapsed().as_secs()
+        self.began.elapsed().as_millis() as u64
     }
 
     async fn live(mut self, verbs: Vec<Verb>) {
@@ -67,13 +71,12 @@ impl Life {
                 self.nobody_sleeps();
             }
         }
-        restart::assert_kept(&self.hub, &self.log);
+        restart::assert_kept(&self.hub, &self.log.inner);
         self.hear();
         (0..self.streams.len()).for_each(|stream| self.read(stream, 1000));
         self.nobody_sleeps();
-        for (channel, listener) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
-            self.inspect(channel, listener);
-        }
+        self.inspect_all();
+        self.drain();
         (0..CHANNELS.len()).for_each(|channel| self.remove_channel(channel));
         self.streams.clear();
         let info = self.hub.info();
@@ -102,11 +105,36 @@ impl Life {
                 tokio::time::advance(Duration::from_secs(seconds)).await;
                 self.hub.ring_alarms();
                 self.hub.upkeep();
+                self.is_saved();
             }
+            Wait(millis) => {
+                tokio::time::advance(Duration::from_millis(millis)).await;
+                self.hub.ring_alarms();
+            }
+            Trim(channel, count) => self.trim(channel, count),
             Inspect(channel, listener) => self.inspect(channel, listener),
             Hear => self.hear(),
-            Restart => self.restart(),
+            Save => self.save(),
+            Cut(verb, records) => self.cut(*verb, records).await,
+            Restart(in_order, later) => self.restart(in_order, later).await,
         }
+    }
+
+    fn inspect_all(&mut self) {
+        for (channel, listener) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+            self.inspect(channel, listener);
+        }
+    }
+
+    /// Whatever waits for a listener comes, or is told as a gap.
+    fn drain(&mut self) {
+        for (channel, listener) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+            let wish = Wish { only_dispatches: false, max_messages: usize::MAX };
+            self.listen(channel, listener, Token::None, wish);
+            (0..self.streams.len()).for_each(|stream| self.read(stream, 1000));
+            self.nobody_sleeps();
+        }
+        self.inspect_all();
     }
 
     fn hear(&mut self) {
@@ -179,6 +207,10 @@ impl Life {
         assert_eq!(answer.is_ok(), self.rooms.contains_key(&channel));
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.update(settings, change);
+            // the second record has where the channel stands
+            if self.took(2) {
+                self.channel_is_kept(channel);
+            }
         }
     }
 
@@ -214,7 +246,7 @@ impl Life {
         self.ended(channel, Some(listener), &Ending::Failed(error));
         let Some(room) = self.rooms.get_mut(&channel) else { return };
         let (all, fresh) =
-            (room.backlog(listener).messages, room.fresh(listener, self.began.elapsed().as_secs()));
+            (room.backlog(listener).messages, room.fresh(listener, self.began.elapsed().as_millis() as u64));
         assert!((fresh..=all).contains(&answer.unwrap()));
         room.ears.remove(&listener);
         // its streams have nothing more to say but their end
@@ -263,6 +295,21 @@ impl Life {
         let expired = room.backlog(listener).messages - room.fresh(listener, now);
         let waited = room.purge(listener, purged.through.0);
         assert!((waited.saturating_sub(expired)..=waited).contains(&purged.messages));
+        // the second record has where it stands
+        if self.took(2) {
+            self.is_kept(channel, listener);
+        }
+    }
+
+    fn trim(&mut self, channel: usize, count: usize) {
+        // what is too much is gone before
+        (0..LISTENERS.len()).for_each(|listener| self.inspect(channel, listener));
+        let Ok(there) = self.hub.channel(channel_id(CHANNELS[channel])) else { return };
+        let mut dropped = Vec::new();
+        (0..count).for_each(|_| _ = there.lock().ring.drop_first(&mut dropped));
+        self.hub.forget(&dropped);
+        let floor = self.floor(channel);
+        self.rooms.get_mut(&channel).into_iter().for_each(|room| room.trim(floor));
     }
 
     fn send(&mut self, channel: usize, to: Option<usize>, bytes: usize, ttl: Option<u64>) {
@@ -287,7 +334,7 @@ impl Life {
                 assert!(full.is_empty(), "{full:?} are full");
                 assert_eq!(accepted.receivers, Some(to.map_or(room.ears.len(), |_| 1) as u64));
                 room.accept(accepted.position.0, bytes as u64, to, false, now);
-                ttl.into_iter().for_each(|seconds| room.perish(now + seconds));
+                ttl.into_iter().for_each(|seconds| room.perish(1000 * seconds));
             }
             Err(Error::BacklogFull { listener, .. }) => {
                 assert!(full.iter().any(|full| LISTENERS[*full] == listener), "{listener} has room");
@@ -312,6 +359,9 @@ impl Life {
         assert_eq!(accepted.duplicate.then_some(accepted.position.0), earlier);
         if !accepted.duplicate {
             room.accept(accepted.position.0, message.len() as u64, to, true, now);
+            // where it stands may be kept with it
+            let kept = self.hub.log.watermark().position() > accepted.position;
+            to.filter(|_| kept).into_iter().for_each(|to| self.is_kept(channel, to));
         }
     }
 
@@ -372,6 +422,26 @@ proptest! {
     #[test]
     fn streams_on_a_core_get_what_is_theirs(verbs in vec(verb(false), 1..120)) {
         live(1, false, verbs);
+    }
+
+    #[test]
+    fn what_was_accepted_outlives_processes(verbs in vec(ending(false), 1..120)) {
+        live(0, false, verbs);
+    }
+
+    #[test]
+    fn what_was_accepted_outlives_processes_with_cores(verbs in vec(ending(false), 1..120)) {
+        live(1, false, verbs);
+    }
+
+    #[test]
+    fn what_expires_while_no_process_is_there_is_told(verbs in vec(ending(true), 1..120)) {
+        live(0, true, verbs);
+    }
+
+    #[test]
+    fn what_expires_while_no_process_is_there_is_told_on_a_core(verbs in vec(ending(true), 1..120)) {
+        live(1, true, verbs);
     }
 }
 

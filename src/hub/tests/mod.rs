@@ -6,6 +6,7 @@ mod backlog;
 mod bells;
 mod bundles;
 mod crash;
+mod dated;
 mod dead_letters;
 mod deadlines;
 mod endings;

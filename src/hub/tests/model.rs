@@ -1,7 +1,13 @@
 //! What a channel in AUTOMATIC mode promises, as plain code that keeps everything and walks all of it.
+//!
+//! Times are in milliseconds of the clock of the process that runs; what was before it lies below zero.
+
+mod process;
 
 use super::{Batch, ChannelSettings, From, Overflow, Quota, Tally};
 use crate::hub::{Gap, GapReason};
+use process::Kept;
+pub(super) use process::Next;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -17,7 +23,11 @@ pub(super) struct Sent {
     pub(super) end: bool,
     /// The birth of the listener it is for; `None` for all.
     pub(super) to: Option<u64>,
-    at: u64,
+    /// When it was accepted; where another process has begun meanwhile, and its windows with it, when that was.
+    at: i64,
+    ttl: Option<u64>,
+    /// When it was accepted, by the calendar.
+    accepted: i64,
     expires: Option<u64>,
 }
 
@@ -39,9 +49,11 @@ pub(super) struct Ear {
     pub(super) told: u64,
     cleared: u64,
     pub(super) lost: BTreeSet<u64>,
-    /// When each message was told.
-    told_at: BTreeMap<u64, u64>,
+    /// When each message was told; in an earlier process, as [`Sent::at`] has it.
+    told_at: BTreeMap<u64, i64>,
     end: u64,
+    /// What the log was told of it.
+    kept: Option<Kept>,
 }
 
 /// A channel.
@@ -52,8 +64,12 @@ pub(super) struct Room {
     limited_at: u64,
     /// What was accepted up to here was kept under other settings.
     changed_at: u64,
+    /// No broadcast up to there need be kept: they went before their time.
+    trimmed: u64,
     pub(super) sent: Vec<Sent>,
     pub(super) ears: BTreeMap<usize, Ear>,
+    /// The log was told that no broadcast up to there is kept.
+    kept_floor: u64,
 }
 
 /// Where a stream stands.
@@ -130,19 +146,35 @@ impl Ear {
         self.passed = self.lost.range(..next).last().map_or(self.passed, |lost| self.passed.max(*lost));
     }
 
+    /// Its channel keeps no broadcast up to there.
+    fn lose_broadcasts(&mut self, floor: u64, sent: &[Sent]) {
+        let gone = sent.iter().filter(|sent| sent.to.is_none() && sent.position <= floor);
+        let gone: Vec<_> = gone.filter(|sent| self.waits_for(sent)).map(|sent| sent.position).collect();
+        if gone.is_empty() {
+            return;
+        }
+        self.lost.extend(gone);
+        self.pass_what_is_lost(sent);
+        // the gap goes on behind a dispatch that still waits
+        let next = sent.iter().find(|sent| self.waits_for(sent)).map_or(floor, |sent| sent.position - 1);
+        self.passed = self.passed.max(floor.min(next));
+    }
+
     /// A stream has come to a position.
     pub(super) fn hand_over(&mut self, through: u64, now: u64, sent: &[Sent]) {
         self.passed = self.passed.max(through);
         self.told = self.told.max(through);
         let told = sent.iter().filter(|sent| self.hears(sent) && sent.position <= through);
         let told: Vec<_> = told.map(|sent| sent.position).collect();
-        told.into_iter().for_each(|position| _ = self.told_at.entry(position).or_insert(now));
+        told.into_iter().for_each(|position| _ = self.told_at.entry(position).or_insert(now as i64));
     }
 }
 
 impl Room {
     pub(super) fn new(birth: u64, settings: ChannelSettings) -> Self {
-        Self { birth, settings, limited_at: birth, changed_at: 0, sent: Vec::new(), ears: BTreeMap::new() }
+        let (sent, ears) = Default::default();
+        let (changed_at, trimmed) = (0, 0);
+        Self { birth, settings, limited_at: birth, changed_at, trimmed, sent, ears, kept_floor: birth }
     }
 
     pub(super) fn update(&mut self, settings: ChannelSettings, mark: u64) {
@@ -153,16 +185,11 @@ impl Room {
         self.settings = settings;
     }
 
-    /// Another process has begun, over a log that comes so far: when anything was handed over is known no more, and what was
-    /// forgotten of that makes no backlog overflow.
-    pub(super) fn restart(&mut self, last: u64) {
-        self.limited_at = self.limited_at.max(last);
-        self.changed_at = self.changed_at.max(last);
-    }
-
     /// Registers a listener whose first message lies behind `start`.
     pub(super) fn register(&mut self, listener: usize, birth: u64, start: u64) {
-        self.ears.insert(listener, Ear::new(birth, start));
+        let mut ear = Ear::new(birth, start);
+        ear.keep(self.birth, start);
+        self.ears.insert(listener, ear);
         self.settle(listener);
     }
 
@@ -192,7 +219,9 @@ impl Room {
 
     pub(super) fn accept(&mut self, position: u64, bytes: u64, to: Option<usize>, end: bool, now: u64) {
         let birth = to.map(|to| self.ears[&to].birth);
-        let sent = Sent { position, bytes, dispatched: to.is_some(), end, to: birth, at: now, expires: None };
+        let (at, dispatched) = (now as i64, to.is_some());
+        let sent =
+            Sent { position, bytes, dispatched, end, to: birth, at, ttl: None, accepted: at, expires: None };
         self.sent.push(sent);
         if let Some(ear) = to.filter(|_| end).and_then(|to| self.ears.get_mut(&to)) {
             ear.end = position;
@@ -206,9 +235,10 @@ impl Room {
         }
     }
 
-    /// The newest expires at a moment.
-    pub(super) fn perish(&mut self, at: u64) {
-        self.sent.last_mut().unwrap().expires = Some(at);
+    /// The newest expires so long after it was accepted.
+    pub(super) fn perish(&mut self, ttl: u64) {
+        let sent = self.sent.last_mut().unwrap();
+        (sent.ttl, sent.expires) = (Some(ttl), Some(sent.accepted as u64 + ttl));
     }
 
     /// What of a listener's backlog has not expired by now.
@@ -221,11 +251,15 @@ impl Room {
     fn lose_what_no_channel_keeps(&mut self, listener: usize) {
         let kept = self.settings.max_backlog.messages.max(self.settings.max_replay.messages);
         let Some(ear) = self.ears.get_mut(&listener) else { return };
-        let broadcasts = self.sent.iter().rev().filter(|sent| sent.to.is_none());
-        let beyond = broadcasts.skip(kept as usize).filter(|sent| ear.waits_for(sent));
-        let beyond: Vec<_> = beyond.map(|sent| sent.position).collect();
-        ear.lost.extend(beyond);
-        ear.pass_what_is_lost(&self.sent);
+        let mut broadcasts = self.sent.iter().rev().filter(|sent| sent.to.is_none());
+        let floor = broadcasts.nth(kept as usize).map_or(0, |sent| sent.position);
+        ear.lose_broadcasts(floor, &self.sent);
+    }
+
+    /// The oldest broadcasts go, whoever waits for them.
+    pub(super) fn trim(&mut self, floor: u64) {
+        self.trimmed = self.trimmed.max(floor);
+        self.ears.values_mut().for_each(|ear| ear.lose_broadcasts(floor, &self.sent));
     }
 
     /// An end that was sent to a listener alone and has not arrived.
@@ -280,13 +314,18 @@ impl Room {
     /// Whether a message that was told must still be there for those who ask again.
     fn must_be_kept(&self, ear: &Ear, sent: &Sent, now: u64) -> bool {
         let since = if sent.to.is_some() { ear.told_at.get(&sent.position).copied() } else { Some(sent.at) };
-        let window = self.settings.replay_window.as_secs();
         let younger = |other: &&Sent| other.position >= sent.position && other.to == sent.to;
         let with_younger = tally(self.sent.iter().filter(younger));
+        let trimmed = sent.to.is_none() && sent.position <= self.trimmed;
         sent.position > self.changed_at
+            && !trimmed
             && !sent.expired(now)
-            && since.is_some_and(|since| since + window >= now)
+            && since.is_some_and(|since| since + self.window() >= now as i64)
             && fits(self.settings.max_replay, with_younger)
+    }
+
+    fn window(&self) -> i64 {
+        self.settings.replay_window.as_millis() as i64
     }
 
     /// Checks a gap for a receiver, which says that what it covers cannot come.
@@ -317,7 +356,7 @@ impl Room {
         if ear.lost.contains(&sent.position) {
             let told = ear.told_at.get(&sent.position);
             let brought = place.on_core && told.is_none();
-            let forgotten = told.is_some_and(|at| at + self.settings.replay_window.as_secs() < now);
+            let forgotten = told.is_some_and(|at| at + self.window() < now as i64);
             let may_come = brought || forgotten || sent.position <= self.changed_at;
             assert!(sent.to.is_none() && may_come, "{sent:?} was dropped, and told as a gap");
         }

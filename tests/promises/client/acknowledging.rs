@@ -66,7 +66,8 @@ async fn handled_by_four(client: &Client, handling: Handling<impl FnMut(Event) -
     let handling = tokio::spawn(handling.into_future());
     until_all_is_acknowledged(client).await;
     stop.notify_one();
-    assert!(matches!(patiently(handling).await.unwrap(), Ok(End::Left)));
+    let ended = patiently(handling).await.expect("it does not panic");
+    assert!(matches!(ended, Ok(End::Left)), "{ended:?}");
 }
 
 fn numbers_of(seen: &Seen) -> Vec<i64> {

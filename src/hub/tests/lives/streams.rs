@@ -4,7 +4,12 @@ use super::*;
 
 impl Life {
     /// The text of a token, and the position it names where it is one of this life.
-    pub(super) fn token(&self, channel: usize, token: Token) -> (Option<String>, Option<u64>) {
+    pub(super) fn token(
+        &self,
+        channel: usize,
+        listener: Option<usize>,
+        token: Token,
+    ) -> (Option<String>, Option<u64>) {
         let newest = self.hub.log.watermark().position().0;
         let sequence = match token {
             Token::None => return (None, None),
@@ -13,6 +18,10 @@ impl Life {
             Token::Ahead => newest + 1,
             Token::Newest => newest,
             Token::Back(back) => newest.saturating_sub(back),
+            Token::Told => {
+                let told = self.told.get(&(channel, listener)).cloned();
+                return told.map_or((None, None), |(token, sequence)| (Some(token), Some(sequence)));
+            }
         };
         let birth = self.rooms.get(&channel).map_or(0, |room| room.birth);
         let incarnation = self.hub.lives.of(Position(sequence));
@@ -24,11 +33,12 @@ impl Life {
     pub(super) fn subscribe(
         &mut self,
         channel: usize,
+        listener: Option<usize>,
         receiver: Receiver<'_>,
         token: Token,
         wish: Wish,
     ) -> (Result<Stream, Error>, Option<u64>) {
-        let (resume_token, sequence) = self.token(channel, token);
+        let (resume_token, sequence) = self.token(channel, listener, token);
         let types = if wish.only_dispatches { vec!["d".to_owned()] } else { Vec::new() };
         let (max_messages, max_bytes) = (wish.max_messages, 1000);
         let options =
@@ -39,7 +49,8 @@ impl Life {
 
     pub(super) fn listen(&mut self, channel: usize, listener: usize, token: Token, wish: Wish) {
         let (_, listener_id) = Self::ids(channel, listener);
-        let (answer, sequence) = self.subscribe(channel, Receiver::Listener(listener_id), token, wish);
+        let receiver = Receiver::Listener(listener_id);
+        let (answer, sequence) = self.subscribe(channel, Some(listener), receiver, token, wish);
         if let Token::Malformed = token {
             return assert_eq!(answer.err(), Some(Error::ResumeTokenInvalid));
         }
@@ -70,12 +81,12 @@ impl Life {
 
     pub(super) fn watch(&mut self, channel: usize, from: From, token: Token, wish: Wish) {
         let (newest, floor) = (self.hub.log.watermark().position().0, self.floor(channel));
-        let (answer, sequence) = self.subscribe(channel, Receiver::Watcher(from), token, wish);
+        let (answer, sequence) = self.subscribe(channel, None, Receiver::Watcher(from), token, wish);
         let Some(room) = self.rooms.get(&channel) else { return assert!(answer.is_err()) };
         match token {
             Token::Malformed => return assert_eq!(answer.err(), Some(Error::ResumeTokenInvalid)),
             Token::Ahead => return assert_eq!(answer.err(), Some(Error::ResumeTokenAhead)),
-            Token::None | Token::Foreign | Token::Newest | Token::Back(_) => {}
+            Token::None | Token::Foreign | Token::Newest | Token::Back(_) | Token::Told => {}
         }
         let other_life = sequence.is_some_and(|sequence| sequence < room.birth).then_some(room.birth);
         let start = match (sequence, other_life) {
@@ -141,6 +152,8 @@ impl Life {
                 room.check_at(ear, &mut open.place, at);
             }
         }
+        let told = open.stream.subscription.token();
+        self.told.insert((open.channel, open.listener), (told.to_string(), told.sequence.0));
         if let Some(ear) = open.listener.and_then(|listener| room.ears.get_mut(&listener)) {
             ear.find(&gaps, after, open.place.cursor);
             ear.expire(&gaps, &room.sent);

@@ -12,6 +12,8 @@ pub(super) enum Token {
     Newest,
     /// So many positions before the newest.
     Back(u64),
+    /// The last that was told, whichever process told it.
+    Told,
 }
 
 /// One call, on a channel and a listener by number.
@@ -40,8 +42,17 @@ pub(super) enum Verb {
     Inspect(usize, usize),
     /// The core hears its bell.
     Hear,
-    /// The process ends, and another one begins over what it has saved.
-    Restart,
+    /// So many milliseconds.
+    Wait(u64),
+    /// The oldest broadcasts go, as where the log is full.
+    Trim(usize, usize),
+    /// The log is told all.
+    Save,
+    /// The process ends, in order or cut off, and another one begins over what the log was told, so many milliseconds
+    /// later by the calendar.
+    Restart(bool, i64),
+    /// Of what a verb has the log keep, only so many records are kept, and the process ends.
+    Cut(Box<Verb>, usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +95,32 @@ fn token(within: bool) -> impl Strategy<Value = Token> {
         1 => Just(Token::Ahead),
         2 => Just(Token::Newest),
         6 => (0..12_u64).prop_map(move |back| if within { Token::Back(back) } else { Token::None }),
+        3 => Just(Token::Told),
+    ]
+}
+
+fn restart() -> impl Strategy<Value = Verb> {
+    let later = select(vec![0, 0, 1, 300, 2000, 61_000, -1, -700]);
+    (any::<bool>(), later).prop_map(|(in_order, later)| Restart(in_order, later))
+}
+
+/// Processes that end often.
+pub(super) fn ending(timed: bool) -> impl Strategy<Value = Verb> {
+    let wait = select(vec![1, 300, 999, 1000, 3000]).prop_map(Wait);
+    let (channel, listener) = (select(vec![0, 0, 0, 1]), select(vec![0, 0, 0, 1, 2]));
+    let long = prop_oneof![
+        (channel.clone(), settings(timed)).prop_map(|(c, settings)| Update(c, settings)),
+        (channel, listener, prop::option::of(0..10_u64)).prop_map(|(c, l, back)| Purge(c, l, back)),
+    ];
+    let trim = (select(vec![0, 0, 0, 1]), 1..3_usize).prop_map(|(c, count)| Trim(c, count));
+    let cut = (long, 1..3_usize).prop_map(|(verb, records)| Cut(Box::new(verb), records));
+    prop_oneof![
+        36 => verb(timed),
+        3 => restart(),
+        1 => Just(Save),
+        2 => wait,
+        2 => trim,
+        2 => cut,
     ]
 }
 
@@ -121,6 +158,6 @@ pub(super) fn verb(timed: bool) -> impl Strategy<Value = Verb> {
         3 => select(vec![1, 3, 7, 61]).prop_map(Pass),
         3 => (channel(), listener()).prop_map(|(c, l)| Inspect(c, l)),
         8 => Just(Hear),
-        1 => Just(Restart),
+        1 => restart(),
     ]
 }

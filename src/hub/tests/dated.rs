@@ -1,7 +1,11 @@
-//! The log of these lives: it outlives its processes, takes nothing while that is asked for, and has a calendar of its
+//! A log for lives of several processes: it outlives them, takes nothing while that is asked for, and has a calendar of its
 //! own, which goes as the clock of a life does and may be set while no process is there.
 
-use super::{cut::Cut, *};
+mod cut;
+
+pub(super) use cut::Cut;
+
+use super::*;
 use std::sync::atomic::AtomicI64;
 
 const NANOS: i64 = 1_000_000;
