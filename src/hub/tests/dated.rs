@@ -6,13 +6,23 @@ mod cut;
 pub(super) use cut::Cut;
 
 use super::*;
-use std::sync::atomic::AtomicI64;
+use std::{collections::BTreeSet, sync::atomic::AtomicI64};
 
 const NANOS: i64 = 1_000_000;
 
 /// What the machine's calendar says, in milliseconds.
 fn machines() -> i64 {
     crate::hub::now() / NANOS
+}
+
+/// Another process, as a model is told of it.
+pub(super) struct Next {
+    /// How far its log comes.
+    pub(super) last: u64,
+    /// Which messages are in it.
+    pub(super) there: BTreeSet<u64>,
+    /// How long after the one before it began, by the calendar.
+    pub(super) away: i64,
 }
 
 pub(super) struct Dated {

@@ -9,8 +9,8 @@ mod time;
 mod verb;
 
 use super::{
-    dated::{Cut, Dated},
-    explicit_model::{Ear, Failing, Fate, Message as Accepted_, Next, Room, Sent},
+    dated::{Cut, Dated, Next},
+    explicit_model::{Ear, Failing, Fate, Message as Accepted_, Room, Sent},
     *,
 };
 use proptest::{collection::vec, prelude::*, sample::select};

@@ -8,7 +8,6 @@ mod said;
 use super::{ChannelSettings, Error, Overflow, Quota, Redelivery, Tally};
 use crate::hub::{Gap, GapReason, Handed, Repeat};
 use process::Kept;
-pub(super) use process::Next;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pulls of one session that are less than this apart are one stream.

@@ -7,7 +7,6 @@ mod process;
 use super::{Batch, ChannelSettings, From, Overflow, Quota, Tally};
 use crate::hub::{Gap, GapReason};
 use process::Kept;
-pub(super) use process::Next;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -2,16 +2,7 @@
 //! stands is known as it was told last. Windows begin anew.
 
 use super::*;
-
-/// Another process.
-pub(in super::super) struct Next {
-    /// How far its log comes.
-    pub(in super::super) last: u64,
-    /// Which messages are in it.
-    pub(in super::super) there: BTreeSet<u64>,
-    /// How long after the one before it began, by the calendar.
-    pub(in super::super) away: i64,
-}
+use crate::hub::tests::dated::Next;
 
 /// What the log was told of a listener.
 #[derive(Clone, Debug)]
